@@ -14,7 +14,8 @@ ACCOUNT_ID = "123456789012"
 class ApiCall:
     """One call of the AWS API as the local endpoint saw it.
 
-    `caller` is the name of the Lambda function that called, or `person`; `at` is a real
+    `caller` is the name of the Lambda function that called, `states` for Step Functions' own calls,
+    or `person`; `at` is a real
     Unix time in seconds (not virtual), taken when the call arrived; `seconds` how long it took.
     """
 
@@ -31,7 +32,7 @@ class LocalContext:
     """Shared by every part of one running local cloud.
 
     `put_event(source, detail_type, detail, resources)` delivers an AWS event on the default bus,
-    stamped with the virtual instant.
+    stamped with the virtual instant. `seed` makes what is random repeatable.
     """
 
     region: str
@@ -40,3 +41,4 @@ class LocalContext:
     endpoint_url: str
     put_event: Callable[[str, str, dict[str, Any], list[str]], None]
     calls: list[ApiCall] = field(default_factory=list)
+    seed: int = 7

@@ -1,0 +1,39 @@
+"""AWS clients, one of a kind per process, each with explicit timeouts and retries.
+
+Clients are made on first use, not at import. Retries are botocore's `standard` mode unless a
+caller says otherwise; a caller that does says why.
+"""
+
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+
+@cache
+def client(
+    service: str,
+    *,
+    connect_timeout_seconds: float = 2.0,
+    read_timeout_seconds: float = 10.0,
+    attempts: int = 4,
+) -> Any:
+    """The client of an AWS service in the function's own Region.
+
+    Args:
+        service: botocore's name of the service, such as `elbv2`.
+        connect_timeout_seconds: for the connection.
+        read_timeout_seconds: for each answer.
+        attempts: all tries, the first included.
+    """
+    make: Any = boto3.client  # the stubs overload it per literal name; callers' names vary
+    return make(
+        service,
+        config=Config(
+            connect_timeout=connect_timeout_seconds,
+            read_timeout=read_timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            tcp_keepalive=True,
+        ),
+    )

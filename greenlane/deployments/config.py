@@ -1,0 +1,199 @@
+"""What a user declares about a service: the shapes under `service:` in YAML.
+
+Every model forbids unknown keys and is frozen. Percent is 0..100, ratio 0..1, durations carry
+their unit in the text (`5m`).
+"""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from greenlane.deployments.workload import Workload
+from greenlane.durations import Duration
+
+Strategy = Literal["blue_green", "canary", "linear", "all_at_once"]
+NoEvidencePolicy = Literal["rollback", "pause", "advance"]
+
+SERVICE_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$"
+
+
+class Document(BaseModel):
+    """A part of a user's file: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _step_from_number(value: Any) -> Any:
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return {"weight": value}
+    return value
+
+
+class StepConfig(Document):
+    """One step: the candidate's share of traffic, how long it bakes, whether a person approves.
+
+    In YAML either a mapping or just the weight.
+    """
+
+    weight: int = Field(ge=0, le=100, description="percent of traffic for the candidate")
+    bake: Duration | None = Field(None, description="the strategy's own bake when left out")
+    approval: bool = Field(False, description="wait for `greenlane promote` after the bake")
+
+
+Step = Annotated[StepConfig, BeforeValidator(_step_from_number)]
+
+
+class DeploymentConfig(Document):
+    """How a new version replaces the live one."""
+
+    strategy: Strategy = "blue_green"
+    steps: tuple[Step, ...] | None = Field(None, min_length=1, max_length=50)
+    bake: Duration | None = Field(None, description="of each step that does not say its own")
+    final_bake: Duration | None = Field(None, description="at 100 percent, after the last step")
+    linear_step: int = Field(10, ge=1, le=100, description="percent added by each linear step")
+    max_duration: Duration = timedelta(hours=6)
+    max_hold: Duration = timedelta(minutes=30)
+    on_no_evidence: NoEvidencePolicy = "rollback"
+    approval_timeout: Duration = timedelta(hours=24)
+    watch: Duration = Field(timedelta(minutes=30), description="after promotion, old slot warm")
+    extended_watch: Duration = Field(timedelta(hours=24), description="counted from promotion")
+    warm_floor: int = Field(1, ge=0, description="tasks of the old slot during extended_watch")
+    stability_timeout: Duration = timedelta(minutes=15)
+    propagation: Duration = Field(
+        timedelta(seconds=30), description="how long the balancer may serve by old weights"
+    )
+    drain_deadline: Duration = timedelta(minutes=5)
+    alarm_settle: Duration = Field(
+        timedelta(minutes=5), description="how long an idle slot's red alarm may take to turn OK"
+    )
+    keep_revisions: int = Field(5, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _weights_rise_to_100(self) -> Self:
+        if self.steps is None:
+            return self
+        weights = [step.weight for step in self.steps]
+        for before, after in zip(weights, weights[1:], strict=False):
+            if after <= before:
+                raise ValueError(
+                    f"steps: weights must rise from step to step, but {after} follows {before}"
+                )
+        if weights[0] == 0:
+            raise ValueError("steps: the first weight must be at least 1 percent")
+        if weights[-1] != 100:
+            raise ValueError(f"steps: the last weight must be 100 percent, not {weights[-1]}")
+        return self
+
+    @model_validator(mode="after")
+    def _extended_watch_covers_watch(self) -> Self:
+        if self.extended_watch < self.watch:
+            raise ValueError("extended_watch: cannot be shorter than watch")
+        return self
+
+
+class JudgeConfig(Document):
+    """When the evidence says go back, and how much of it is needed."""
+
+    error_rate: Decimal = Field(Decimal("0.01"), ge=0, le=1, description="ratio; fails above")
+    response_time_p95: Decimal = Field(Decimal(2000), gt=0, description="ms; fails above")
+    connection_errors: int = Field(5, ge=1, description="per minute; fails from here on")
+    min_requests: int = Field(20, ge=1, description="of the candidate, in one step")
+
+
+class ValidationTest(Document):
+    """One HTTP request to each task of the idle slot before it gets traffic."""
+
+    name: str = Field(min_length=1, max_length=80)
+    path: str = Field("/health", pattern=r"^/")
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str | None = None
+    expect_status: int = Field(200, ge=100, le=599)
+    expect_body: str | None = Field(None, description="a substring of the body")
+    expect_json: dict[str, Any] | None = Field(
+        None, description="a subset of the body, or `a.b` paths with their values"
+    )
+    max_latency: Decimal = Field(Decimal(5000), gt=0, description="ms")
+    retries: int = Field(2, ge=0, le=20)
+
+
+class WarmUp(Document):
+    """Requests that fill caches and pools before traffic; a failing one fails the deployment."""
+
+    paths: tuple[Annotated[str, Field(pattern=r"^/")], ...] = (
+        "/health",
+        "/api/v1/status",
+        "/metrics",
+    )
+    requests: int = Field(10, ge=0, le=1000, description="for each path and task")
+    concurrency: int = Field(4, ge=1, le=50)
+
+
+HookArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:.+$")]
+
+
+class Hooks(Document):
+    """The user's own Lambda functions; one that fails, or answers `fail`, fails its phase.
+
+    A hook receives `{deployment_id, service, phase, step, weight, candidate, image}` and answers
+    `{"verdict": "pass" | "fail" | "hold", "reason": "..."}`.
+    """
+
+    pre_traffic: tuple[HookArn, ...] = ()
+    step: tuple[HookArn, ...] = ()
+    post_traffic: tuple[HookArn, ...] = ()
+
+
+class RunTask(Document):
+    """A task of the new revision that must exit with 0 before traffic moves."""
+
+    command: tuple[str, ...] = Field(min_length=1)
+    timeout: Duration = timedelta(minutes=10)
+
+
+class BusinessMetric(Document):
+    """A business number; a negative threshold is the permitted relative change."""
+
+    name: str
+    threshold: Decimal
+
+
+class Notifications(Document):
+    """Who is told."""
+
+    slack_channel: str | None = None
+    email_list: tuple[str, ...] = ()
+    pagerduty_integration: bool = False
+
+
+class Monitoring(Document):
+    """Where a team's own monitoring lives."""
+
+    prometheus_endpoint: str | None = None
+    grafana_dashboard: str | None = None
+    alert_manager: str | None = None
+
+
+class ServiceConfig(Document):
+    """Everything that is declared about one service."""
+
+    name: str = Field(pattern=SERVICE_NAME_PATTERN)
+    container: str | None = Field(None, description="whose image is replaced; sidecars are kept")
+    repository: str | None = Field(
+        None, description="ECR repository that `--version` names a tag of"
+    )
+    workload: Workload | None = Field(
+        None, description="read from /greenlane/workloads/<name> when left out"
+    )
+    deployment: DeploymentConfig = DeploymentConfig()
+    judge: JudgeConfig = JudgeConfig()
+    validation: tuple[ValidationTest, ...] = ()
+    warm_up: WarmUp = WarmUp()
+    hooks: Hooks = Hooks()
+    run_task: RunTask | None = None
+    business_metrics: tuple[BusinessMetric, ...] = ()
+    rollback_triggers: tuple[str, ...] = ()
+    monitoring: Monitoring = Monitoring()
+    notifications: Notifications = Notifications()

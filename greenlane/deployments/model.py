@@ -1,0 +1,272 @@
+"""The documents of a deployment: request, plan, record, state and history.
+
+`Record` is the one item that decides (lease, owner, epoch, phase). `Deployment` is the small
+document that travels through the state machine. `Plan` is the snapshot of everything the
+deployment was asked to do, kept beside its history.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from greenlane.deployments.config import (
+    SERVICE_NAME_PATTERN,
+    ServiceConfig,
+    Step,
+    Strategy,
+    ValidationTest,
+    WarmUp,
+)
+from greenlane.deployments.phases import Phase
+from greenlane.deployments.workload import Workload
+from greenlane.durations import Duration
+
+SCHEMA = 1
+"""Version of `Record`, `Plan` and `Deployment`. A reader of version N also reads N - 1."""
+
+Slot = Literal["blue", "green"]
+SignalName = Literal["pause", "resume", "promote", "promote_all", "abort"]
+VerdictName = Literal["pass", "fail", "hold"]
+
+
+def other(slot: Slot) -> Slot:
+    """The slot that is not this one."""
+    return "green" if slot == "blue" else "blue"
+
+
+class Model(BaseModel):
+    """Frozen; unknown keys are errors at the edges where people write them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoredModel(BaseModel):
+    """Frozen; unknown keys are ignored, so that version N - 1 can read what N wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DeploymentRequest(Model):
+    """What somebody asks for: exactly one of image, version or task definition."""
+
+    service: str = Field(pattern=SERVICE_NAME_PATTERN)
+    image: str | None = Field(None, description="full reference with a tag or a digest")
+    version: str | None = Field(None, description="a tag in the service's repository")
+    task_definition: str | None = Field(None, description="family:revision or ARN")
+    container: str | None = Field(None, description="whose image is replaced")
+    strategy: Strategy | None = None
+    steps: tuple[Step, ...] | None = None
+    bake: Duration | None = None
+    despite_alarms: str | None = Field(None, min_length=3, description="why red alarms are ignored")
+    requested_by: str = "unknown"
+    deployment_id: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$", description="for idempotent requests"
+    )
+
+    @model_validator(mode="after")
+    def _names_one_thing_to_deploy(self) -> Self:
+        given = [name for name in ("image", "version", "task_definition") if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(
+                f"name exactly one of image, version and task_definition; found {found}"
+            )
+        if self.image is not None and not _has_tag_or_digest(self.image):
+            raise ValueError(
+                f"image: {self.image!r} has neither a tag nor a digest; "
+                f"write {self.image}:TAG or {self.image}@sha256:DIGEST"
+            )
+        return self
+
+
+def _has_tag_or_digest(image: str) -> bool:
+    return "@sha256:" in image or ":" in image.rsplit("/", 1)[-1]
+
+
+class PlannedStep(StoredModel):
+    """One step of a plan; `watch` is the one after promotion."""
+
+    weight: int
+    bake_seconds: int
+    approval: bool = False
+    kind: Literal["step", "final", "watch"] = "step"
+
+
+class Plan(StoredModel):
+    """Everything the deployment was asked to do, snapshotted when it began."""
+
+    schema_version: int = SCHEMA
+    deployment_id: str
+    request: DeploymentRequest
+    config: ServiceConfig
+    config_version: int
+    workload: Workload
+    strategy: Strategy
+    steps: tuple[PlannedStep, ...]
+    live: Slot
+    candidate: Slot
+    live_task_definition: str
+    image: str | None = None
+    container: str | None = None
+    full_capacity: int = Field(description="tasks that carry all of the traffic")
+    started_at: datetime
+    deadline: datetime
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self.request.service
+
+    def target_group(self, slot: Slot) -> str:
+        """The ARN of a slot's target group."""
+        return self.workload.slots[slot].target_group_arn
+
+
+class Recipe(StoredModel):
+    """The complete `ModifyRule` body that restores the good slot."""
+
+    rule_arn: str
+    good_slot: Slot
+    good_target_group: str
+    bad_target_group: str
+    actions: list[dict[str, Any]]
+    original_actions: list[dict[str, Any]] = Field(description="with the user's own stickiness")
+
+
+class Trigger(StoredModel):
+    """Why a rollback began."""
+
+    kind: Literal["alarm", "execution", "failure", "person", "reconciler"]
+    name: str = ""
+    reason: str = ""
+    at: datetime | None = None
+    event_id: str | None = None
+
+
+class Signal(StoredModel):
+    """What a person asked a running deployment to do, and at which step."""
+
+    name: SignalName
+    step: int
+    by: str
+    at: datetime
+
+
+class SuspendedScaling(StoredModel):
+    """What a scalable target looked like before its scale-in was suspended."""
+
+    resource_id: str
+    min_capacity: int
+    max_capacity: int
+    dynamic_in: bool
+    dynamic_out: bool
+    scheduled: bool
+
+
+class Record(StoredModel):
+    """The one item per service that decides: lease, owner, epoch, phase and what goes back."""
+
+    schema_version: int = SCHEMA
+    service: str
+    deployment_id: str
+    epoch: int
+    phase: Phase
+    live: Slot
+    candidate: Slot
+    started_at: datetime
+    updated_at: datetime
+    deadline: datetime
+    step: int = 0
+    weight: int = 0
+    intended_weight: int | None = None
+    shifted_at: datetime | None = None
+    recipe: Recipe | None = None
+    trigger_alarms: tuple[str, ...] = ()
+    execution: str | None = None
+    rollback_execution: str | None = None
+    previous_phase: Phase | None = None
+    trigger: Trigger | None = None
+    bake_token: str | None = None
+    bake_step: int | None = None
+    bake_until: datetime | None = None
+    hold_until: datetime | None = None
+    paused: bool = False
+    approved_step: int | None = None
+    signal: Signal | None = None
+    promoted_at: datetime | None = None
+    watch_until: datetime | None = None
+    task_definition: str | None = None
+    primary_deployment: str | None = None
+    suspended: tuple[SuspendedScaling, ...] = ()
+    stable_by: datetime | None = None
+    settled_by: datetime | None = None
+    fast_track: bool = False
+    observed_dead_at: datetime | None = None
+    reason: str | None = None
+
+
+class Probe(StoredModel):
+    """What the validation function needs: it runs inside the VPC and calls no AWS API."""
+
+    targets: tuple[str, ...] = Field(description="http://address:port of each healthy task")
+    tests: tuple[ValidationTest, ...] = ()
+    warm_up: WarmUp = WarmUp()
+
+
+class Deployment(StoredModel):
+    """The state document: it goes from function to function through the state machine."""
+
+    schema_version: int = SCHEMA
+    deployment_id: str
+    service: str
+    epoch: int = 0
+    step: int = 0
+    next: Literal["shift", "bake", "promote", "finish"] = "shift"
+    bake_seconds: int = 1
+    probe: Probe | None = None
+    note: str | None = Field(None, description="what a function without AWS access has to tell")
+
+
+class HistoryEvent(StoredModel):
+    """One line of a deployment's append-only history."""
+
+    at: datetime
+    kind: str
+    actor: str
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class CheckResult(StoredModel):
+    """One criterion's verdict with its numbers."""
+
+    name: str
+    verdict: VerdictName
+    value: Decimal | None = None
+    limit: Decimal | None = None
+    reason: str = ""
+
+
+class Verdict(StoredModel):
+    """The judgement of one step: the worst of its checks."""
+
+    verdict: VerdictName
+    checks: tuple[CheckResult, ...] = ()
+    requests: int = 0
+    reason: str = ""
+
+
+class DeploymentSummary(StoredModel):
+    """One line in a service's list of deployments."""
+
+    deployment_id: str
+    service: str
+    phase: Phase
+    strategy: Strategy
+    image: str | None = None
+    task_definition: str | None = None
+    requested_by: str = "unknown"
+    started_at: datetime
+    ended_at: datetime | None = None
+    reason: str | None = None

@@ -1,0 +1,367 @@
+"""Where deployments are kept: one record per service that decides, and append-only history.
+
+Layout of the table (`pk`, `sk`)::
+
+    SERVICES             <service>                    the current configuration
+    SERVICE#<service>    CONFIG#<version>             every configuration that was applied
+    SERVICE#<service>    RECORD                       lease, owner, epoch, phase, recipe ...
+    SERVICE#<service>    DEPLOYMENT#<instant>#<id>    one line per deployment
+    DEPLOYMENT#<id>      PLAN                         what it was asked to do
+    DEPLOYMENT#<id>      EVENT#<instant>#<nonce>      its history
+
+Leases never expire by TTL: only a conditional write ends one.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.items import (
+    Item,
+    attribute,
+    body_item,
+    instant,
+    record_from,
+    record_item,
+    record_key,
+)
+from greenlane.deployments.model import (
+    DeploymentSummary,
+    HistoryEvent,
+    Plan,
+    Record,
+    StoredModel,
+)
+from greenlane.deployments.phases import FREE, Phase
+from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
+
+
+class StoredConfig(StoredModel):
+    """A configuration as it was applied."""
+
+    service: str
+    version: int
+    config: ServiceConfig
+    source: str
+    applied_by: str
+    applied_at: datetime
+
+
+class Store(Protocol):
+    """What deployments and rollbacks need of their storage."""
+
+    def services(self) -> list[str]:
+        """The names of all services that were applied."""
+        ...
+
+    def get_config(self, service: str) -> StoredConfig:
+        """The current configuration; raises `UnknownService`."""
+        ...
+
+    def record(self, service: str) -> Record | None:
+        """The service's record, strongly consistent."""
+        ...
+
+    def acquire(self, record: Record) -> Record:
+        """Take the lease for a new deployment; raises `DeploymentInFlight`."""
+        ...
+
+    def update(
+        self,
+        record: Record,
+        changes: Mapping[str, Any],
+        *,
+        phases: Collection[Phase] | None = None,
+    ) -> Record:
+        """Change the record if owner and epoch (and phase) still hold; raises `FenceLost`."""
+        ...
+
+    def plan(self, deployment_id: str) -> Plan:
+        """A deployment's plan; raises `UnknownDeployment`."""
+        ...
+
+    def put_plan(self, plan: Plan) -> None:
+        """Keep a plan."""
+        ...
+
+    def append(self, deployment_id: str, event: HistoryEvent) -> None:
+        """Add one line to a deployment's history."""
+        ...
+
+    def put_summary(self, summary: DeploymentSummary) -> None:
+        """Write the deployment's line in its service's list."""
+        ...
+
+
+class DynamoStore:
+    """The store in DynamoDB.
+
+    Args:
+        client: a boto3 `dynamodb` client; its timeouts and retries are the caller's choice.
+        table: the table's name.
+    """
+
+    def __init__(self, client: Any, table: str) -> None:
+        self.client = client
+        self.table = table
+
+    def services(self) -> list[str]:
+        """The names of all services that were applied."""
+        return [item["sk"]["S"] for item in self._query("SERVICES", "", projection="sk")]
+
+    def get_config(self, service: str) -> StoredConfig:
+        """The current configuration; raises `UnknownService`."""
+        item = self._get("SERVICES", service)
+        if item is None:
+            raise UnknownService(service, self.services())
+        return StoredConfig.model_validate_json(item["body"]["S"])
+
+    def put_config(
+        self, config: ServiceConfig, *, source: str, by: str, at: datetime
+    ) -> StoredConfig:
+        """Keep a configuration as the next version; the same content keeps its version."""
+        item = self._get("SERVICES", config.name)
+        current = StoredConfig.model_validate_json(item["body"]["S"]) if item else None
+        if current is not None and current.config == config:
+            return current
+        version = current.version + 1 if current else 1
+        stored = StoredConfig(
+            service=config.name,
+            version=version,
+            config=config,
+            source=source,
+            applied_by=by,
+            applied_at=at,
+        )
+        number = {"version": {"N": str(version)}}
+        self.client.transact_write_items(
+            TransactItems=[
+                {
+                    "Put": {
+                        "TableName": self.table,
+                        "Item": body_item(
+                            f"SERVICE#{config.name}", f"CONFIG#{version:06d}", stored
+                        ),
+                        "ConditionExpression": "attribute_not_exists(pk)",
+                    }
+                },
+                {
+                    "Put": {
+                        "TableName": self.table,
+                        "Item": body_item("SERVICES", config.name, stored, **number),
+                        "ConditionExpression": "attribute_not_exists(pk) OR version = :before",
+                        "ExpressionAttributeValues": {":before": {"N": str(version - 1)}},
+                    }
+                },
+            ]
+        )
+        return stored
+
+    def record(self, service: str) -> Record | None:
+        """The service's record, strongly consistent."""
+        answer = self.client.get_item(
+            TableName=self.table, Key=record_key(service), ConsistentRead=True
+        )
+        return record_from(answer["Item"]) if "Item" in answer else None
+
+    def acquire(self, record: Record) -> Record:
+        """Take the lease for a new deployment and close the watch of the one before.
+
+        The record's epoch must be one more than the one last read. Asking again for the same
+        deployment (a retried function) gives its record as it stands.
+
+        Raises:
+            DeploymentInFlight: another deployment holds the lease.
+        """
+        free = {f":free{number}": {"S": phase.value} for number, phase in enumerate(sorted(FREE))}
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=record_item(record),
+                ConditionExpression=(
+                    "attribute_not_exists(pk) OR "
+                    f"(epoch = :before AND phase IN ({', '.join(free)}) "
+                    "AND deployment_id <> :id)"
+                ),
+                ExpressionAttributeValues=free
+                | {
+                    ":before": {"N": str(record.epoch - 1)},
+                    ":id": {"S": record.deployment_id},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            held = self.record(record.service)
+            if held is not None and held.deployment_id == record.deployment_id:
+                return held
+            owner = held.deployment_id if held else "another deployment"
+            phase = held.phase.value if held else "unknown"
+            raise DeploymentInFlight(
+                f"{record.service} is being deployed by {owner} (phase {phase}); wait for it, "
+                f"or end it with `greenlane abort {record.service}`"
+            ) from error
+        return record
+
+    def update(
+        self,
+        record: Record,
+        changes: Mapping[str, Any],
+        *,
+        phases: Collection[Phase] | None = None,
+    ) -> Record:
+        """Change the record if owner and epoch (and phase, when given) still hold.
+
+        A change to None removes the field.
+
+        Raises:
+            FenceLost: the record moved on.
+        """
+        condition = "deployment_id = :owner AND epoch = :epoch"
+        values: Item = {
+            ":owner": {"S": record.deployment_id},
+            ":epoch": {"N": str(record.epoch)},
+        }
+        if phases is not None:
+            condition += f" AND phase IN ({_values(values, 'phase', phases)})"
+        try:
+            return self.update_when(record.service, changes, condition, values)
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            raise FenceLost(
+                f"{record.deployment_id} no longer owns {record.service} at epoch {record.epoch}"
+            ) from error
+
+    def update_when(
+        self,
+        service: str,
+        changes: Mapping[str, Any],
+        condition: str,
+        values: Item,
+        *,
+        assignments: Collection[str] = (),
+    ) -> Record:
+        """One `UpdateItem` on the record under a condition; the record after it.
+
+        `assignments` are further `SET` clauses in DynamoDB's own words. On a failed condition
+        botocore's `ConditionalCheckFailedException` carries the record as it was under `Item`.
+        """
+        names = {f"#{name}": name for name in changes}
+        sets = list(assignments)
+        removes = []
+        given = dict(values)
+        for name, value in changes.items():
+            if value is None:
+                removes.append(f"#{name}")
+            else:
+                sets.append(f"#{name} = :set_{name}")
+                given[f":set_{name}"] = attribute(name, value)
+        expression = f"SET {', '.join(sets)}" if sets else ""
+        if removes:
+            expression += f" REMOVE {', '.join(removes)}"
+        arguments: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
+        answer = self.client.update_item(
+            TableName=self.table,
+            Key=record_key(service),
+            UpdateExpression=expression.strip(),
+            ConditionExpression=condition,
+            ExpressionAttributeValues=given,
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **arguments,
+        )
+        return record_from(answer["Attributes"])
+
+    def plan(self, deployment_id: str) -> Plan:
+        """A deployment's plan; raises `UnknownDeployment`."""
+        item = self._get(f"DEPLOYMENT#{deployment_id}", "PLAN")
+        if item is None:
+            raise UnknownDeployment(deployment_id)
+        return Plan.model_validate_json(item["body"]["S"])
+
+    def put_plan(self, plan: Plan) -> None:
+        """Keep a plan."""
+        item = body_item(f"DEPLOYMENT#{plan.deployment_id}", "PLAN", plan)
+        self.client.put_item(TableName=self.table, Item=item)
+
+    def append(self, deployment_id: str, event: HistoryEvent) -> None:
+        """Add one line to a deployment's history; never replaces one."""
+        sk = f"EVENT#{instant(event.at)}#{secrets.token_hex(4)}"
+        item = body_item(f"DEPLOYMENT#{deployment_id}", sk, event)
+        self.client.put_item(
+            TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(sk)"
+        )
+
+    def history(self, deployment_id: str) -> list[HistoryEvent]:
+        """A deployment's history, oldest first."""
+        items = self._query(f"DEPLOYMENT#{deployment_id}", "EVENT#")
+        return [HistoryEvent.model_validate_json(item["body"]["S"]) for item in items]
+
+    def put_summary(self, summary: DeploymentSummary) -> None:
+        """Write the deployment's line in its service's list."""
+        sk = f"DEPLOYMENT#{instant(summary.started_at)}#{summary.deployment_id}"
+        item = body_item(f"SERVICE#{summary.service}", sk, summary)
+        self.client.put_item(TableName=self.table, Item=item)
+
+    def deployments(self, service: str, limit: int = 20) -> list[DeploymentSummary]:
+        """A service's deployments, newest first."""
+        items = self._query(f"SERVICE#{service}", "DEPLOYMENT#", newest_first=True, limit=limit)
+        return [DeploymentSummary.model_validate_json(item["body"]["S"]) for item in items]
+
+    def _get(self, pk: str, sk: str) -> Item | None:
+        answer = self.client.get_item(
+            TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
+        )
+        item: Item | None = answer.get("Item")
+        return item
+
+    def _query(
+        self,
+        pk: str,
+        prefix: str,
+        *,
+        newest_first: bool = False,
+        limit: int | None = None,
+        projection: str | None = None,
+    ) -> list[Item]:
+        arguments: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}},
+            "ScanIndexForward": not newest_first,
+            "ConsistentRead": True,
+        }
+        if prefix:
+            arguments["KeyConditionExpression"] += " AND begins_with(sk, :prefix)"
+            arguments["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
+        if limit is not None:
+            arguments["Limit"] = limit
+        if projection is not None:
+            arguments["ProjectionExpression"] = projection
+        items: list[Item] = []
+        while True:
+            answer = self.client.query(**arguments)
+            items += answer["Items"]
+            if "LastEvaluatedKey" not in answer or (limit is not None and len(items) >= limit):
+                return items[:limit]
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _values(values: Item, name: str, phases: Collection[Phase]) -> str:
+    """Add phases to an expression's values; the list of their placeholders."""
+    placeholders = []
+    for number, phase in enumerate(sorted(phases)):
+        placeholder = f":{name}{number}"
+        values[placeholder] = {"S": phase.value}
+        placeholders.append(placeholder)
+    return ", ".join(placeholders)
+
+
+def _condition_failed(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -1,0 +1,155 @@
+"""Every error that Greenlane raises on purpose.
+
+::
+
+    GreenlaneError
+    ├── InvalidInput            a request or a file is wrong; nothing was changed
+    │   ├── UnknownService      no service of that name was applied
+    │   └── UnknownDeployment   no deployment of that id
+    ├── Refused                 plan looked at the live system and said no; nothing was changed
+    │   └── DeploymentInFlight  another deployment holds the service's lease
+    ├── NotYet                  come back later: a workflow retries these
+    │   ├── NotStable           the candidate's tasks are not all running and healthy
+    │   ├── NotFinished         the task or hook before traffic still runs
+    │   ├── NotDrained          the slot still receives requests
+    │   └── NotSettled          the rollback still watches over the weights it wrote
+    ├── DeploymentFailed        the deployment must go back
+    │   ├── UnstableCandidate   the candidate did not become stable within its deadline
+    │   ├── ValidationFailed    a test, a warm-up, a hook or the task before traffic failed
+    │   ├── JudgedBad           the evidence says fail
+    │   ├── NoEvidence          the hold ended without enough evidence
+    │   ├── DeadlineExceeded    `max_duration` passed
+    │   ├── ApprovalMissing     nobody approved in time
+    │   ├── CapacityShort       the slot's healthy tasks would not carry the next weight
+    │   ├── WeightsDrifted      somebody else changed the live weights
+    │   └── Aborted             a person said abort
+    ├── IncompleteRead          metrics came in part only: nothing may be concluded from them
+    ├── FenceLost               the record moved on (a rollback began); write nothing more
+    ├── SignalRefused           a late, repeated or misplaced signal; it did nothing
+    └── Held                    going back is not possible without a person; somebody was paged
+
+The class names are part of the contract: state machines catch and retry by them.
+"""
+
+from collections.abc import Sequence
+
+
+class GreenlaneError(Exception):
+    """The root of every error that Greenlane raises on purpose."""
+
+
+class InvalidInput(GreenlaneError):
+    """A request, a file or an event is wrong; nothing was changed.
+
+    Args:
+        field: the dotted path of what is wrong, such as `deployment.steps.2`.
+        value: the value found there.
+        way_out: what would be accepted.
+    """
+
+    def __init__(self, field: str, value: object, way_out: str, *, line: int | None = None) -> None:
+        self.field = field
+        self.value = value
+        self.way_out = way_out
+        self.line = line
+        where = f"line {line}: " if line is not None else ""
+        super().__init__(f"{where}{field}: {value!r} is not accepted: {way_out}")
+
+
+class UnknownService(InvalidInput):
+    """No service of that name was applied."""
+
+    def __init__(self, service: str, known: Sequence[str] = ()) -> None:
+        names = f"known: {', '.join(known)}" if known else "none is known yet"
+        super().__init__("service", service, f"{names}; register it with `greenlane apply -f FILE`")
+
+
+class UnknownDeployment(InvalidInput):
+    """No deployment of that id is on record."""
+
+    def __init__(self, deployment_id: str) -> None:
+        super().__init__("deployment", deployment_id, "see `greenlane get` for the ids on record")
+
+
+class Refused(GreenlaneError):
+    """Plan looked at the live system and said no; nothing was changed."""
+
+
+class DeploymentInFlight(Refused):
+    """Another deployment holds the service's lease."""
+
+
+class NotYet(GreenlaneError):
+    """Come back later: a workflow retries these."""
+
+
+class NotStable(NotYet):
+    """The candidate's tasks are not all running and healthy yet."""
+
+
+class NotFinished(NotYet):
+    """The task or hook before traffic still runs."""
+
+
+class NotDrained(NotYet):
+    """The slot still receives requests."""
+
+
+class NotSettled(NotYet):
+    """The rollback still watches over the weights it wrote."""
+
+
+class DeploymentFailed(GreenlaneError):
+    """The deployment must go back."""
+
+
+class UnstableCandidate(DeploymentFailed):
+    """The candidate did not become stable within its deadline."""
+
+
+class ValidationFailed(DeploymentFailed):
+    """A validation test, a warm-up, a hook or the task before traffic failed."""
+
+
+class JudgedBad(DeploymentFailed):
+    """The evidence says fail."""
+
+
+class NoEvidence(DeploymentFailed):
+    """The hold ended without enough evidence."""
+
+
+class DeadlineExceeded(DeploymentFailed):
+    """The deployment's `max_duration` passed."""
+
+
+class ApprovalMissing(DeploymentFailed):
+    """Nobody approved in time."""
+
+
+class CapacityShort(DeploymentFailed):
+    """The slot's healthy tasks would not carry the next weight."""
+
+
+class WeightsDrifted(DeploymentFailed):
+    """Somebody else changed the live weights."""
+
+
+class Aborted(DeploymentFailed):
+    """A person said abort."""
+
+
+class IncompleteRead(GreenlaneError):
+    """Metrics came in part only: nothing may be concluded from them."""
+
+
+class FenceLost(GreenlaneError):
+    """The record moved on, so this deployment may write nothing more."""
+
+
+class SignalRefused(GreenlaneError):
+    """A late, repeated or misplaced signal; it did nothing."""
+
+
+class Held(GreenlaneError):
+    """Going back is not possible without a person; somebody was paged."""

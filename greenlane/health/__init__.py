@@ -1,0 +1,1 @@
+"""Judging a slot by its numbers."""

@@ -1,0 +1,104 @@
+"""What a function works with: the store, the clock, the clients and its environment."""
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from greenlane import aws
+from greenlane.clock import Clock, current_clock
+from greenlane.deployments.store import DynamoStore
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment that the template gives to every function."""
+
+    table: str
+    topic_arn: str
+    deployment_machine_arn: str
+    rollback_machine_arn: str
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read once per process.
+
+        Raises:
+            KeyError: the template did not set one of them.
+        """
+        return cls(
+            table=os.environ["DEPLOYMENTS_TABLE"],
+            topic_arn=os.environ["TOPIC_ARN"],
+            deployment_machine_arn=os.environ["DEPLOYMENT_MACHINE_ARN"],
+            rollback_machine_arn=os.environ["ROLLBACK_MACHINE_ARN"],
+        )
+
+
+@dataclass
+class Runtime:
+    """The AWS edges of one process; a client is made when it is first used.
+
+    Tests pass a clock and settings of their own, and may set any client.
+    """
+
+    settings: Settings
+    actor: str
+    clock: Clock = field(default_factory=current_clock)
+
+    @cached_property
+    def store(self) -> DynamoStore:
+        """Where deployments are kept."""
+        return DynamoStore(aws.client("dynamodb", read_timeout_seconds=3.0), self.settings.table)
+
+    @cached_property
+    def hasty_store(self) -> DynamoStore:
+        """The same table for a write that must not hold up a rollback: 300 ms, one attempt."""
+        client = aws.client(
+            "dynamodb", connect_timeout_seconds=0.3, read_timeout_seconds=0.3, attempts=1
+        )
+        return DynamoStore(client, self.settings.table)
+
+    @cached_property
+    def elbv2(self) -> Any:
+        """The load balancer."""
+        return aws.client("elbv2")
+
+    @cached_property
+    def elbv2_once(self) -> Any:
+        """The load balancer for a forward write: one attempt, so that none lands late."""
+        return aws.client("elbv2", read_timeout_seconds=5.0, attempts=1)
+
+    @cached_property
+    def ecs(self) -> Any:
+        """The services and tasks."""
+        return aws.client("ecs")
+
+    @cached_property
+    def ecr(self) -> Any:
+        """The image repositories."""
+        return aws.client("ecr")
+
+    @cached_property
+    def cloudwatch(self) -> Any:
+        """Metrics and alarms."""
+        return aws.client("cloudwatch")
+
+    @cached_property
+    def autoscaling(self) -> Any:
+        """Application Auto Scaling."""
+        return aws.client("application-autoscaling")
+
+    @cached_property
+    def stepfunctions(self) -> Any:
+        """The state machines."""
+        return aws.client("stepfunctions")
+
+    @cached_property
+    def functions(self) -> Any:
+        """The user's hooks; a hook may take minutes, and is not called twice by a retry."""
+        return aws.client("lambda", read_timeout_seconds=55.0, attempts=1)
+
+    @cached_property
+    def sns(self) -> Any:
+        """The topic that tells people; it must never hold up a traffic decision."""
+        return aws.client("sns", read_timeout_seconds=3.0, attempts=2)
