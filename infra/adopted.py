@@ -1,0 +1,69 @@
+"""A service that Greenlane deploys, as the template sees it: names and parameters, no imports."""
+
+from aws_cdk import CfnParameter, Fn, Stack
+from constructs import Construct
+
+from infra.alarms import alarm_names
+from infra.balancer import SLOTS
+from infra.settings import ServiceSettings
+
+
+class AdoptedService(Construct):
+    """What the product stack knows of one service.
+
+    The ARNs come from the SSM parameters below `/greenlane/workloads/<service>/`, read when the
+    stack is deployed: whoever owns the environment writes them, our sample or anybody else.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, service: ServiceSettings) -> None:
+        super().__init__(scope, id)
+        self.service = service
+        self._prefix = "".join(part.title() for part in service.name.split("-"))
+        self.listener_rule_arn = self.read("listener-rule-arn")
+        self.target_group_arns = {slot: self.read(f"target-group-arn-{slot}") for slot in SLOTS}
+        stack = Stack.of(self)
+        self.ecs_services = [
+            stack.format_arn(
+                service="ecs",
+                resource="service",
+                resource_name=f"{service.cluster}/{service.name}-{slot}",
+            )
+            for slot in SLOTS
+        ]
+        self.cluster_arn = stack.format_arn(
+            service="ecs", resource="cluster", resource_name=service.cluster
+        )
+        self.tasks = stack.format_arn(
+            service="ecs", resource="task", resource_name=f"{service.cluster}/*"
+        )
+        self.task_definitions = stack.format_arn(
+            service="ecs", resource="task-definition", resource_name=f"{service.name}:*"
+        )
+        self.repository = stack.format_arn(
+            service="ecr", resource="repository", resource_name=service.repository
+        )
+        self.task_roles = [
+            stack.format_arn(service="iam", region="", resource="role", resource_name=role)
+            for role in service.task_roles
+        ]
+        self.alarms = [name for slot in SLOTS for name in alarm_names(service.name, slot)]
+
+    def read(self, name: str) -> str:
+        """The value of the service's SSM parameter `name` at deployment."""
+        parameter = CfnParameter(
+            Stack.of(self),
+            self._prefix + "".join(part.title() for part in name.split("-")),
+            type="AWS::SSM::Parameter::Value<String>",
+            default=f"/greenlane/workloads/{self.service.name}/{name}",
+            description=f"{name} of {self.service.name}",
+        )
+        return parameter.value_as_string
+
+    def subnets(self) -> list[str]:
+        """The subnets in which validation runs."""
+        subnets: list[str] = Fn.split(",", self.read("subnet-ids"))
+        return subnets
+
+    def validation_security_group(self) -> str:
+        """The security group that the service's tasks admit for validation."""
+        return self.read("validation-security-group-id")

@@ -1,0 +1,226 @@
+"""Every function of the product: its module, its limits, its permissions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from infra.permissions import Permissions
+from infra.roles import Allow
+
+Path = Literal["forward", "rollback"]
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """One module of `functions/` in the product stack.
+
+    `tick` marks those run each minute, `in_vpc` those that call tasks by their private addresses.
+    """
+
+    module: str
+    path: Path
+    may: Callable[[Permissions], list[Allow]]
+    timeout_seconds: int = 60
+    memory_mb: int = 512
+    tick: bool = False
+    in_vpc: bool = False
+
+
+def _nothing(_: Permissions) -> list[Allow]:
+    return []
+
+
+FORWARD = (
+    FunctionSpec(
+        "plan_deployment",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_traffic("Rules", "TargetHealth", "TargetGroupAttributes", "Tags"),
+            may.write_rule("ModifyRule", "AddTags"),
+            may.see_services(),
+            may.see_task_definitions("DescribeTaskDefinition"),
+            may.see_images(),
+            may.see_alarms(),
+            may.see_workloads(),
+            may.tell(),
+        ],
+    ),
+    FunctionSpec(
+        "prepare_slot",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_services(),
+            may.change_services(),
+            may.see_task_definitions("DescribeTaskDefinition", "ListTaskDefinitions"),
+            *may.register_task_definitions(),
+            may.pass_task_roles(),
+            may.see_scaling("ScalableTargets", "ScheduledActions"),
+            may.change_scaling(),
+        ],
+    ),
+    FunctionSpec(
+        "check_stability",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_services(),
+            *may.see_tasks(),
+            may.see_traffic("TargetHealth"),
+        ],
+    ),
+    FunctionSpec(
+        "run_pre_traffic",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_services(),
+            may.run_tasks(),
+            *may.see_tasks(),
+            may.pass_task_roles(),
+            may.call_hooks(),
+        ],
+    ),
+    # Makes no AWS calls: a public balancer is not reachable from its network, nor is AWS.
+    FunctionSpec("validate_slot", "forward", _nothing, timeout_seconds=300, in_vpc=True),
+    FunctionSpec(
+        "shift_traffic",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_traffic("Rules", "TargetHealth"),
+            may.write_rule("ModifyRule"),
+        ],
+        # A write that is stuck must end before the rollback stops re-asserting its own.
+        timeout_seconds=15,
+    ),
+    FunctionSpec(
+        "start_bake",
+        "forward",
+        lambda may: [may.record(), may.answer("SendTaskSuccess"), may.see_alarms()],
+    ),
+    FunctionSpec(
+        "judge_step",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_metrics(),
+            may.see_alarms(),
+            may.see_traffic("Rules", "TargetHealth"),
+            may.call_hooks(),
+        ],
+    ),
+    FunctionSpec(
+        "promote", "forward", lambda may: [may.record(), may.see_traffic("Rules"), may.tell()]
+    ),
+    FunctionSpec(
+        "drain_slot",
+        "forward",
+        lambda may: [may.record(), may.see_traffic("Rules"), may.see_metrics()],
+    ),
+    FunctionSpec(
+        "finish_deployment",
+        "forward",
+        lambda may: [
+            may.tidied_record(),
+            may.see_services(),
+            may.change_services(),
+            may.see_task_definitions("DescribeTaskDefinition", "ListTaskDefinitions"),
+            may.forget_task_definitions(),
+            *may.scaling(),
+            may.see_traffic("Rules"),
+            may.write_rule("RemoveTags"),
+            may.tell(),
+        ],
+    ),
+    FunctionSpec(
+        "judge_tick",
+        "forward",
+        lambda may: [
+            may.record(),
+            may.see_metrics(),
+            may.see_alarms(),
+            may.see_traffic("Rules"),
+            may.answer("SendTaskSuccess", "SendTaskFailure"),
+        ],
+        tick=True,
+    ),
+)
+
+ROLLBACK = (
+    FunctionSpec(
+        "take_traffic_back",
+        "rollback",
+        lambda may: [
+            may.table("GetItem", "UpdateItem", "PutItem"),
+            may.see_traffic("Rules", "TargetHealth", "Tags"),
+            may.write_rule("ModifyRule"),
+        ],
+        timeout_seconds=30,
+        # Its cold start is between an alarm and the traffic's return; memory buys CPU.
+        memory_mb=1024,
+    ),
+    FunctionSpec(
+        "stop_forward",
+        "rollback",
+        lambda may: [may.record(), may.executions("StopExecution", "DescribeExecution")],
+    ),
+    FunctionSpec(
+        "hold_traffic",
+        "rollback",
+        lambda may: [
+            may.record(),
+            may.see_traffic("Rules", "TargetHealth", "Tags"),
+            may.write_rule("ModifyRule"),
+            may.see_services(),
+            may.scale_services(),
+        ],
+    ),
+    FunctionSpec(
+        "empty_slot",
+        "rollback",
+        lambda may: [
+            may.record(),
+            may.see_traffic("Rules"),
+            may.see_metrics(),
+            may.see_services(),
+            may.scale_services(),
+            *may.scaling(),
+        ],
+    ),
+    FunctionSpec(
+        "close_rollback",
+        "rollback",
+        lambda may: [
+            may.tidied_record(),
+            may.see_services(),
+            may.change_services(),
+            *may.scaling(),
+            may.see_traffic("Rules"),
+            may.write_rule("ModifyRule", "RemoveTags"),
+            may.tell(),
+        ],
+    ),
+    FunctionSpec(
+        "reconcile",
+        "rollback",
+        lambda may: [
+            may.tidied_record(),
+            may.executions("DescribeExecution"),
+            *may.machines(),
+            may.see_traffic("Rules", "TargetHealth", "Tags"),
+            may.see_alarms(),
+            may.see_metrics(),
+            may.see_services(),
+            may.change_services(),
+            may.see_task_definitions("DescribeTaskDefinition", "ListTaskDefinitions"),
+            may.forget_task_definitions(),
+            *may.scaling(),
+            may.tell(),
+        ],
+        tick=True,
+    ),
+)
+
+FUNCTIONS = FORWARD + ROLLBACK

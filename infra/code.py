@@ -1,0 +1,53 @@
+"""What runs in the functions: one asset with our code, one prebuilt layer with dependencies."""
+
+from pathlib import Path
+
+from aws_cdk import IgnoreMode
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYER = ROOT / "build" / "layer"
+RUNTIME = lambda_.Runtime.PYTHON_3_14
+ARCHITECTURE = lambda_.Architecture.ARM_64
+
+# Everything out, the two packages back in, and of those not what runs on a laptop.
+EXCLUDED = [
+    "/*",
+    "!/functions",
+    "!/greenlane",
+    "/greenlane/local",
+    "/greenlane/cli",
+    "__pycache__",
+    "*.egg-info",
+]
+
+
+class LayerMissing(Exception):
+    """`make layer` has not been run, so functions would start without their dependencies."""
+
+
+def our_code() -> lambda_.Code:
+    """`functions/` and `greenlane/`, one asset for every function."""
+    return lambda_.Code.from_asset(str(ROOT), exclude=EXCLUDED, ignore_mode=IgnoreMode.GIT)
+
+
+class Dependencies(Construct):
+    """The layer that `make layer` built; synth itself needs neither Docker nor a registry.
+
+    Raises:
+        LayerMissing: the folder is not there.
+    """
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        if not (LAYER / "python" / "pydantic").is_dir():
+            raise LayerMissing("build/layer/python holds no dependencies: run `make layer` first")
+        self.layer = lambda_.LayerVersion(
+            self,
+            "Layer",
+            layer_version_name="greenlane-dependencies",
+            code=lambda_.Code.from_asset(str(LAYER)),
+            compatible_runtimes=[RUNTIME],
+            compatible_architectures=[ARCHITECTURE],
+        )

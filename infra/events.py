@@ -1,0 +1,139 @@
+"""What starts things: alarms and ended executions start the way back, schedules the ticks."""
+
+from typing import Any
+
+from aws_cdk import Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.adopted import AdoptedService
+from infra.functions import Function, dashed
+from infra.roles import Allow, least_privilege_role
+
+ENDED_BADLY = ["FAILED", "TIMED_OUT", "ABORTED"]
+
+
+class Events(Construct):
+    """The rules on the default bus, each target with ten retries and a dead-letter queue.
+
+    Deliveries are given up after ten minutes: a rollback trigger that is hours old would act on a
+    deployment it knows nothing of, and the reconciler has acted long before.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        services: list[AdoptedService],
+        deployment_machine_arn: str,
+        rollback: sfn.StateMachine,
+        ticks: list[Function],
+        undelivered: sqs.Queue,
+    ) -> None:
+        super().__init__(scope, id)
+        self._rollback = rollback
+        self._undelivered = undelivered
+        self._role = least_privilege_role(
+            self,
+            "StartRollback",
+            name=f"greenlane-start-rollback-{Stack.of(self).region}",
+            principal="events.amazonaws.com",
+            allows=[
+                Allow("StartRollback", ["states:StartExecution"], [rollback.state_machine_arn])
+            ],
+        )
+        for service in services:
+            self._on_alarm(service)
+        self._on_ended_execution(deployment_machine_arn)
+        for tick in ticks:
+            self._every_minute(tick)
+
+    def _on_alarm(self, service: AdoptedService) -> None:
+        """Exactly this service's alarms: a prefix would catch a neighbour's."""
+        field = events.EventField.from_path
+        events.Rule(
+            self,
+            f"AlarmOf-{service.service.name}",
+            rule_name=f"greenlane-alarm-{service.service.name}",
+            description=f"An alarm of {service.service.name} starts the way back",
+            event_pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                detail={"alarmName": service.alarms, "state": {"value": ["ALARM"]}},
+            ),
+            targets=[
+                self._start_rollback(
+                    {
+                        "trigger": {
+                            "kind": "alarm",
+                            "name": field("$.detail.alarmName"),
+                            "reason": field("$.detail.state.reason"),
+                            "at": field("$.detail.state.timestamp"),
+                            "event_id": field("$.id"),
+                        },
+                        "service": service.service.name,
+                        "listener_rule_arn": service.listener_rule_arn,
+                        "target_groups": service.target_group_arns,
+                    }
+                )
+            ],
+        )
+
+    def _on_ended_execution(self, deployment_machine_arn: str) -> None:
+        field = events.EventField.from_path
+        events.Rule(
+            self,
+            "DeploymentEndedBadly",
+            rule_name="greenlane-deployment-ended-badly",
+            description="A deployment's execution that ended badly starts the way back",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={"stateMachineArn": [deployment_machine_arn], "status": ENDED_BADLY},
+            ),
+            targets=[
+                self._start_rollback(
+                    {
+                        "trigger": {
+                            "kind": "execution",
+                            "name": field("$.detail.status"),
+                            "reason": "the deployment's execution ended",
+                            "at": field("$.time"),
+                            "event_id": field("$.id"),
+                        },
+                        "deployment_id": field("$.detail.name"),
+                    }
+                )
+            ],
+        )
+
+    def _start_rollback(self, document: dict[str, Any]) -> targets.SfnStateMachine:
+        return targets.SfnStateMachine(
+            self._rollback,
+            role=self._role.without_policy_updates(),
+            input=events.RuleTargetInput.from_object(document),
+            retry_attempts=10,
+            max_event_age=Duration.minutes(10),
+            dead_letter_queue=self._undelivered,
+        )
+
+    def _every_minute(self, tick: Function) -> None:
+        events.Rule(
+            self,
+            f"Every-{dashed(tick.module)}",
+            rule_name=f"greenlane-every-minute-{dashed(tick.module)}",
+            description=f"Runs {tick.module} each minute",
+            schedule=events.Schedule.rate(Duration.minutes(1)),
+            targets=[
+                targets.LambdaFunction(
+                    tick.version,
+                    retry_attempts=10,
+                    max_event_age=Duration.minutes(10),
+                    dead_letter_queue=self._undelivered,
+                )
+            ],
+        )

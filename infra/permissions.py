@@ -1,0 +1,252 @@
+"""What each function may do, statement by statement.
+
+Actions that know no resource stand alone in statements over `*`; everything else names what it
+touches. tests/infra/test_permissions.py holds the list of the former.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import ArnFormat, Stack
+
+from infra.adopted import AdoptedService
+from infra.roles import Allow
+
+HOOK_PREFIX = "greenlane-hook-"
+KNOWS_NO_RESOURCE = "these actions know no resource."
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """Statements about the things of one stack, all services at once."""
+
+    stack: Stack
+    services: Sequence[AdoptedService]
+    table_arn: str
+    topic_arn: str
+    deployment_machine: str
+    rollback_machine: str
+
+    def table(self, *actions: str) -> Allow:
+        """Items of the deployments table."""
+        return Allow("UseTable", [f"dynamodb:{action}" for action in actions], [self.table_arn])
+
+    def record(self) -> Allow:
+        """Read and write the record and its history."""
+        return self.table("GetItem", "PutItem", "UpdateItem", "Query", "ConditionCheckItem")
+
+    def tidied_record(self) -> Allow:
+        """As `record`, and delete what a deployment left behind."""
+        return self.table(
+            "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "ConditionCheckItem"
+        )
+
+    def see_traffic(self, *describe: str) -> Allow:
+        """Describe rules, target groups and health."""
+        actions = [f"elasticloadbalancing:Describe{what}" for what in describe]
+        return Allow("SeeTraffic", actions, ["*"], because=KNOWS_NO_RESOURCE)
+
+    def write_rule(self, *actions: str) -> Allow:
+        """Write the production rules, and no other rule."""
+        return Allow(
+            "WriteRule",
+            [f"elasticloadbalancing:{action}" for action in actions],
+            [service.listener_rule_arn for service in self.services],
+        )
+
+    def see_services(self) -> Allow:
+        """Describe the slots' services."""
+        return Allow("SeeServices", ["ecs:DescribeServices"], self._ecs_services)
+
+    def change_services(self) -> Allow:
+        """Update and tag the slots' services."""
+        return Allow("ChangeServices", ["ecs:UpdateService", "ecs:TagResource"], self._ecs_services)
+
+    def scale_services(self) -> Allow:
+        """Change the slots' desired counts."""
+        return Allow("ScaleServices", ["ecs:UpdateService"], self._ecs_services)
+
+    def see_task_definitions(self, *actions: str) -> Allow:
+        """Read task definitions."""
+        return Allow(
+            "SeeTaskDefinitions",
+            [f"ecs:{action}" for action in actions],
+            ["*"],
+            because=KNOWS_NO_RESOURCE,
+        )
+
+    def register_task_definitions(self) -> list[Allow]:
+        """Register and tag revisions of the services' families."""
+        return [
+            Allow(
+                "RegisterRevisions",
+                ["ecs:RegisterTaskDefinition"],
+                ["*"],
+                because="the action knows no resource; PassTaskRoles limits a revision.",
+            ),
+            Allow(
+                "TagRevisions",
+                ["ecs:TagResource"],
+                [service.task_definitions for service in self.services],
+                because="each revision of the service's own family.",
+            ),
+        ]
+
+    def forget_task_definitions(self) -> Allow:
+        """Deregister revisions."""
+        return Allow(
+            "ForgetRevisions",
+            ["ecs:DeregisterTaskDefinition"],
+            ["*"],
+            because="the action knows no resource; running tasks keep a deregistered revision.",
+        )
+
+    def pass_task_roles(self) -> Allow:
+        """Hand the tasks their roles, and only tasks."""
+        return Allow(
+            "PassTaskRoles",
+            ["iam:PassRole"],
+            [role for service in self.services for role in service.task_roles],
+            conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        )
+
+    def see_tasks(self) -> list[Allow]:
+        """List and describe the tasks of the services' clusters."""
+        return [
+            Allow(
+                "ListTasks",
+                ["ecs:ListTasks"],
+                ["*"],
+                because="for a service's tasks ECS knows only the condition on the cluster.",
+                conditions=self._in_our_clusters,
+            ),
+            Allow(
+                "SeeTasks",
+                ["ecs:DescribeTasks"],
+                [item.tasks for item in self.services],
+                because="a task's id is not known before it runs.",
+            ),
+        ]
+
+    def run_tasks(self) -> Allow:
+        """Run one task of a service's family before traffic."""
+        return Allow(
+            "RunTasks",
+            ["ecs:RunTask"],
+            [service.task_definitions for service in self.services],
+            because="the revision is registered by the deployment itself.",
+            conditions=self._in_our_clusters,
+        )
+
+    def see_scaling(self, *describe: str) -> Allow:
+        """Describe scalable targets."""
+        actions = [f"application-autoscaling:Describe{what}" for what in describe]
+        return Allow("SeeScaling", actions, ["*"], because=KNOWS_NO_RESOURCE)
+
+    def change_scaling(self) -> Allow:
+        """Suspend scaling and set its limits, on ECS services only."""
+        target = self.stack.format_arn(
+            service="application-autoscaling", resource="scalable-target", resource_name="*"
+        )
+        return Allow(
+            "ChangeScaling",
+            ["application-autoscaling:RegisterScalableTarget"],
+            [target],
+            because="a scalable target's ARN ends in an id of AWS's making, not in our names.",
+            conditions={"StringEquals": {"application-autoscaling:service-namespace": "ecs"}},
+        )
+
+    def scaling(self) -> list[Allow]:
+        """See and change scaling."""
+        return [self.see_scaling("ScalableTargets"), self.change_scaling()]
+
+    def see_alarms(self) -> Allow:
+        """The state of the services' alarms."""
+        return Allow(
+            "SeeAlarms",
+            ["cloudwatch:DescribeAlarms"],
+            [self._arn("cloudwatch", "alarm", f"{it.service.name}-*") for it in self.services],
+            because="the alarms of one service, those that `apply` adds included.",
+        )
+
+    def see_metrics(self) -> Allow:
+        """Read metrics."""
+        return Allow("SeeMetrics", ["cloudwatch:GetMetricData"], ["*"], because=KNOWS_NO_RESOURCE)
+
+    def see_images(self) -> Allow:
+        """Resolve a version to a digest."""
+        return Allow(
+            "SeeImages", ["ecr:DescribeImages"], [service.repository for service in self.services]
+        )
+
+    def see_workloads(self) -> Allow:
+        """Read the workload descriptions."""
+        return Allow(
+            "SeeWorkloads",
+            ["ssm:GetParameter"],
+            [
+                self.stack.format_arn(
+                    service="ssm", resource="parameter", resource_name="greenlane/workloads/*"
+                )
+            ],
+            because="an unknown service is a clear answer, not a missing permission.",
+        )
+
+    def call_hooks(self) -> Allow:
+        """Call the user's hooks, known by their prefix."""
+        return Allow(
+            "CallHooks",
+            ["lambda:InvokeFunction"],
+            [self._arn("lambda", "function", f"{HOOK_PREFIX}*")],
+            because="the prefix is how a user says that a function is a hook.",
+        )
+
+    def tell(self) -> Allow:
+        """Publish notifications."""
+        return Allow("Tell", ["sns:Publish"], [self.topic_arn])
+
+    def answer(self, *actions: str) -> Allow:
+        """Answer a bake's task token."""
+        return Allow(
+            "AnswerTokens", [f"states:{action}" for action in actions], [self.deployment_machine]
+        )
+
+    def executions(self, *actions: str) -> Allow:
+        """See or stop executions of our machines."""
+        return Allow(
+            "Executions",
+            [f"states:{action}" for action in actions],
+            [self._executions_of(it) for it in (self.deployment_machine, self.rollback_machine)],
+            because="each execution of our own two machines.",
+        )
+
+    def machines(self) -> list[Allow]:
+        """Find executions of our machines, and start the way back."""
+        return [
+            Allow(
+                "ListExecutions",
+                ["states:ListExecutions"],
+                [self.deployment_machine, self.rollback_machine],
+            ),
+            Allow("StartRollback", ["states:StartExecution"], [self.rollback_machine]),
+        ]
+
+    def _arn(self, service: str, resource: str, name: str) -> str:
+        arn: str = self.stack.format_arn(
+            service=service,
+            resource=resource,
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return arn
+
+    def _executions_of(self, machine: str) -> str:
+        return self._arn("states", "execution", f"{machine.rsplit(':', 1)[-1]}:*")
+
+    @property
+    def _ecs_services(self) -> list[str]:
+        return [arn for service in self.services for arn in service.ecs_services]
+
+    @property
+    def _in_our_clusters(self) -> dict[str, dict[str, str | list[str]]]:
+        return {"ArnEquals": {"ecs:cluster": sorted({it.cluster_arn for it in self.services})}}

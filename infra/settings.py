@@ -1,0 +1,109 @@
+"""What the person who deploys may choose, read once from the context of `cdk.json`."""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from greenlane.deployments.workload import Capacity, TaskShape
+
+
+class _Frozen(BaseModel):
+    """A value that never changes, and that refuses a key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServiceSettings(_Frozen):
+    """One service that Greenlane deploys, whoever owns its infrastructure.
+
+    `task_roles` are the names of the roles its tasks run under: the only roles Greenlane may pass.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")
+    cluster: str
+    container: str
+    port: int = Field(ge=1, le=65535)
+    repository: str
+    task_roles: tuple[str, ...] = Field(min_length=1)
+
+
+class AlarmThresholds(_Frozen):
+    """Above which numbers a slot is bad, over periods of 60 s."""
+
+    error_rate_percent: float = Field(default=5, gt=0, le=100)
+    request_floor: int = Field(default=20, ge=1)
+    p95_seconds: float = Field(default=5, gt=0)
+    p99_seconds: float = Field(default=8, gt=0)
+    connection_errors: int = Field(default=5, ge=1)
+
+
+class SampleSettings(_Frozen):
+    """The blue/green environment of the sample service.
+
+    `certificate_arn` moves production to an HTTPS listener, HTTP then redirects.
+    `test_listener_cidr` is who may reach the test listener; none by default.
+    `shape` and `capacity` are data for the next deployment, see `Workload`.
+    """
+
+    service: str
+    shape: TaskShape = TaskShape()
+    capacity: Capacity = Capacity(min_tasks=2, max_tasks=10)
+    certificate_arn: str | None = None
+    test_listener_cidr: str | None = None
+    rule_priority: int = Field(default=100, ge=1, le=50000)
+    rule_paths: tuple[str, ...] = Field(default=("/*",), min_length=1, max_length=5)
+    alarms: AlarmThresholds = AlarmThresholds()
+    cpu_target_percent: float = Field(default=60, gt=0, le=100)
+    requests_per_task_target: int = Field(default=1000, ge=1)
+
+
+class Settings(_Frozen):
+    """Everything that can be chosen.
+
+    `validation_network` names the service in whose VPC validation runs, the first one by default:
+    one function sees one VPC, so services side by side on one balancer share it.
+    """
+
+    region: str = Field(default="eu-west-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731] = 30
+    services: tuple[ServiceSettings, ...] = Field(min_length=1)
+    validation_network: str | None = None
+    sample: SampleSettings | None = None
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        names = [service.name for service in self.services]
+        if len(set(names)) != len(names):
+            raise ValueError(f"services: each name once, not {names}")
+        for field, name in (
+            ("validation_network", self.validation_network),
+            ("sample.service", self.sample and self.sample.service),
+        ):
+            if name is not None and name not in names:
+                raise ValueError(f"{field}: {name!r} is not one of services: {names}")
+        return self
+
+    @property
+    def network_service(self) -> str:
+        """The service in whose VPC validation runs."""
+        return self.validation_network or self.services[0].name
+
+    def service(self, name: str) -> ServiceSettings:
+        """The service of that name.
+
+        Raises:
+            KeyError: no such service.
+        """
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)
+
+    @classmethod
+    def from_context(cls, context: Any) -> Self:
+        """Check the value of the context key `greenlane`.
+
+        Raises:
+            pydantic.ValidationError: names each key that is wrong.
+        """
+        return cls.model_validate(context or {})

@@ -1,0 +1,319 @@
+"""The two stacks: the sample's blue/green environment, and the product."""
+
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App, ArnFormat, Environment, Stack, Validations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_ssm as ssm
+from cdk_nag import AwsSolutionsChecks
+from constructs import Construct
+
+from greenlane.deployments.workload import SlotResources, Workload, parameter_name
+from infra.adopted import AdoptedService
+from infra.alarms import Alarms, alarm_names
+from infra.balancer import Balancer
+from infra.catalog import FUNCTIONS, FunctionSpec
+from infra.code import Dependencies, our_code
+from infra.events import Events
+from infra.functions import Function, camel, dashed
+from infra.network import Network
+from infra.permissions import KNOWS_NO_RESOURCE, Permissions
+from infra.roles import Allow
+from infra.settings import ServiceSettings, Settings
+from infra.slots import Slots
+from infra.storage import Storage
+from infra.workflows import STATE_MACHINES, Workflow
+
+DEPLOYMENT_MACHINE = "greenlane-deployment"
+ROLLBACK_MACHINE = "greenlane-rollback"
+
+
+class WorkloadStack(Stack):
+    """The sample: a service in two slots behind one weighted rule, and its description as data.
+
+    Greenlane does not import this stack. It reads the SSM parameters that are written here, and
+    would read the same from anybody else.
+    """
+
+    def __init__(self, scope: Construct, id: str, *, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(scope, id, **kwargs)
+        if settings.sample is None:
+            raise ValueError("sample: the sample's stack needs the settings of the sample")
+        sample = settings.sample
+        service = settings.service(sample.service)
+        network = Network(self, "Network", service=service, sample=sample)
+        self.own_listener_rule = self._own_listener_rule(settings, service)
+        balancer = Balancer(
+            self,
+            "Balancer",
+            service=service,
+            sample=sample,
+            network=network,
+            own_listener_rule_arn=self.own_listener_rule.function.function_arn,
+        )
+        slots = Slots(
+            self, "Slots", service=service, sample=sample, network=network, balancer=balancer
+        )
+        Alarms(self, "Alarms", service=service, thresholds=sample.alarms, balancer=balancer)
+        workload = Workload(
+            service=service.name,
+            cluster=service.cluster,
+            container=service.container,
+            port=service.port,
+            repository=service.repository,
+            load_balancer_full_name=balancer.full_name,
+            listener_arn=balancer.production.listener_arn,
+            listener_rule_arn=balancer.rule_arn,
+            test_listener_arn=balancer.test.listener_arn,
+            slots={
+                "blue": self._slot(service, slots, balancer, "blue"),
+                "green": self._slot(service, slots, balancer, "green"),
+            },
+            shape=sample.shape,
+            capacity=sample.capacity,
+        )
+        self._describe(service.name, workload, network)
+
+    def _own_listener_rule(self, settings: Settings, service: ServiceSettings) -> Function:
+        rules, listeners = (
+            self.format_arn(
+                service="elasticloadbalancing",
+                resource=resource,
+                resource_name=f"app/{service.name}/*",
+            )
+            for resource in ("listener-rule", "listener")
+        )
+        return Function(
+            self,
+            "OwnListenerRule",
+            module="own_listener_rule",
+            code=our_code(),
+            layers=[],
+            timeout_seconds=60,
+            memory_mb=256,
+            environment={},
+            allows=[
+                Allow(
+                    "SeeRules",
+                    [
+                        "elasticloadbalancing:DescribeRules",
+                        "elasticloadbalancing:DescribeTags",
+                    ],
+                    ["*"],
+                    because=KNOWS_NO_RESOURCE,
+                ),
+                Allow(
+                    "CreateRule",
+                    ["elasticloadbalancing:CreateRule"],
+                    [listeners],
+                    because="the balancer's listeners; its id is not known before it exists.",
+                ),
+                Allow(
+                    "OwnRule",
+                    [
+                        "elasticloadbalancing:AddTags",
+                        "elasticloadbalancing:DeleteRule",
+                        "elasticloadbalancing:ModifyRule",
+                        "elasticloadbalancing:RemoveTags",
+                        "elasticloadbalancing:SetRulePriorities",
+                    ],
+                    [rules],
+                    because="the rules of this balancer; their ids are not known before.",
+                ),
+            ],
+            log_retention=_retention(settings),
+        )
+
+    def _slot(
+        self, service: ServiceSettings, slots: Slots, balancer: Balancer, slot: str
+    ) -> SlotResources:
+        return SlotResources(
+            service=slots.service_name(slot),
+            target_group_arn=balancer.target_groups[slot].ref,
+            alarms=alarm_names(service.name, slot),
+        )
+
+    def _describe(self, name: str, workload: Workload, network: Network) -> None:
+        """Write the description, and beside it the values that templates read one by one."""
+        prefix = parameter_name(name)
+        values = {
+            "Workload": (prefix, self.to_json_string(workload.model_dump(mode="json"))),
+            "ListenerRuleArn": (f"{prefix}/listener-rule-arn", workload.listener_rule_arn),
+            "SubnetIds": (f"{prefix}/subnet-ids", ",".join(network.subnet_ids)),
+            "ValidationSecurityGroupId": (
+                f"{prefix}/validation-security-group-id",
+                network.validation.security_group_id,
+            ),
+        }
+        for slot, resources in workload.slots.items():
+            values[f"{slot.title()}TargetGroupArn"] = (
+                f"{prefix}/target-group-arn-{slot}",
+                resources.target_group_arn,
+            )
+        for id, (parameter, value) in values.items():
+            ssm.CfnParameter(self, f"{id}Parameter", name=parameter, type="String", value=value)
+
+
+class GreenlaneStack(Stack):
+    """The product, for one Region: functions, state machines, table, topic, rules."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        state_machines: Path = STATE_MACHINES,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, **kwargs)
+        self._settings = settings
+        storage = Storage(self, "Storage")
+        services = {
+            service.name: AdoptedService(self, f"Service-{service.name}", service=service)
+            for service in settings.services
+        }
+        # Written from their names, so that functions and machines do not wait for each other.
+        deployment_arn = self._machine_arn(DEPLOYMENT_MACHINE)
+        rollback_arn = self._machine_arn(ROLLBACK_MACHINE)
+        permissions = Permissions(
+            stack=self,
+            services=list(services.values()),
+            table_arn=storage.table.table_arn,
+            topic_arn=storage.topic.topic_arn,
+            deployment_machine=deployment_arn,
+            rollback_machine=rollback_arn,
+        )
+        environment = {
+            "DEPLOYMENTS_TABLE": storage.table.table_name,
+            "TOPIC_ARN": storage.topic.topic_arn,
+            "DEPLOYMENT_MACHINE_ARN": deployment_arn,
+            "ROLLBACK_MACHINE_ARN": rollback_arn,
+            "POWERTOOLS_SERVICE_NAME": "greenlane",
+            "LOG_LEVEL": "INFO",
+        }
+        self.functions = self._functions(
+            permissions, environment, services[settings.network_service]
+        )
+        machines = {"DeploymentMachineArn": deployment_arn, "RollbackMachineArn": rollback_arn}
+        bindings = {
+            f"{camel(module)}Arn": function.version.function_arn
+            for module, function in self.functions.items()
+        }
+        workflows = {
+            name: Workflow(
+                self,
+                f"{file.title()}Workflow",
+                name=name,
+                file=f"{file}.asl.json",
+                bindings={**bindings, **machines, "TopicArn": storage.topic.topic_arn},
+                may_invoke={
+                    f"{camel(module)}Arn": self._all_versions(module) for module in self.functions
+                },
+                may_start=machines,
+                log_retention=_retention(settings),
+                folder=state_machines,
+            )
+            for name, file in ((DEPLOYMENT_MACHINE, "deployment"), (ROLLBACK_MACHINE, "rollback"))
+        }
+        Events(
+            self,
+            "Events",
+            services=list(services.values()),
+            deployment_machine_arn=deployment_arn,
+            rollback=workflows[ROLLBACK_MACHINE].machine,
+            ticks=[self.functions[spec.module] for spec in FUNCTIONS if spec.tick],
+            undelivered=storage.undelivered,
+        )
+
+    def _functions(
+        self, permissions: Permissions, environment: dict[str, str], network: AdoptedService
+    ) -> dict[str, Function]:
+        code = our_code()
+        layer = Dependencies(self, "Dependencies").layer
+        subnets, group = network.subnets(), network.validation_security_group()
+
+        def build(spec: FunctionSpec) -> Function:
+            return Function(
+                self,
+                camel(spec.module),
+                module=spec.module,
+                code=code,
+                layers=[layer],
+                timeout_seconds=spec.timeout_seconds,
+                memory_mb=spec.memory_mb,
+                environment=environment,
+                allows=spec.may(permissions),
+                log_retention=_retention(self._settings),
+                tick=spec.tick,
+                subnet_ids=subnets if spec.in_vpc else (),
+                security_group_ids=[group] if spec.in_vpc else (),
+            )
+
+        return {spec.module: build(spec) for spec in FUNCTIONS}
+
+    def _machine_arn(self, name: str) -> str:
+        arn: str = self.format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=name,
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return arn
+
+    def _all_versions(self, module: str) -> str:
+        arn: str = self.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=f"greenlane-{dashed(module)}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return arn
+
+
+def chosen(context: dict[str, Any]) -> Any:
+    """The value of the context key `greenlane`, which the command line may have overridden."""
+    return App(context=context).node.try_get_context("greenlane")
+
+
+def build_app(
+    settings: Settings,
+    *,
+    context: dict[str, Any] | None = None,
+    outdir: str | None = None,
+    state_machines: Path = STATE_MACHINES,
+) -> App:
+    """Both stacks, checked by cdk-nag at synth.
+
+    Args:
+        settings: what was chosen.
+        context: feature flags and the like, as in `cdk.json`.
+        outdir: where the assembly goes; by default where the CDK says.
+        state_machines: the folder of the ASL files.
+    """
+    app = App(context=context, outdir=outdir)
+    # The Region without the account: an account would make zones a look-up with credentials.
+    environment = Environment(region=settings.region)
+    greenlane = GreenlaneStack(
+        app, "Greenlane", settings=settings, state_machines=state_machines, env=environment
+    )
+    if settings.sample is not None:
+        sample = WorkloadStack(app, "GreenlaneWorkload", settings=settings, env=environment)
+        # The order of deployment, nothing more: the parameters must exist to be read.
+        greenlane.add_stack_dependency(sample)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    return app
+
+
+def _retention(settings: Settings) -> logs.RetentionDays:
+    return {
+        1: logs.RetentionDays.ONE_DAY,
+        7: logs.RetentionDays.ONE_WEEK,
+        14: logs.RetentionDays.TWO_WEEKS,
+        30: logs.RetentionDays.ONE_MONTH,
+        90: logs.RetentionDays.THREE_MONTHS,
+        180: logs.RetentionDays.SIX_MONTHS,
+        365: logs.RetentionDays.ONE_YEAR,
+        731: logs.RetentionDays.TWO_YEARS,
+    }[settings.log_retention_days]

@@ -1,0 +1,52 @@
+"""Where deployments are remembered, and where people are told."""
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.nag import acknowledge
+
+
+class Storage(Construct):
+    """The table, the topic, and the queue of events that reached nobody."""
+
+    def __init__(self, scope: Construct, id: str) -> None:
+        super().__init__(scope, id)
+        self.table = dynamodb.Table(
+            self,
+            "Deployments",
+            table_name="greenlane-deployments",
+            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            # Collects garbage; leases end by condition, and readers filter.
+            time_to_live_attribute="expires_at",
+            deletion_protection=True,
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self.topic = sns.Topic(
+            self,
+            "Notifications",
+            topic_name="greenlane-notifications",
+            enforce_ssl=True,
+            # Only our functions publish, so SNS's own key does: no key policy to widen, no bill.
+            master_key=kms.Alias.from_alias_name(self, "SnsKey", "alias/aws/sns"),
+        )
+        self.undelivered = sqs.Queue(
+            self,
+            "Undelivered",
+            queue_name="greenlane-undelivered-events",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+        )
+        acknowledge(
+            self.undelivered,
+            "SQS3",
+            "This is the dead-letter queue: of event rules, which cdk-nag does not follow.",
+        )
