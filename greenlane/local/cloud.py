@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import importlib.util
 import shutil
 import threading
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from greenlane.local.server import LocalServer
 from greenlane.local.workflows import Workflows
 
 # Parts that live in modules of their own: `install(context)` returns a `Part`.
-_INSTALLABLE = ("cloudwatch", "containers", "elb")
+WORKLOAD_PARTS = ("cloudwatch", "containers", "elb")
 _MARKER = ".greenlane-local-cloud"
 _PERSONS_KEY = "AKIAPERSON0000000000"
 _running = threading.Lock()
@@ -57,6 +56,8 @@ class LocalCloud:
         time_scale: virtual seconds for each real second, more than 0.
         region: the region that the parts serve.
         seed: makes what is random repeatable.
+        parts: what a workload needs besides (alarms, containers, the balancer), by module name;
+            none of it for a cloud with functions, workflows and events only.
     """
 
     def __init__(
@@ -65,12 +66,14 @@ class LocalCloud:
         time_scale: float = 60,
         region: str = "eu-west-1",
         seed: int = 7,
+        parts: tuple[str, ...] = WORKLOAD_PARTS,
     ) -> None:
         """See the class."""
         self.directory = Path(directory).resolve()
         self.time_scale = time_scale
         self.region = region
         self.seed = seed
+        self._modules = parts
         self.parts: dict[str, Any] = {}
         self._context: LocalContext | None = None
         self._server: LocalServer | None = None
@@ -172,10 +175,9 @@ class LocalCloud:
         events.bind(context, functions)
         self._begin("events", events)
         self._begin("schedules", Schedules(context, events))
-        for name in _INSTALLABLE:
-            module = f"greenlane.local.{name}"
-            if importlib.util.find_spec(module) is not None:
-                self._begin(name, importlib.import_module(module).install(context))
+        for name in self._modules:
+            module = importlib.import_module(f"greenlane.local.{name}")
+            self._begin(name, module.install(context))
 
     def _begin(self, name: str, part: Part) -> None:
         self._stack.callback(part.stop)

@@ -163,7 +163,7 @@ class Functions:
     def _spawn(self, revision: _Revision, function: LambdaFunction) -> Instance:
         instance = Instance(uuid.uuid4().hex)
         self._api.instances[instance.name] = instance
-        directory = self._unpacked(function.code_bytes)
+        directory = self._unpacked(function)
         clock = self._context.clock
         self._template.spawn(
             instance.name,
@@ -218,13 +218,14 @@ class Functions:
             "TZ": ":UTC",
         }
 
-    def _unpacked(self, code: bytes) -> Path:
+    def _unpacked(self, function: LambdaFunction) -> Path:
         """The directory of a code archive: one for each content, so versions keep their own."""
-        directory = self._context.directory / "code" / hashlib.sha256(code).hexdigest()[:32]
+        digest = base64.b64decode(function.code_sha_256).hex()
+        directory = self._context.directory / "code" / digest[:32]
         with self._lock:
             if not directory.exists():
                 partial = directory.with_suffix(".partial")
-                with zipfile.ZipFile(io.BytesIO(code)) as archive:
+                with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
                     archive.extractall(partial)
                 shutil.move(partial, directory)
         return directory
@@ -283,7 +284,7 @@ def _version_of(function: LambdaFunction) -> str:
 
 def _revision_of(function: LambdaFunction) -> _Revision:
     settings = (
-        hashlib.sha256(function.code_bytes).hexdigest(),
+        function.code_sha_256,
         function.handler,
         sorted(function.environment_vars.items()),
         function.timeout,
