@@ -165,3 +165,8 @@ def excerpt(value: object) -> object:
     """The value itself, or the beginning of it when it is too long for an error's line."""
     shown = repr(value)
     return value if len(shown) <= 60 else Excerpt(f"{shown[:57]}...")
+
+
+def as_error(problems: Sequence[InvalidInput], name: str) -> InvalidInput:
+    """One error for all problems: the problem itself when there is only one."""
+    return problems[0] if len(problems) == 1 else InvalidDocument(name, problems)

@@ -1,0 +1,138 @@
+"""What `apply` does: bind a file to a service, make the configuration, keep it as a version."""
+
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+from pydantic import ValidationError
+
+from greenlane.clock import Clock
+from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.document import Checked, Sources, compose, read_document
+from greenlane.deployments.model import StoredModel
+from greenlane.deployments.store import DynamoStore, StoredConfig
+from greenlane.deployments.workload import Workload, parameter_name
+from greenlane.documents import decode
+from greenlane.errors import InvalidInput, UnknownService
+from greenlane.problems import ABSENT, Excerpt
+
+
+class Applied(StoredModel):
+    """What `apply` did. `changed` is False when the same content was applied before."""
+
+    service: str
+    version: int
+    changed: bool
+    warnings: tuple[str, ...] = ()
+
+
+class Applier:
+    """Applies files.
+
+    Args:
+        store: where configurations are kept.
+        ssm: a boto3 `ssm` client, for the workload's description.
+        clock: tells when it was applied.
+    """
+
+    def __init__(self, store: DynamoStore, ssm: Any, clock: Clock) -> None:
+        """See the class."""
+        self._store = store
+        self._ssm = ssm
+        self._clock = clock
+
+    def apply(self, document: Path | str, service: str | None, by: str) -> Applied:
+        """See `Greenlane.apply`."""
+        checked = check(document)
+        name = self._bind(checked, service)
+        stored = self._stored(name)
+        before = _sources_of(stored)
+        sources = before.model_copy(update={checked.kind: checked.source})
+        base = ServiceConfig(name=name)
+        if stored is not None and before == Sources():
+            base = stored.config
+        config, warnings = compose(sources, base)
+        if config.workload is None:
+            config = config.model_copy(update={"workload": self._workload(name, checked)})
+        if config.workload is not None and config.workload.service != name:
+            raise InvalidInput(
+                "workload.service", config.workload.service, f"it must be the service's, {name}"
+            )
+        now = self._clock.now()
+        after = self._store.put_config(config, source=sources.model_dump_json(), by=by, at=now)
+        changed = stored is None or after.version != stored.version
+        return Applied(service=name, version=after.version, changed=changed, warnings=warnings)
+
+    def _bind(self, checked: Checked, service: str | None) -> str:
+        if checked.service is not None:
+            if service is not None and service != checked.service:
+                raise InvalidInput(
+                    "service", service, f"the file declares {checked.service}; leave --service out"
+                )
+            return checked.service
+        if service is not None:
+            return service
+        known = self._store.services()
+        if len(known) == 1:
+            return known[0]
+        if known:
+            names = ", ".join(known)
+            raise InvalidInput("service", ABSENT, f"name one with --service: {names}")
+        raise InvalidInput(
+            "service", ABSENT, "this kind of file names no service; add --service NAME"
+        )
+
+    def _stored(self, service: str) -> StoredConfig | None:
+        try:
+            return self._store.get_config(service)
+        except UnknownService:
+            return None
+
+    def _workload(self, service: str, checked: Checked) -> Workload:
+        name = parameter_name(service)
+        try:
+            answer = self._ssm.get_parameter(Name=name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterNotFound":
+                raise
+            if checked.kind == "canary":
+                raise UnknownService(service, self._store.services()) from None
+            raise InvalidInput(
+                "service.workload",
+                ABSENT,
+                f"write it in the file, or deploy the workload's stack, which writes {name}",
+            ) from None
+        value = answer["Parameter"]["Value"]
+        try:
+            return Workload.model_validate_json(value)
+        except ValidationError as error:
+            found = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in found["loc"])
+            raise InvalidInput(
+                f"{name}{'.' if where else ''}{where}", Excerpt("its value"), found["msg"]
+            ) from None
+
+
+def check(document: Path | str) -> Checked:
+    """See `Greenlane.check`."""
+    return read_document(*_text_of(document))
+
+
+def _text_of(document: Path | str) -> tuple[str, str]:
+    """A document's text and the name to call it by."""
+    if isinstance(document, str):
+        return document, "document"
+    try:
+        return decode(document.read_bytes(), str(document)), str(document)
+    except OSError as error:
+        raise InvalidInput("file", str(document), str(error.strerror or error)) from None
+
+
+def _sources_of(stored: StoredConfig | None) -> Sources:
+    """The files behind a stored configuration; none when it was not stored by `apply`."""
+    if stored is None:
+        return Sources()
+    try:
+        return Sources.model_validate_json(stored.source)
+    except ValidationError:
+        return Sources()

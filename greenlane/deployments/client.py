@@ -1,0 +1,334 @@
+"""The Python API: everything a person or a pipeline does with deployments.
+
+>>> greenlane = Greenlane.connect(region="eu-west-1")
+>>> greenlane.apply(Path("greenlane.yaml"), by="jo")
+>>> started = greenlane.deploy(
+...     DeploymentRequest(service="claude-manager", version="1.4.2", requested_by="jo")
+... )
+>>> greenlane.wait("claude-manager", started.deployment_id).name
+'succeeded'
+
+It is the same against AWS and against the local cloud; only the endpoint differs.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+from pydantic import ValidationError
+
+from greenlane.clock import Clock
+from greenlane.deployments.applying import Applied, Applier, check
+from greenlane.deployments.config import DeploymentConfig, ServiceConfig
+from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE, Connection
+from greenlane.deployments.document import Checked, check_fits
+from greenlane.deployments.model import (
+    DeploymentRequest,
+    DeploymentSummary,
+    HistoryEvent,
+    Record,
+    SignalName,
+    StoredModel,
+)
+from greenlane.deployments.phases import LEASED, REVERSIBLE, Phase
+from greenlane.deployments.signals import SignalOutcome, possible_signals, send_signal
+from greenlane.deployments.status import (
+    OUTCOMES,
+    Fleet,
+    Outcome,
+    Status,
+    bake_left,
+    last_judgement,
+    outcome_of,
+    progress,
+)
+from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
+from greenlane.problems import as_error, explain
+
+
+class Started(StoredModel):
+    """A deployment or a rollback whose execution runs.
+
+    `already` is True when an earlier, equal request started it.
+    """
+
+    service: str
+    deployment_id: str
+    execution_arn: str
+    already: bool = False
+
+
+class Greenlane:
+    """Deployments of the services of one account and Region.
+
+    Every method may also raise botocore's own errors: no credentials, no answer, access denied.
+
+    Args:
+        connection: the account and Region; `Greenlane.connect` makes one.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """See the class."""
+        self.connection = connection
+        self.store = connection.store
+
+    @classmethod
+    def connect(
+        cls,
+        profile: str | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        clock: Clock | None = None,
+        credentials: tuple[str, str] | None = None,
+    ) -> "Greenlane":
+        """Connect with the user's AWS configuration; nothing is called yet.
+
+        `credentials` (access key id, secret) take the place of the user's own: real ones are
+        never sent to a local endpoint.
+        """
+        key, secret = credentials or (None, None)
+        session = boto3.Session(
+            profile_name=profile,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+        )
+        return cls(Connection(session, endpoint_url=endpoint_url, clock=clock))
+
+    @cached_property
+    def _fleet(self) -> Fleet:
+        return Fleet(self.connection.client("elbv2"), self.connection.client("ecs"))
+
+    # Configuration
+
+    def check(self, document: Path | str) -> Checked:
+        """Read a file (or, from a str, its text) and say what is wrong; nothing is called.
+
+        Raises:
+            InvalidDocument: with everything that is wrong.
+        """
+        return check(document)
+
+    def apply(self, document: Path | str, *, service: str | None = None, by: str) -> Applied:
+        """Make a file (or, from a str, its text) the configuration of its service.
+
+        It replaces the file of the same kind applied before. The next deployment uses it; one
+        that runs keeps what it began with.
+
+        Args:
+            document: a file with `service:` or `canary:`.
+            service: which service a `canary:` file is for; may be left out when there is one.
+            by: who applies it.
+
+        Raises:
+            InvalidDocument: the file is wrong.
+            UnknownService: the service has neither a configuration nor a workload.
+            InvalidInput: `service` is missing or contradicts the file.
+        """
+        applier = Applier(self.store, self.connection.client("ssm"), self.connection.clock)
+        return applier.apply(document, service, by)
+
+    def services(self) -> list[str]:
+        """The names of all services that were applied."""
+        return self.store.services()
+
+    # Deployments
+
+    def deploy(self, request: DeploymentRequest) -> Started:
+        """Start a deployment. The same request with the same id starts it once.
+
+        Raises:
+            UnknownService: the service was never applied.
+            InvalidInput: the steps or durations do not make a plan.
+            DeploymentInFlight: another deployment holds the service.
+        """
+        service = request.service
+        config = self.store.get_config(service).config
+        self._check_steps(config, request)
+        deployment_id = request.deployment_id or self._new_id(service)
+        record = self.store.record(service)
+        if record and record.phase in LEASED and record.deployment_id != deployment_id:
+            raise DeploymentInFlight(
+                f"{service} is being deployed by {record.deployment_id} (phase {record.phase}); "
+                f"wait for it, or end it with `greenlane abort {service}`"
+            )
+        asked = request.model_dump(mode="json", exclude_none=True)
+        body = {
+            "deployment": {"deployment_id": deployment_id, "service": service},
+            "request": asked | {"deployment_id": deployment_id},
+        }
+        arn, already = self.connection.start(DEPLOYMENT_MACHINE, deployment_id, body)
+        return Started(
+            service=service, deployment_id=deployment_id, execution_arn=arn, already=already
+        )
+
+    @staticmethod
+    def _check_steps(config: ServiceConfig, request: DeploymentRequest) -> None:
+        try:
+            DeploymentConfig(steps=request.steps)
+        except ValidationError as error:
+            data = {"steps": [step.weight for step in request.steps or ()]}
+            raise as_error(explain(error, DeploymentConfig, data), "the request") from None
+        check_fits(config, request)
+
+    def _new_id(self, service: str) -> str:
+        return f"{service}-{self.connection.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+    def rollback(
+        self, service: str, *, reason: str, by: str, deployment_id: str | None = None
+    ) -> Started:
+        """Take the service's latest deployment back, while it runs or after it.
+
+        Raises:
+            UnknownService: the service was never applied.
+            UnknownDeployment: the service has no deployment of that id.
+            Refused: there is nothing to take back.
+        """
+        record = self._latest(service)
+        if deployment_id is not None and deployment_id != record.deployment_id:
+            known = [summary.deployment_id for summary in self.store.deployments(service, 100)]
+            if deployment_id not in known:
+                raise UnknownDeployment(deployment_id)
+            raise Refused(
+                f"{deployment_id} is not the latest deployment of {service}; that is "
+                f"{record.deployment_id}. To go back further, deploy the older version."
+            )
+        if record.phase == Phase.ROLLING_BACK:
+            return Started(
+                service=service,
+                deployment_id=record.deployment_id,
+                execution_arn=record.rollback_execution or "",
+                already=True,
+            )
+        if record.phase not in REVERSIBLE:
+            raise Refused(
+                f"{record.deployment_id} is {record.phase} already; there is nothing to take back"
+            )
+        body = {
+            "service": service,
+            "deployment_id": record.deployment_id,
+            "trigger": {
+                "kind": "person",
+                "name": by,
+                "reason": reason,
+                "at": self.connection.clock.now().isoformat(),
+            },
+        }
+        name = f"{record.deployment_id[:60]}-by-hand-{secrets.token_hex(4)}"
+        arn, _ = self.connection.start(ROLLBACK_MACHINE, name, body)
+        return Started(service=service, deployment_id=record.deployment_id, execution_arn=arn)
+
+    def signal(
+        self, service: str, name: SignalName, *, step: int | None = None, by: str
+    ) -> SignalOutcome:
+        """Tell the deployment that runs to do something.
+
+        `step` counts from 0, as the record does; a signal for another step than the one under
+        way does nothing.
+
+        Raises:
+            UnknownService: the service was never applied.
+            SignalRefused: it came too late, twice, or for another step; it did nothing.
+        """
+        self._latest(service)
+        return send_signal(
+            self.store,
+            self.connection.client("stepfunctions"),
+            self.connection.clock,
+            service=service,
+            name=name,
+            step=step,
+            by=by,
+        )
+
+    def _latest(self, service: str) -> Record:
+        record = self.store.record(service)
+        if record is None:
+            self.store.get_config(service)
+            raise Refused(f"{service} was never deployed; begin with `greenlane deploy {service}`")
+        return record
+
+    # Looking
+
+    def status(self, service: str) -> Status:
+        """Where the service stands: its slots, its deployment, what may be done now.
+
+        Raises:
+            UnknownService: the service was never applied.
+            Refused: a part of the workload does not exist.
+        """
+        stored = self.store.get_config(service)
+        record = self.store.record(service)
+        now = self.connection.clock.now()
+        status = Status(service=service, config_version=stored.version, at=now, record=record)
+        workload = stored.config.workload
+        changes: dict[str, Any] = {}
+        if record is not None:
+            changes["outcome"] = outcome_of(record)
+            changes["bake_left_seconds"] = bake_left(record, now)
+            changes["judgement"] = last_judgement(self.store.history(record.deployment_id))
+            try:
+                plan = self.store.plan(record.deployment_id)
+            except UnknownDeployment:
+                plan = None  # refused, or still planning: there is none yet
+            if plan is not None:
+                changes["plan"] = plan
+                changes["step"], changes["steps"] = progress(record, plan)
+                changes["signals"] = tuple(possible_signals(record, plan))
+                workload = plan.workload
+        if workload is not None:
+            changes["slots"] = self._fleet.slots(workload, stored.config.container, record)
+        return status.model_copy(update=changes)
+
+    def deployments(self, service: str, limit: int = 20) -> list[DeploymentSummary]:
+        """The service's deployments, newest first."""
+        found = self.store.deployments(service, limit)
+        if not found:
+            self.store.get_config(service)
+        return found
+
+    def history(self, deployment_id: str) -> list[HistoryEvent]:
+        """Everything that happened in a deployment, oldest first.
+
+        Raises:
+            UnknownDeployment: there is none of that id.
+        """
+        found = self.store.history(deployment_id)
+        if not found:
+            raise UnknownDeployment(deployment_id)
+        return found
+
+    def outcome(self, service: str, deployment_id: str) -> Outcome | None:
+        """How a deployment ended; None while it is under way.
+
+        One read while the service's record is this deployment's. Before plan has made it so, and
+        when plan refuses, the state machine's execution is asked as well.
+        """
+        record = self.store.record(service)
+        if record is not None and record.deployment_id == deployment_id:
+            return outcome_of(record)
+        for summary in self.store.deployments(service, 20):
+            if summary.deployment_id == deployment_id and summary.phase in OUTCOMES:
+                return Outcome(
+                    deployment_id=deployment_id,
+                    name=OUTCOMES[summary.phase],
+                    reason=summary.reason or "",
+                )
+        return self.connection.outcome_of_execution(deployment_id)
+
+    def wait(
+        self,
+        service: str,
+        deployment_id: str,
+        *,
+        poll_seconds: float = 2.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Outcome:
+        """Block until a deployment has ended, one read each `poll_seconds` of real time."""
+        while (ended := self.outcome(service, deployment_id)) is None:
+            sleep(poll_seconds)
+        return ended

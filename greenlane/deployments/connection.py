@@ -1,0 +1,130 @@
+"""The AWS edges of the Python API: clients, names made into ARNs, executions."""
+
+import json
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from greenlane.clock import Clock, current_clock
+from greenlane.deployments.status import Outcome
+from greenlane.deployments.store import DynamoStore
+from greenlane.errors import InvalidInput, UnknownDeployment
+
+TABLE = "greenlane-deployments"
+DEPLOYMENT_MACHINE = "greenlane-deployment"
+ROLLBACK_MACHINE = "greenlane-rollback"
+
+_REFUSALS = frozenset({"Refused", "DeploymentInFlight", "InvalidInput", "UnknownService"})
+
+
+class Connection:
+    """One account and Region, on AWS or on the local cloud; nothing is called to make one.
+
+    Args:
+        session: where credentials and the Region come from.
+        endpoint_url: of the local cloud; None for AWS.
+        clock: the local cloud's, when it compresses time.
+    """
+
+    def __init__(
+        self,
+        session: boto3.Session,
+        *,
+        endpoint_url: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """See the class."""
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
+        self.clock = clock or current_clock()
+
+    def client(self, name: str) -> Any:
+        """The boto3 client of an AWS service, made on first use."""
+        if name not in self._clients:
+            self._clients[name] = self._session.client(
+                name,  # type: ignore[call-overload]
+                endpoint_url=self._endpoint_url,
+                config=Config(
+                    connect_timeout=3,
+                    read_timeout=15,
+                    retries={"mode": "standard", "total_max_attempts": 4},
+                ),
+            )
+        return self._clients[name]
+
+    @cached_property
+    def store(self) -> DynamoStore:
+        """Where deployments are kept."""
+        return DynamoStore(self.client("dynamodb"), TABLE)
+
+    def start(self, machine: str, name: str, body: dict[str, Any]) -> tuple[str, bool]:
+        """Start an execution by name; its ARN, and whether it existed already with this input.
+
+        Raises:
+            InvalidInput: an execution of that name exists with another input.
+        """
+        stepfunctions = self.client("stepfunctions")
+        text = json.dumps(body, sort_keys=True)
+        machine_arn = self.arn("stateMachine", machine)
+        try:
+            answer = stepfunctions.start_execution(
+                stateMachineArn=machine_arn, name=name, input=text
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            arn = self.arn("execution", f"{machine}:{name}")
+            before = stepfunctions.describe_execution(executionArn=arn)
+            if json.loads(before["input"]) != body:
+                raise InvalidInput(
+                    "deployment_id", name, "another request has this id; choose another"
+                ) from None
+            return arn, True
+        return str(answer["executionArn"]), False
+
+    def arn(self, kind: str, name: str) -> str:
+        """The ARN of a `stateMachine` or an `execution` (`machine:name`)."""
+        partition, account = self._identity
+        region = self.client("stepfunctions").meta.region_name
+        return f"arn:{partition}:states:{region}:{account}:{kind}:{name}"
+
+    @cached_property
+    def _identity(self) -> tuple[str, str]:
+        answer = self.client("sts").get_caller_identity()
+        return str(answer["Arn"]).split(":")[1], str(answer["Account"])
+
+    def outcome_of_execution(self, deployment_id: str) -> Outcome | None:
+        """How a deployment's execution ended; None while it runs.
+
+        Raises:
+            UnknownDeployment: it was never started.
+        """
+        arn = self.arn("execution", f"{DEPLOYMENT_MACHINE}:{deployment_id}")
+        try:
+            found = self.client("stepfunctions").describe_execution(executionArn=arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            raise UnknownDeployment(deployment_id) from None
+        if found["status"] == "RUNNING":
+            return None
+        if found["status"] == "SUCCEEDED":
+            return Outcome(deployment_id=deployment_id, name="succeeded")
+        error_name = found.get("error", found["status"])
+        return Outcome(
+            deployment_id=deployment_id,
+            name="refused" if error_name in _REFUSALS else "failed",
+            reason=_cause(found.get("cause", "")) or str(error_name),
+        )
+
+
+def _cause(text: str) -> str:
+    """The message of a failed function, which Step Functions hands on as JSON."""
+    try:
+        return str(json.loads(text)["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        return text
