@@ -57,7 +57,8 @@ class AdoptedService(Construct):
             default=f"/greenlane/workloads/{self.service.name}/{name}",
             description=f"{name} of {self.service.name}",
         )
-        return parameter.value_as_string
+        value: str = parameter.value_as_string
+        return value
 
     def subnets(self) -> list[str]:
         """The subnets in which validation runs."""
