@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,43 +131,47 @@ class Elb:
         ]
 
 
-@pytest.fixture
-def elb(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elb]:
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "eu-west-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    aws.client.cache_clear()
-    with mock_aws():
+@pytest.fixture(scope="module")
+def network() -> Iterator[tuple[str, list[str]]]:
+    """A VPC and two subnets; each test has its own balancer and target groups in it."""
+    with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        aws.client.cache_clear()
         ec2 = boto3.client("ec2")
-        client = boto3.client("elbv2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [
             ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=zone)
             for n, zone in enumerate(("eu-west-1a", "eu-west-1b"))
         ]
-        balancer = client.create_load_balancer(
-            Name="claude-manager", Subnets=[subnet["Subnet"]["SubnetId"] for subnet in subnets]
-        )["LoadBalancers"][0]["LoadBalancerArn"]
-        listener = client.create_listener(
-            LoadBalancerArn=balancer,
-            Protocol="HTTP",
-            Port=80,
-            DefaultActions=[
-                {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
-            ],
-        )["Listeners"][0]["ListenerArn"]
-        blue, green = (
-            client.create_target_group(
-                Name=f"claude-manager-{slot}", Protocol="HTTP", Port=8000, VpcId=vpc
-            )["TargetGroups"][0]["TargetGroupArn"]
-            for slot in ("blue", "green")
-        )
-        yield Elb(client, listener, blue, green, bucket)
+        yield vpc, [subnet["Subnet"]["SubnetId"] for subnet in subnets]
     aws.client.cache_clear()
+
+
+@pytest.fixture
+def elb(bucket: Bucket, network: tuple[str, list[str]]) -> Elb:
+    client = aws.client("elbv2")
+    vpc, subnets = network
+    suffix = uuid.uuid4().hex[:8]
+    balancer = client.create_load_balancer(Name=f"balancer-{suffix}", Subnets=subnets)
+    listener = client.create_listener(
+        LoadBalancerArn=balancer["LoadBalancers"][0]["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}],
+    )["Listeners"][0]["ListenerArn"]
+    blue, green = (
+        client.create_target_group(Name=f"{slot}-{suffix}", Protocol="HTTP", Port=8000, VpcId=vpc)[
+            "TargetGroups"
+        ][0]["TargetGroupArn"]
+        for slot in ("blue", "green")
+    )
+    return Elb(client, listener, blue, green, bucket)
 
 
 def test_a_new_rule_names_both_slots_and_sends_everything_to_blue(elb: Elb) -> None:
@@ -264,13 +269,13 @@ def test_the_rollback_of_an_update_leaves_the_live_weights_too(elb: Elb) -> None
 def test_no_request_of_an_update_carries_actions(elb: Elb, monkeypatch: pytest.MonkeyPatch) -> None:
     rule_arn = elb.request("Create")["PhysicalResourceId"]
     written: list[dict[str, Any]] = []
-    real: Callable[..., Any] = workload_rule.client("elbv2").modify_rule
+    real: Callable[..., Any] = aws.client("elbv2").modify_rule
 
     def modify_rule(**parameters: Any) -> Any:
         written.append(parameters)
         return real(**parameters)
 
-    monkeypatch.setattr(workload_rule.client("elbv2"), "modify_rule", modify_rule)
+    monkeypatch.setattr(aws.client("elbv2"), "modify_rule", modify_rule)
     elb.request("Update", physical=rule_arn, Paths=["/v2/*"])
 
     assert [sorted(parameters) for parameters in written] == [["Conditions", "RuleArn"]]
