@@ -1,0 +1,85 @@
+# Needs Python 3.11 or later with venv, make and git. Everything else, Node included, comes as
+# Python wheels into .venv. `make demo` and `make test` each set up all they need.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BASE_PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+REQUIREMENTS := $(VENV)/.requirements-installed
+COMMAND := $(VENV)/.command-installed
+LAYER := build/.layer-built
+ASSEMBLY := cdk.out/manifest.json
+
+# Folders are in the list so that a deleted file counts as a change too.
+SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycache__ -o -path greenlane/local \
+  -o -path greenlane/cli \) -prune -o -print)
+CHECKED := app.py infra functions greenlane tests benchmarks
+
+.PHONY: help setup layer synth demo demo-all test check bench local-up local-down clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(COMMAND) $(LAYER) ## Install everything, the `greenlane` command included, into .venv.
+
+layer: $(LAYER) ## Build the dependency layer of the functions (Linux on arm64, no Docker).
+
+synth: $(ASSEMBLY) ## Write the CloudFormation templates to cdk.out, offline.
+
+demo: $(REQUIREMENTS) $(ASSEMBLY) ## Run the demo; SCENE=name runs one scene.
+	$(PYTHON) -m greenlane.cli.main demo $(if $(SCENE),--scene $(SCENE))
+
+demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
+	$(PYTHON) -m greenlane.cli.main demo --all
+
+test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
+	$(PYTHON) -m pytest $(ARGS)
+
+check: $(REQUIREMENTS) $(ASSEMBLY) ## Lint, types, templates, and the structure of the repository.
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy $(wildcard $(CHECKED))
+	$(VENV)/bin/cfn-lint --config-file .cfnlintrc
+	$(PYTHON) -m pytest -q tests/infra/test_structure.py
+
+bench: $(REQUIREMENTS) $(ASSEMBLY) ## Measure what a canary costs beside a loop that polls.
+	$(PYTHON) -m benchmarks.orchestration $(ARGS)
+
+local-up: $(REQUIREMENTS) $(ASSEMBLY) ## Keep a local cloud running; ends with local-down.
+	$(PYTHON) -m greenlane.cli.main local up
+
+local-down: $(REQUIREMENTS) ## End the local cloud.
+	$(PYTHON) -m greenlane.cli.main local down
+
+clean: ## Remove what was built; .venv stays.
+	rm -rf build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 -r rm -rf
+
+$(VENV)/pyvenv.cfg:
+	$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	$(BASE_PYTHON) -m venv $(VENV)
+
+$(REQUIREMENTS): requirements.txt | $(VENV)/pyvenv.cfg
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+$(COMMAND): pyproject.toml $(REQUIREMENTS)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# For Lambda's Python and processor, whatever runs here. Without --no-deps pip would ask for
+# wheels of packages that the runtime has already; the file names each one instead.
+$(LAYER): functions/requirements.txt $(REQUIREMENTS)
+	rm -rf build/layer
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target build/layer/python \
+	  --platform manylinux2014_aarch64 --implementation cp --python-version 3.14 \
+	  --only-binary=:all: --no-compile --no-deps --requirement functions/requirements.txt
+	touch $@
+
+$(ASSEMBLY): app.py cdk.json $(SOURCES) $(LAYER) $(REQUIREMENTS)
+	CDK_OUTDIR=cdk.out $(PYTHON) app.py
+	touch $@
