@@ -81,9 +81,7 @@ def _any_of(name: str, operand: Any, value: Any) -> bool:
 
 def _text(name: str, operand: Any, value: Any) -> bool:
     if isinstance(operand, dict):
-        return _text(
-            name, operand["equals-ignore-case"].lower(), value.lower() if value else value
-        )
+        return _text(name, operand["equals-ignore-case"].lower(), value.lower() if value else value)
     if name not in ("prefix", "suffix", "wildcard", "equals-ignore-case"):
         raise ValueError(f"EventBridge has no operator {name!r} in event patterns")
     if not isinstance(value, str):

@@ -118,9 +118,7 @@ class EventBridge:
             if rule.state == "ENABLED" and pattern and matches(pattern, event):
                 self.deliver(rule, event)
 
-    def _begin(
-        self, rule: Rule, target: dict[str, Any], event: dict[str, Any]
-    ) -> threading.Thread:
+    def _begin(self, rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> threading.Thread:
         def work() -> None:
             try:
                 self._deliver(rule.arn, target, event)

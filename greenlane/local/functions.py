@@ -231,7 +231,7 @@ class Functions:
         return directory
 
     def _invoked(self, function: LambdaFunction, body: Any, asked: Any, answered: Any) -> bytes:
-        """moto's `LambdaFunction.invoke`: an answer for the Invoke API."""
+        """Answer the Invoke API in the place of moto's `LambdaFunction.invoke`."""
         payload = body.encode() if isinstance(body, str) else bytes(body or b"")
         kind = asked.get("X-Amz-Invocation-Type") or "RequestResponse"
         if kind == "DryRun":

@@ -142,7 +142,9 @@ class LocalServer:
         except Exception:
             _log.exception("moto could not answer %s", environ["RAW_URI"])
             error = {"__type": "InternalFailure", "message": traceback.format_exc(limit=-1)}
-            return HttpReply(500, [("Content-Type", "application/json")], json.dumps(error).encode())
+            return HttpReply(
+                500, [("Content-Type", "application/json")], json.dumps(error).encode()
+            )
         return reply
 
 
@@ -212,10 +214,9 @@ class _Handler(MotoRequestHandler):
     def _send(self, content: bytes) -> None:
         self.send_response(self._status)
         has_body = self._status not in (204, 304) and self.command != "HEAD"
+        ours = {"transfer-encoding", "connection"} | ({"content-length"} if has_body else set())
         for name, value in self._reply_headers:
-            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
-                self.send_header(name, value)
-            elif name.lower() == "content-length" and self.command == "HEAD":
+            if name.lower() not in ours:
                 self.send_header(name, value)
         if has_body:
             self.send_header("Content-Length", str(len(content)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from moto.stepfunctions.exceptions import AWSError
+from moto.stepfunctions.parser.api import HistoryEventType, LambdaFunctionFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
 )
@@ -48,7 +49,6 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event import event_manager as event_module
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
-from moto.stepfunctions.parser.api import HistoryEventType, LambdaFunctionFailedEventDetails
 
 from greenlane.clock import ScaledClock
 from greenlane.local.patches import Patches
@@ -270,14 +270,14 @@ def _take_output(task: Any, env: Environment, output: Any) -> None:
 
 
 def _lambda_error(original: Any) -> Callable[[Any, Environment, Exception], FailureEvent]:
-    def from_error(task: StateTaskLambda, env: Environment, error: Exception) -> FailureEvent:
-        """An error of the Invoke API itself is named after it, such as `Lambda.Unknown`."""
-        if not isinstance(error, ClientError):
-            failure: FailureEvent = original(task, env, error)
+    def from_error(task: StateTaskLambda, env: Environment, ex: Exception) -> FailureEvent:
+        """Name an error of the Invoke API after it, such as `Lambda.ServiceException`."""
+        if not isinstance(ex, ClientError):
+            failure: FailureEvent = original(task, env, ex)
             return failure
-        name = f"Lambda.{error.response['Error']['Code']}"
+        name = f"Lambda.{ex.response['Error']['Code']}"
         details = LambdaFunctionFailedEventDetails(
-            error=name, cause=error.response["Error"]["Message"]
+            error=name, cause=ex.response["Error"]["Message"]
         )
         return FailureEvent(
             env=env,

@@ -7,7 +7,6 @@ and retry intervals are virtual seconds. The mends of the interpreter itself are
 `workflow_states`.
 """
 
-import json
 import threading
 import uuid
 from datetime import datetime
@@ -20,8 +19,9 @@ from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackOutcomeFailure,
     CallbackOutcomeSuccess,
 )
-from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramEnded, ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.backend.execution import (
     BaseExecutionWorkerCommunication,
     Execution,
@@ -148,6 +148,9 @@ class Workflows:
                 execution.error, execution.cause = state.error or None, state.cause or None
             original_reflect(communication)
             execution.stop_date = host._context.clock.now()
+            if isinstance(state, ProgramEnded):
+                # As text, for moto would hand out a text without its quotes.
+                execution.output = to_json_str(execution.output, separators=(",", ":"))
 
         def terminated(communication: BaseExecutionWorkerCommunication) -> None:
             communication._reflect_execution_status()
@@ -178,7 +181,7 @@ class Workflows:
             "startDate": _milliseconds(execution.start_date),
             "stopDate": _milliseconds(ended),
             "input": execution.execution_input,
-            "output": None if output is None else json.dumps(output),
+            "output": output,
             "inputDetails": {"included": True},
             "outputDetails": None if output is None else {"included": True},
             "error": execution.error,

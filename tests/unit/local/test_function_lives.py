@@ -1,0 +1,106 @@
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+ECHO = """
+import os
+def handler(event, context):
+    return {"event": event, "pid": os.getpid(), "arn": context.invoked_function_arn}
+"""
+
+
+def test_an_event_invocation_answers_at_once_and_is_retried_twice(make_account, tmp_path):
+    account = make_account(time_scale=1000)
+    file = tmp_path / "attempts"
+    account.function(
+        "later",
+        """
+        import os
+        def handler(event, context):
+            with open(os.environ["FILE"], "a") as file: file.write("x")
+            raise ValueError("no")
+        """,
+        FILE=str(file),
+    )
+    answer = account.client("lambda").invoke(FunctionName="later", InvocationType="Event")
+    assert answer["StatusCode"] == 202
+    account.wait_until(lambda: file.exists() and len(file.read_text()) == 3)
+    time.sleep(0.3)
+    assert file.read_text() == "xxx"
+
+
+def test_a_function_sees_virtual_time_through_its_own_clock_module(make_account):
+    account = make_account(time_scale=3600)
+    code = Path("greenlane/clock.py").read_text()
+    archive = _archive({"greenlane/__init__.py": "", "greenlane/clock.py": code, "app.py": CLOCK})
+    account.client("lambda").create_function(
+        FunctionName="clock",
+        Runtime="python3.14",
+        Role="arn:aws:iam::123456789012:role/local",
+        Handler="app.handler",
+        Code={"ZipFile": archive},
+    )
+    virtual, _ = account.invoke("clock")
+    assert abs(virtual - account.cloud.clock.now().timestamp()) < 3600
+
+
+CLOCK = """
+from greenlane.clock import current_clock
+def handler(event, context):
+    return current_clock().now().timestamp()
+"""
+
+
+def _archive(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def test_nothing_survives_the_cloud(make_account):
+    account = make_account()
+    account.function("echo", ECHO)
+    pid = account.invoke("echo")[0]["pid"]
+    os.kill(pid, 0)
+    account.cloud.stop()
+    assert not _lives(pid)
+
+
+def test_functions_die_with_a_process_that_is_killed(tmp_path):
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(Path.cwd())!r})
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from conftest import _account
+from greenlane.local import LocalCloud
+cloud = LocalCloud({str(tmp_path / "cloud")!r}, parts=())
+cloud.start()
+account = _account(cloud)
+account.function("echo", {ECHO!r})
+print(account.invoke("echo")[0]["pid"], flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        os.kill(pid, 0)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    deadline = time.monotonic() + 5
+    while _lives(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _lives(pid)
+
+
+def _lives(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+    except FileNotFoundError:
+        return False
