@@ -225,9 +225,7 @@ class _WithoutRules:
 
 def _send_to_queue(arn: str, text: str, attributes: dict[str, str]) -> None:
     _, _, _, region, _, name = arn.split(":")
-    typed = {
-        key: {"data_type": "String", "string_value": value} for key, value in attributes.items()
-    }
+    typed = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
     sqs_backends[ACCOUNT_ID][region].send_message(name, text, message_attributes=typed or None)
 
 

@@ -41,6 +41,9 @@ class Account:
                     Environment={"Variables": environment},
                 )["FunctionArn"]
             )
+        client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": environment}
+        )
         return str(
             client.update_function_code(FunctionName=name, ZipFile=archive)["FunctionArn"]
         ).split(f":{name}:")[0]
