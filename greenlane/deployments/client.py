@@ -320,6 +320,24 @@ class Greenlane:
                 )
         return self.connection.outcome_of_execution(deployment_id)
 
+    def rollback_outcome(self, started: Started) -> Outcome | None:
+        """How a rollback that `rollback` started ended; None while it is under way.
+
+        A deployment that had succeeded keeps that outcome until the rollback takes it over.
+        """
+        record = self.store.record(started.service)
+        ended = outcome_of(record) if record is not None else None
+        if ended is not None and ended.name in ("rolled_back", "held"):
+            return ended
+        status, reason = self.connection.execution(started.execution_arn)
+        if status == "RUNNING":
+            return None
+        return Outcome(
+            deployment_id=started.deployment_id,
+            name="failed",
+            reason=f"the rollback ended without taking it back: {reason or status}",
+        )
+
     def wait(
         self,
         service: str,

@@ -97,28 +97,35 @@ class Connection:
         answer = self.client("sts").get_caller_identity()
         return str(answer["Arn"]).split(":")[1], str(answer["Account"])
 
+    def execution(self, arn: str) -> tuple[str, str]:
+        """An execution's status, and why it failed if it did: the error's name and message."""
+        found = self.client("stepfunctions").describe_execution(executionArn=arn)
+        said = [found.get("error", ""), _cause(found.get("cause", ""))]
+        return str(found["status"]), ": ".join(part for part in said if part)
+
     def outcome_of_execution(self, deployment_id: str) -> Outcome | None:
         """How a deployment's execution ended; None while it runs.
 
         Raises:
             UnknownDeployment: it was never started.
         """
-        arn = self.arn("execution", f"{DEPLOYMENT_MACHINE}:{deployment_id}")
         try:
-            found = self.client("stepfunctions").describe_execution(executionArn=arn)
+            status, reason = self.execution(
+                self.arn("execution", f"{DEPLOYMENT_MACHINE}:{deployment_id}")
+            )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
             raise UnknownDeployment(deployment_id) from None
-        if found["status"] == "RUNNING":
+        if status == "RUNNING":
             return None
-        if found["status"] == "SUCCEEDED":
+        if status == "SUCCEEDED":
             return Outcome(deployment_id=deployment_id, name="succeeded")
-        error_name = found.get("error", found["status"])
+        refused = reason.partition(":")[0] in _REFUSALS
         return Outcome(
             deployment_id=deployment_id,
-            name="refused" if error_name in _REFUSALS else "failed",
-            reason=_cause(found.get("cause", "")) or str(error_name),
+            name="refused" if refused else "failed",
+            reason=reason or f"its execution {status}",
         )
 
 

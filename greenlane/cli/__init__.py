@@ -1,0 +1,1 @@
+"""The `greenlane` command. Nothing heavy is imported before a command needs it."""

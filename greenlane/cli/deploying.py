@@ -1,0 +1,152 @@
+"""`greenlane apply` and `greenlane deploy`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from greenlane.cli.session import Session
+from greenlane.cli.watching import watch
+from greenlane.errors import InvalidInput
+
+Service = Annotated[str, typer.Argument(help="The service's name.", show_default=False)]
+
+
+def apply(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="YAML with `service:` or `canary:`; - is stdin.")
+    ],
+    service: Annotated[
+        str | None, typer.Option(help="Which service a `canary:` file is for.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the file; needs no cloud.")
+    ] = False,
+) -> None:
+    """Make a file the configuration of its service.
+
+    The next deployment uses it; one that runs keeps what it began with. The same content again
+    changes nothing.
+    """
+    session: Session = context.obj
+    document: Path | str = file
+    if str(file) == "-":
+        document = typer.get_text_stream("stdin").read()
+    if check:
+        _check(session, document)
+        return
+    applied = session.client.apply(document, service=service, by=session.person)
+    for warning in applied.warnings:
+        session.warn(warning)
+    session.emit(applied)
+    said = "applied" if applied.changed else "unchanged"
+    session.say(f"{applied.service}: {said}, configuration version {applied.version}")
+
+
+def _check(session: Session, document: Path | str) -> None:
+    from greenlane.deployments.applying import check
+
+    checked = check(document)
+    for warning in checked.warnings:
+        session.warn(warning)
+    name = checked.source.name
+    session.emit({"file": name, "kind": checked.kind, "warnings": list(checked.warnings)})
+    about = f" about {checked.service}" if checked.service else ""
+    session.say(f"{name}: a correct {checked.kind} file{about}; nothing was applied")
+
+
+def deploy(
+    context: typer.Context,
+    service: Service,
+    image: Annotated[str | None, typer.Option(help="Full reference with a tag or digest.")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="A tag in the service's image repository.")
+    ] = None,
+    task_definition: Annotated[str | None, typer.Option(help="family:revision or ARN.")] = None,
+    container: Annotated[
+        str | None, typer.Option(help="Whose image is replaced; sidecars are kept.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="blue_green, canary, linear or all_at_once.")
+    ] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Percent of traffic, rising to 100: 1,10,100 or 1:5m,100.")
+    ] = None,
+    bake: Annotated[str | None, typer.Option(help="Of each step, such as 5m.")] = None,
+    despite_alarms: Annotated[
+        str | None,
+        typer.Option(help="Deploy although the live alarms are red, and why.", metavar="REASON"),
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option(help="The deployment's id; the same id starts it once.")
+    ] = None,
+    watch_it: Annotated[
+        bool, typer.Option("--watch", help="Follow it to its end; the exit code says how.")
+    ] = False,
+) -> None:
+    """Start a deployment of one image, version or task definition.
+
+    It runs in AWS: closing this terminal does not stop it.
+    """
+    session: Session = context.obj
+    request = request_of(
+        service=service,
+        image=image,
+        version=version,
+        task_definition=task_definition,
+        container=container,
+        strategy=strategy.replace("-", "_") if strategy else None,
+        steps=parse_steps(steps) if steps is not None else None,
+        bake=bake,
+        despite_alarms=despite_alarms,
+        requested_by=session.person,
+        deployment_id=id,
+    )
+    started = session.client.deploy(request)
+    session.emit(started)
+    said = "was started before" if started.already else "started"
+    session.say(f"{started.deployment_id} {said}")
+    if watch_it:
+        client, deployment_id = session.client, started.deployment_id
+        raise typer.Exit(watch(session, service, lambda: client.outcome(service, deployment_id)))
+    session.say(f"follow it: greenlane get {service} --watch")
+
+
+def request_of(**options: Any) -> Any:
+    """A `DeploymentRequest` from options; those that are None were not given.
+
+    Raises:
+        InvalidInput: naming the option.
+    """
+    from pydantic import ValidationError
+
+    from greenlane.deployments.model import DeploymentRequest
+    from greenlane.problems import as_error, explain
+
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return DeploymentRequest.model_validate(given)
+    except ValidationError as error:
+        problems = explain(error, DeploymentRequest, given)
+        raise as_error(problems, "the request") from None
+
+
+def parse_steps(text: str) -> list[dict[str, Any]]:
+    """`1:5m,10,100` as the steps that a configuration would say.
+
+    Raises:
+        InvalidInput: a step is not a whole number with an optional duration.
+    """
+    found: list[dict[str, Any]] = []
+    for number, part in enumerate(text.split(",")):
+        weight, colon, bake = part.strip().partition(":")
+        if not weight.lstrip("-").isdecimal() or len(weight) > 6:
+            raise InvalidInput(
+                f"steps.{number}", part, "write percentages such as 1,10,100 or 1:5m,10:5m,100"
+            )
+        step: dict[str, Any] = {"weight": int(weight)}
+        if colon:
+            step["bake"] = bake
+        found.append(step)
+    return found

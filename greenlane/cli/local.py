@@ -1,0 +1,93 @@
+"""`greenlane local` and `greenlane demo`: the local cloud, on this machine."""
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+
+from greenlane.cli.session import Session
+from greenlane.errors import InvalidInput
+
+app = typer.Typer(help="The local cloud: the same templates and functions on this machine.")
+
+
+def _module(name: str) -> Any:
+    """A part of the local cloud; it needs more packages than the rest.
+
+    Raises:
+        InvalidInput: they are not installed.
+    """
+    try:
+        return importlib.import_module(f"greenlane.local.{name}")
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("greenlane"):
+            raise
+        raise InvalidInput(
+            "local",
+            error.name,
+            "this package is missing; install greenlane with `pip install 'greenlane[local]'`",
+        ) from error
+
+
+@app.command()
+def up(
+    context: typer.Context,
+    time_scale: Annotated[
+        float, typer.Option(min=1, max=600, help="Virtual seconds in each real one.")
+    ] = 60.0,
+) -> None:
+    """Start the local cloud with the sample service, and leave it running."""
+    session: Session = context.obj
+    state = _module("daemon").start_daemon(session.directory, time_scale=time_scale)
+    session.emit(state)
+    for line in describe(state):
+        session.say(line)
+
+
+@app.command()
+def down(context: typer.Context) -> None:
+    """End the local cloud and every process of it."""
+    session: Session = context.obj
+    stopped = _module("daemon").stop_daemon(session.directory)
+    session.emit({"stopped": bool(stopped)})
+    session.say("the local cloud is down" if stopped else "no local cloud was running")
+
+
+@app.command()
+def logs(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Only the last ones.")] = 100,
+) -> None:
+    """Print what the local cloud and its functions wrote."""
+    session: Session = context.obj
+    path = session.directory / "daemon.log"
+    if not path.is_file():
+        raise InvalidInput("--local-dir", str(session.directory), "no local cloud has run there")
+    with path.open(encoding="utf-8", errors="replace") as log:
+        for line in log.readlines()[-lines or None :]:
+            session.console.out(line, end="")
+        while follow:
+            line = log.readline()
+            session.console.out(line, end="") if line else session.sleep(0.3)
+
+
+def describe(state: Any) -> list[str]:
+    """What a person needs to use a local cloud that runs."""
+    return [
+        f"AWS endpoint   {state.endpoint_url}  (region {state.region})",
+        f"one real second is {state.time_scale:g} virtual seconds",
+        "look around    greenlane --local get",
+        "take it down   greenlane local down",
+    ]
+
+
+def demo(
+    context: typer.Context,
+    scenes: Annotated[
+        list[str] | None, typer.Argument(help="Which scenes; the three core ones when left out.")
+    ] = None,
+) -> None:
+    """Watch good and bad versions being deployed on this machine, under load."""
+    session: Session = context.obj
+    raise typer.Exit(_module("demo").run(scenes or [], as_json=session.as_json))

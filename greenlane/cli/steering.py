@@ -1,0 +1,84 @@
+"""`greenlane pause`, `resume`, `promote`, `abort` and `rollback`: what people tell a deployment."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from greenlane.cli.deploying import Service
+from greenlane.cli.session import Session
+from greenlane.cli.watching import watch
+
+if TYPE_CHECKING:
+    from greenlane.deployments.model import SignalName
+
+Step = Annotated[
+    int | None,
+    typer.Option(min=1, help="The step you saw; at another one the signal does nothing."),
+]
+
+
+def pause(context: typer.Context, service: Service, step: Step = None) -> None:
+    """Stay at the present step until `resume`; the alarms keep watching."""
+    _signal(context.obj, service, "pause", step)
+
+
+def resume(context: typer.Context, service: Service, step: Step = None) -> None:
+    """Go on after `pause`."""
+    _signal(context.obj, service, "resume", step)
+
+
+def promote(
+    context: typer.Context,
+    service: Service,
+    step: Step = None,
+    all_steps: Annotated[
+        bool, typer.Option("--all", help="Go to 100 percent without the remaining bakes.")
+    ] = False,
+) -> None:
+    """Approve the present step, or end its bake early."""
+    _signal(context.obj, service, "promote_all" if all_steps else "promote", step)
+
+
+def abort(
+    context: typer.Context,
+    service: Service,
+    step: Step = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+) -> None:
+    """End the deployment that runs, and go back to the version before."""
+    _signal(context.obj, service, "abort", step)
+    if watch_it:
+        raise typer.Exit(watch(context.obj, service))
+
+
+def _signal(session: Session, service: str, name: "SignalName", step: int | None) -> None:
+    """Send one signal; people count steps from 1, the record from 0."""
+    sent = session.client.signal(
+        service, name, step=None if step is None else step - 1, by=session.person
+    )
+    session.emit(sent)
+    when = "at once" if sent.answered_bake else "at its next look"
+    said = name.replace("_", " ")
+    session.say(f"{sent.deployment_id}: {said} at step {sent.step + 1}; it acts {when}")
+
+
+def rollback(
+    context: typer.Context,
+    service: Service,
+    reason: Annotated[str, typer.Option(help="For the history and the incident report.")],
+    deployment: Annotated[
+        str | None, typer.Option(help="Only if this is still the latest deployment.")
+    ] = None,
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+) -> None:
+    """Take the latest deployment back: while it runs, and as long as it is watched."""
+    session: Session = context.obj
+    started = session.client.rollback(
+        service, reason=reason, by=session.person, deployment_id=deployment
+    )
+    session.emit(started)
+    said = "is being taken back already" if started.already else "is being taken back"
+    session.say(f"{started.deployment_id} {said}")
+    if watch_it:
+        client = session.client
+        raise typer.Exit(watch(session, service, lambda: client.rollback_outcome(started)))

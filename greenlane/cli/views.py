@@ -1,0 +1,164 @@
+"""What people read: a service's status, its history and its deployments, as lines of text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent
+from greenlane.deployments.status import Judgement, SlotStatus, Status
+from greenlane.durations import format_seconds
+
+BAR_WIDTH = 25
+
+_COLOURS = {
+    "pass": "green",
+    "succeeded": "green",
+    "fail": "red",
+    "rolled_back": "red",
+    "failed": "red",
+    "held": "red",
+    "hold": "yellow",
+    "refused": "yellow",
+}
+_SIGNALS = {"promote_all": "promote --all"}
+
+
+def status_view(status: Status) -> Text:
+    """Everything about one service, a few lines."""
+    lines = [_headline(status)]
+    lines += [_slot_line(slot) for slot in status.slots]
+    if status.judgement is not None:
+        lines += _judgement_lines(status.judgement)
+    if status.record is not None and status.outcome is None and status.record.paused:
+        lines.append(Text("  paused", style="yellow"))
+    if status.signals:
+        names = ", ".join(_SIGNALS.get(name, name) for name in status.signals)
+        lines.append(Text(f"  you can: {names}", style="dim"))
+    return Text("\n").join(lines)
+
+
+def _headline(status: Status) -> Text:
+    line = Text(status.service, style="bold")
+    record, plan = status.record, status.plan
+    if record is None:
+        return line.append(f"  configuration {status.config_version}, never deployed", "not bold")
+    what = f"  {record.deployment_id}"
+    if plan is not None:
+        what += f"  {plan.strategy}"
+    line.append(what, style="not bold")
+    phase = record.phase.value.replace("_", " ")
+    outcome = status.outcome.name if status.outcome else ""
+    line.append(f"  {phase}", style=_COLOURS.get(outcome, "cyan"))
+    if status.step is not None and status.outcome is None:
+        line.append(f"  step {status.step} of {status.steps}", style="not bold")
+    if status.bake_left_seconds is not None and status.outcome is None:
+        line.append(f"  bake left {format_seconds(status.bake_left_seconds)}", style="not bold")
+    if status.outcome is not None and status.outcome.reason:
+        line.append(f"\n  because: {status.outcome.reason}", style="not bold")
+    return line
+
+
+def _slot_line(slot: SlotStatus) -> Text:
+    if slot.weight is None:
+        weight, bar = "  ? %", "rule changed by hand".ljust(BAR_WIDTH)
+    else:
+        filled = -(-slot.weight * BAR_WIDTH // 100)
+        weight, bar = f"{slot.weight:3} %", "█" * filled + "·" * (BAR_WIDTH - filled)
+    colour = "blue" if slot.slot == "blue" else "green"
+    line = Text(f"  {slot.slot:5}  {slot.role:9}  {weight}  ")
+    line.append(bar, style=colour)
+    line.append(f"  {slot.healthy}/{slot.total} healthy  {slot.version}")
+    return line
+
+
+def _judgement_lines(judgement: Judgement) -> list[Text]:
+    verdict = judgement.verdict
+    about = "" if judgement.step is None else f" of step {judgement.step + 1}"
+    first = Text(f"  verdict{about}: ")
+    first.append(verdict.verdict, style=_COLOURS[verdict.verdict])
+    first.append(f", {verdict.requests} requests")
+    if verdict.reason:
+        first.append(f", {verdict.reason}")
+    return [first, *(_check_line(check) for check in verdict.checks)]
+
+
+def _check_line(check: CheckResult) -> Text:
+    line = Text(f"    {check.name}  ")
+    line.append(check.verdict, style=_COLOURS[check.verdict])
+    if check.value is not None:
+        line.append(f"  {check.value.normalize():f}")
+        if check.limit is not None:
+            line.append(f" of {check.limit.normalize():f} allowed")
+    if check.reason:
+        line.append(f"  {check.reason}")
+    return line
+
+
+def change_line(status: Status) -> str:
+    """One plain line that says where the deployment stands, for a log."""
+    record = status.record
+    if record is None:
+        return f"{status.at:%H:%M:%S} {status.service} was never deployed"
+    parts = [f"{status.at:%H:%M:%S}", record.phase.value]
+    if status.step is not None:
+        parts.append(f"step {status.step}/{status.steps}")
+    parts += [f"{slot.slot} {_percent(slot.weight)}" for slot in status.slots]
+    parts += [f"{slot.healthy}/{slot.total} healthy" for slot in status.slots if slot.weight]
+    if status.bake_left_seconds:
+        parts.append(f"bake left {format_seconds(status.bake_left_seconds)}")
+    if record.paused:
+        parts.append("paused")
+    return "  ".join(parts)
+
+
+def change_key(status: Status) -> tuple[Any, ...]:
+    """Differs between two looks when a log should have a new line."""
+    record = status.record
+    weights = tuple((slot.slot, slot.weight) for slot in status.slots)
+    if record is None:
+        return (weights,)
+    return (record.deployment_id, record.phase, status.step, record.paused, weights)
+
+
+def verdict_text(judgement: Judgement) -> str:
+    """A verdict with its numbers, in one plain line."""
+    lines = [line.plain.strip() for line in _judgement_lines(judgement)]
+    return "; ".join(lines)
+
+
+def _percent(weight: int | None) -> str:
+    return "?" if weight is None else f"{weight}%"
+
+
+def history_view(events: Sequence[HistoryEvent]) -> Text:
+    """A deployment's history, one line an event."""
+    lines = []
+    for event in events:
+        line = Text(f"{event.at:%Y-%m-%d %H:%M:%S}  ", style="dim")
+        line.append(event.kind, style="bold not dim")
+        line.append(f"  by {event.actor}", style="dim")
+        for name, value in event.detail.items():
+            if value is not None:
+                line.append(f"  {name}={value}", style="not dim")
+        lines.append(line)
+    return Text("\n").join(lines)
+
+
+def deployments_view(summaries: Sequence[DeploymentSummary]) -> Table:
+    """A service's deployments, newest first."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("deployment", "phase", "strategy", "what", "by", "started", "reason"):
+        table.add_column(title, no_wrap=title in ("deployment", "phase"))
+    for summary in summaries:
+        table.add_row(
+            summary.deployment_id,
+            summary.phase.value,
+            summary.strategy,
+            summary.image or summary.task_definition or "",
+            summary.requested_by,
+            f"{summary.started_at:%Y-%m-%d %H:%M}",
+            summary.reason or "",
+        )
+    return table
