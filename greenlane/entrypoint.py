@@ -10,16 +10,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, get_type_hints
 
-from aws_lambda_powertools import Logger
 from pydantic import BaseModel, ValidationError
 
 from greenlane.errors import GreenlaneError, InvalidInput, NotYet
+from greenlane.logs import logger
 from greenlane.runtime import Runtime, Settings
 
 Event = TypeVar("Event", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel | None)
-
-logger = Logger(service="greenlane")
 
 
 def entrypoint(
