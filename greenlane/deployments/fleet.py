@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from greenlane.deployments.workload import TaskShape
+from greenlane.deployments.workload import TaskShape, Workload
 from greenlane.errors import Refused
 
 OWNER_TAG = "greenlane:deployment"
@@ -65,7 +65,9 @@ def read_service(ecs: Any, cluster: str, service: str) -> ServiceState:
 
 def service_state(entry: dict[str, Any]) -> ServiceState:
     """The parts of an ECS service description that decide something."""
-    primary = next((d for d in entry.get("deployments", []) if d["status"] == "PRIMARY"), {})
+    deployments: list[dict[str, Any]] = entry.get("deployments", [])
+    none: dict[str, Any] = {}
+    primary = next((d for d in deployments if d["status"] == "PRIMARY"), none)
     return ServiceState(
         arn=entry["serviceArn"],
         name=entry["serviceName"],
@@ -193,3 +195,29 @@ def _addresses(task: dict[str, Any]) -> set[str]:
             if detail["name"] == "privateIPv4Address":
                 found.add(detail["value"])
     return found
+
+
+def deregister_old(ecs: Any, workload: Workload, *, keep: int) -> list[str]:
+    """Deregister revisions that Greenlane registered, but for the newest `keep` and those in use.
+
+    Returns:
+        The ARNs that were deregistered.
+    """
+    in_use = set()
+    for resources in workload.slots.values():
+        service = read_service(ecs, workload.cluster, resources.service)
+        in_use |= {service.task_definition, service.primary_task_definition}
+    family = next(iter(in_use - {None}), None)
+    if family is None:
+        return []
+    arns: list[str] = []
+    for page in ecs.get_paginator("list_task_definitions").paginate(
+        familyPrefix=family.rsplit("/", 1)[-1].rsplit(":", 1)[0], sort="DESC", status="ACTIVE"
+    ):
+        arns += page["taskDefinitionArns"]
+    gone = []
+    for arn in arns[keep:]:
+        if arn not in in_use and tag_of(read_task_definition(ecs, arn)) is not None:
+            ecs.deregister_task_definition(taskDefinition=arn)
+            gone.append(arn)
+    return gone

@@ -182,6 +182,7 @@ class Record(StoredModel):
     weight: int = 0
     intended_weight: int | None = None
     shifted_at: datetime | None = None
+    full_capacity: int = 1
     recipe: Recipe | None = None
     trigger_alarms: tuple[str, ...] = ()
     execution: str | None = None

@@ -65,8 +65,9 @@ def give_back(
 ) -> None:
     """Restore the suspension state as found, and give each slot the limits of its new role.
 
-    The slot that is live gets the larger of both recorded minimums and the recorded maximum; the
-    minimum of the idle one is lowered to its floor, or auto scaling would start its tasks again.
+    The slot that is live gets the workload's declared limits, else the larger of the recorded
+    ones; the minimum of the idle one is lowered to its floor, or auto scaling would start its
+    tasks again.
 
     Args:
         autoscaling: the client.
@@ -79,14 +80,17 @@ def give_back(
     if not recorded:
         return
     live_min = max(target.min_capacity for target in recorded)
+    live_max = max(target.max_capacity for target in recorded)
+    if workload.capacity is not None:
+        live_min, live_max = workload.capacity.min_tasks, workload.capacity.max_tasks
     for target in recorded:
         is_idle = target.resource_id == resource_id(workload, idle)
         autoscaling.register_scalable_target(
             ServiceNamespace="ecs",
             ResourceId=target.resource_id,
             ScalableDimension=_DIMENSION,
-            MinCapacity=min(idle_floor, target.max_capacity) if is_idle else live_min,
-            MaxCapacity=max(target.max_capacity, 0 if is_idle else live_min),
+            MinCapacity=min(idle_floor, live_max) if is_idle else live_min,
+            MaxCapacity=live_max,
             SuspendedState={
                 "DynamicScalingInSuspended": target.dynamic_in,
                 "DynamicScalingOutSuspended": target.dynamic_out,

@@ -8,6 +8,7 @@ Layout of the table (`pk`, `sk`)::
     SERVICE#<service>    DEPLOYMENT#<instant>#<id>    one line per deployment
     DEPLOYMENT#<id>      PLAN                         what it was asked to do
     DEPLOYMENT#<id>      EVENT#<instant>#<nonce>      its history
+    DEPLOYMENT#<id>      LOOK                         the latest look at a bake
 
 Leases never expire by TTL: only a conditional write ends one.
 """
@@ -35,6 +36,7 @@ from greenlane.deployments.model import (
     Plan,
     Record,
     StoredModel,
+    Verdict,
 )
 from greenlane.deployments.phases import FREE, Phase
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
@@ -76,6 +78,7 @@ class Store(Protocol):
         changes: Mapping[str, Any],
         *,
         phases: Collection[Phase] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> Record:
         """Change the record if owner and epoch (and phase) still hold; raises `FenceLost`."""
         ...
@@ -214,10 +217,12 @@ class DynamoStore:
         changes: Mapping[str, Any],
         *,
         phases: Collection[Phase] | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> Record:
         """Change the record if owner and epoch (and phase, when given) still hold.
 
-        A change to None removes the field.
+        A change to None removes the field. `where` asks for further fields to be as given, None
+        meaning absent.
 
         Raises:
             FenceLost: the record moved on.
@@ -229,6 +234,12 @@ class DynamoStore:
         }
         if phases is not None:
             condition += f" AND phase IN ({_values(values, 'phase', phases)})"
+        for name, value in (where or {}).items():
+            if value is None:
+                condition += f" AND attribute_not_exists({name})"
+            else:
+                condition += f" AND {name} = :where_{name}"
+                values[f":where_{name}"] = attribute(name, value)
         try:
             return self.update_when(record.service, changes, condition, values)
         except ClientError as error:
@@ -302,6 +313,16 @@ class DynamoStore:
         """A deployment's history, oldest first."""
         items = self._query(f"DEPLOYMENT#{deployment_id}", "EVENT#")
         return [HistoryEvent.model_validate_json(item["body"]["S"]) for item in items]
+
+    def put_look(self, deployment_id: str, verdict: Verdict) -> None:
+        """Keep the latest look at a bake; each look replaces the one before."""
+        item = body_item(f"DEPLOYMENT#{deployment_id}", "LOOK", verdict)
+        self.client.put_item(TableName=self.table, Item=item)
+
+    def last_look(self, deployment_id: str) -> Verdict | None:
+        """The latest look at a bake; None before the first."""
+        item = self._get(f"DEPLOYMENT#{deployment_id}", "LOOK")
+        return Verdict.model_validate_json(item["body"]["S"]) if item else None
 
     def put_summary(self, summary: DeploymentSummary) -> None:
         """Write the deployment's line in its service's list."""

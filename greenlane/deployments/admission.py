@@ -1,0 +1,272 @@
+"""The first function of a deployment: look, refuse or take the lease, write the way back.
+
+Everything that could make the deployment impossible is found here, while traffic is still
+untouched: who is live is read from the listener rule, never remembered; the recipe that restores
+it is written and rehearsed before any weight moves.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from greenlane.deployments import fleet, images, traffic
+from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.journal import note, summarise, tell
+from greenlane.deployments.model import (
+    Deployment,
+    DeploymentRequest,
+    Plan,
+    Record,
+    Slot,
+    other,
+)
+from greenlane.deployments.phases import LEASED, Phase
+from greenlane.deployments.plan import plan_steps
+from greenlane.deployments.store import StoredConfig
+from greenlane.deployments.workload import Workload
+from greenlane.errors import DeploymentInFlight, GreenlaneError, InvalidInput, Refused
+from greenlane.health.alarms import AlarmState, read_alarms
+from greenlane.runtime import Runtime
+
+
+class Handle(BaseModel):
+    """Which deployment an execution is about."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    deployment_id: str
+    service: str
+
+
+class PlanningEvent(BaseModel):
+    """What starts a deployment, with the execution's own ARN."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    deployment: Handle
+    request: DeploymentRequest
+    execution: str
+
+
+class Look(BaseModel):
+    """What planning saw of the live system."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rule: traffic.LiveRule
+    live: Slot
+    live_service: fleet.ServiceState
+    red: tuple[AlarmState, ...]
+
+    @property
+    def candidate(self) -> Slot:
+        """The slot without traffic."""
+        return other(self.live)
+
+
+def plan_deployment(event: PlanningEvent, runtime: Runtime) -> Deployment:
+    """Check, take the lease, write and rehearse the recipe.
+
+    A second run (a retried function) finds the lease its own and does the same again.
+
+    Raises:
+        Refused: the live system or the request does not allow it; nothing was changed.
+        InvalidInput: the request is wrong; nothing was changed.
+    """
+    handle = event.deployment
+    try:
+        plan, record, look = _admit(event, runtime)
+    except (Refused, InvalidInput) as error:
+        _remember_refusal(runtime, event, error)
+        raise
+    try:
+        record = _write_way_back(runtime, plan, record, look)
+    except Refused as error:
+        record = runtime.store.update(
+            record, {"phase": Phase.REFUSED, "reason": str(error)}, phases={Phase.PLANNING}
+        )
+        summarise(runtime, plan, record)
+        _remember_refusal(runtime, event, error)
+        raise
+    note(
+        runtime,
+        handle.deployment_id,
+        "planned",
+        strategy=plan.strategy,
+        image=plan.image,
+        live=plan.live,
+        candidate=plan.candidate,
+        capacity=plan.full_capacity,
+        steps=[step.weight for step in plan.steps if step.kind == "step"],
+        despite_alarms=plan.request.despite_alarms,
+        red_alarms=[alarm.name for alarm in look.red] or None,
+    )
+    summarise(runtime, plan, record)
+    first = plan.steps[0]
+    return Deployment(
+        deployment_id=handle.deployment_id,
+        service=handle.service,
+        epoch=record.epoch,
+        bake_seconds=max(first.bake_seconds, 1),
+    )
+
+
+def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
+    """All checks, reads only; then the lease."""
+    handle, request = event.deployment, event.request
+    if handle.service != request.service:
+        raise InvalidInput("request.service", request.service, f"must be {handle.service!r}")
+    stored = runtime.store.get_config(handle.service)
+    workload = stored.config.workload
+    if workload is None:
+        raise Refused(f"{handle.service} has no workload; apply its configuration again")
+    before = runtime.store.record(handle.service)
+    ours = before is not None and before.deployment_id == handle.deployment_id
+    if before is not None and not ours and before.phase in LEASED:
+        raise DeploymentInFlight(
+            f"{handle.service} is being deployed by {before.deployment_id} (phase "
+            f"{before.phase.value}); wait for it, or end it with `greenlane abort {handle.service}`"
+        )
+    look = _look(runtime, workload, request)
+    plan = _plan(event, runtime, stored, workload, look)
+    record = Record(
+        service=plan.service,
+        deployment_id=plan.deployment_id,
+        epoch=before.epoch + 1 if before is not None and not ours else 1,
+        phase=Phase.PLANNING,
+        live=plan.live,
+        candidate=plan.candidate,
+        started_at=plan.started_at,
+        updated_at=plan.started_at,
+        deadline=plan.deadline,
+        execution=event.execution,
+        full_capacity=plan.full_capacity,
+        trigger_alarms=workload.slots[plan.candidate].alarms,
+        suspended=before.suspended if before is not None else (),
+    )
+    if ours and before is not None:
+        if before.phase not in (Phase.PLANNING, Phase.PREPARING):
+            raise Refused(f"{plan.deployment_id} was planned already; it is {before.phase.value}")
+        return runtime.store.plan(plan.deployment_id), before, look
+    runtime.store.put_plan(plan)
+    return plan, runtime.store.acquire(record), look
+
+
+def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> Look:
+    rule = traffic.read_rule(runtime.elbv2, workload.listener_rule_arn)
+    percent = rule.percent(workload)
+    if percent is None or set(percent.values()) != {0, 100}:
+        raise Refused(
+            f"weights: the rule's live weights are {rule.weights}, expected all traffic on one of "
+            "the two slots; put them right first (`greenlane rollback` does, if it split them)"
+        )
+    live: Slot = "blue" if percent["blue"] == 100 else "green"
+    for slot, resources in workload.slots.items():
+        if traffic.has_target_stickiness(runtime.elbv2, resources.target_group_arn):
+            raise Refused(
+                f"stickiness: the target group of {slot} pins clients to targets, so weights "
+                "would not move them; switch stickiness.enabled off (the rule's own may stay)"
+            )
+    alarms = read_alarms(runtime.cloudwatch, workload.slots[live].alarms)
+    candidate_alarms = read_alarms(runtime.cloudwatch, workload.slots[other(live)].alarms)
+    missing = [alarm.name for alarm in (*alarms, *candidate_alarms) if alarm.missing]
+    if missing:
+        raise Refused(f"alarms: {', '.join(missing)} do not exist, so nothing would trigger")
+    red = tuple(alarm for alarm in alarms if alarm.red)
+    if red and not request.despite_alarms:
+        names = ", ".join(alarm.name for alarm in red)
+        raise Refused(
+            f"alarms: {names} of the live slot {live} are red already; if this deployment is the "
+            "cure, say so with --despite-alarms REASON"
+        )
+    service = fleet.read_service(runtime.ecs, workload.cluster, workload.slots[live].service)
+    health = traffic.slot_health(runtime.elbv2, workload.slots[live].target_group_arn)
+    if not health.healthy and not request.despite_alarms:
+        raise Refused(
+            f"health: the live slot {live} has no healthy target, so there is nothing to go back "
+            "to; if this deployment is the cure, say so with --despite-alarms REASON"
+        )
+    return Look(rule=rule, live=live, live_service=service, red=red)
+
+
+def _plan(
+    event: PlanningEvent,
+    runtime: Runtime,
+    stored: StoredConfig,
+    workload: Workload,
+    look: Look,
+) -> Plan:
+    config, request, now = stored.config, event.request, runtime.clock.now()
+    running = fleet.read_task_definition(runtime.ecs, look.live_service.task_definition)
+    name = request.container or config.container or workload.container
+    image = None
+    if request.task_definition is None:
+        container = fleet.container_of(running, name)
+        image = _resolve(runtime, request, config, workload)
+        if container["image"] == image:
+            raise Refused(f"image: {image} is what runs already in {look.live}")
+    else:
+        wanted = fleet.read_task_definition(runtime.ecs, request.task_definition)
+        image = fleet.container_of(wanted, name)["image"]
+        if wanted["taskDefinitionArn"] == look.live_service.task_definition:
+            raise Refused(f"task_definition: {request.task_definition} is what runs already")
+    return Plan(
+        deployment_id=event.deployment.deployment_id,
+        request=request,
+        config=config,
+        config_version=stored.version,
+        workload=workload,
+        strategy=request.strategy or config.deployment.strategy,
+        steps=plan_steps(config.deployment, request),
+        live=look.live,
+        candidate=look.candidate,
+        live_task_definition=look.live_service.task_definition,
+        image=image,
+        container=name,
+        full_capacity=max(look.live_service.desired, 1),
+        started_at=now,
+        deadline=now + config.deployment.max_duration,
+    )
+
+
+def _resolve(
+    runtime: Runtime, request: DeploymentRequest, config: ServiceConfig, workload: Workload
+) -> str:
+    if request.image is not None:
+        return images.resolve_image(runtime.ecr, request.image)
+    assert request.version is not None, "the request's model names exactly one of the three"
+    repository = config.repository or workload.repository
+    return images.resolve_version(runtime.ecr, repository, request.version)
+
+
+def _write_way_back(runtime: Runtime, plan: Plan, record: Record, look: Look) -> Record:
+    """Recipe into the record, tags on the rule, and one rehearsal while weights are 100/0."""
+    rule = traffic.read_rule(runtime.elbv2, look.rule.arn)
+    if rule.weights != look.rule.weights:
+        raise Refused(f"weights: the live weights changed while planning, now {rule.weights}")
+    recipe = traffic.recipe_for(rule, plan.workload, plan.live)
+    record = runtime.store.update(record, {"recipe": recipe}, phases={Phase.PLANNING})
+    runtime.elbv2.add_tags(
+        ResourceArns=[rule.arn],
+        Tags=[
+            {"Key": "greenlane:deployment", "Value": plan.deployment_id},
+            {"Key": "greenlane:good-target-group", "Value": recipe.good_target_group},
+            {"Key": "greenlane:epoch", "Value": str(record.epoch)},
+        ],
+    )
+    # The rehearsal writes the same body as the way back, but for the user's own stickiness.
+    traffic.write_actions(runtime.elbv2_once, rule.arn, recipe.original_actions)
+    return record
+
+
+def _remember_refusal(runtime: Runtime, event: PlanningEvent, error: GreenlaneError) -> None:
+    deployment_id = event.deployment.deployment_id
+    detail: dict[str, Any] = {"error": type(error).__name__, "reason": str(error)}
+    note(runtime, deployment_id, "refused", service=event.deployment.service, **detail)
+    tell(
+        runtime,
+        f"Greenlane refused to deploy {event.deployment.service}",
+        event.deployment.service,
+        deployment=deployment_id,
+        **detail,
+    )
