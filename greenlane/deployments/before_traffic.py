@@ -1,0 +1,130 @@
+"""What must succeed before the candidate gets traffic: a task of its own, and the user's hooks."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from greenlane.deployments import fleet
+from greenlane.deployments.config import RunTask
+from greenlane.deployments.fence import fenced, still_wanted
+from greenlane.deployments.journal import note
+from greenlane.deployments.model import CheckResult, Deployment, Plan, Record, VerdictName
+from greenlane.deployments.phases import Phase
+from greenlane.errors import NotFinished, ValidationFailed
+from greenlane.runtime import Runtime
+
+HookPhase = Literal["pre_traffic", "step", "post_traffic"]
+
+
+class HookAnswer(BaseModel):
+    """What a hook answers."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    verdict: VerdictName
+    reason: str = ""
+
+
+def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """Run the configured task to its end, then the hooks.
+
+    Raises:
+        NotFinished: the task still runs, or a hook says hold; the workflow asks again.
+        ValidationFailed: the task exited with another code than 0, or a hook says fail.
+    """
+    record = fenced(runtime, deployment, {Phase.PREPARING})
+    still_wanted(runtime, record)
+    plan = runtime.store.plan(deployment.deployment_id)
+    if plan.config.run_task is not None:
+        _run_task(runtime, plan, record, plan.config.run_task)
+    for check in call_hooks(
+        runtime, plan, plan.config.hooks.pre_traffic, phase="pre_traffic", step=0, weight=0
+    ):
+        if check.verdict == "hold":
+            raise NotFinished(f"hook {check.name}: {check.reason}")
+        if check.verdict == "fail":
+            raise ValidationFailed(f"hook {check.name}: {check.reason}")
+    return deployment
+
+
+def _run_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> None:
+    """Start the task once (by client token), and look at how it ended."""
+    cluster = plan.workload.cluster
+    service = fleet.read_service(runtime.ecs, cluster, plan.workload.slots[plan.candidate].service)
+    container = plan.container or plan.workload.container
+    started = runtime.ecs.run_task(
+        cluster=cluster,
+        taskDefinition=record.task_definition,
+        launchType=service.launch_type or "FARGATE",
+        networkConfiguration=service.network or {},
+        clientToken=f"{plan.deployment_id}-task"[-64:],
+        startedBy=plan.deployment_id[-36:],
+        overrides={"containerOverrides": [{"name": container, "command": list(wanted.command)}]},
+    )
+    if started.get("failures"):
+        raise ValidationFailed(f"the task before traffic was not placed: {started['failures']}")
+    arn = started["tasks"][0]["taskArn"]
+    task = runtime.ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
+    if task["lastStatus"] != "STOPPED":
+        deadline = record.settled_by or record.deadline
+        if runtime.clock.now() >= deadline + wanted.timeout:
+            raise ValidationFailed(f"the task before traffic ran longer than {wanted.timeout}")
+        raise NotFinished(f"the task before traffic is {task['lastStatus']}")
+    codes = {entry["name"]: entry.get("exitCode") for entry in task["containers"]}
+    if codes.get(container) != 0:
+        raise ValidationFailed(
+            f"the task before traffic ended with exit code {codes.get(container)}: "
+            f"{task.get('stoppedReason', 'no reason given')}"
+        )
+    note(runtime, plan.deployment_id, "task before traffic succeeded", task=arn)
+
+
+def call_hooks(
+    runtime: Runtime,
+    plan: Plan,
+    arns: Iterable[str],
+    *,
+    phase: HookPhase,
+    step: int,
+    weight: int,
+) -> list[CheckResult]:
+    """Call the user's functions one after the other; an error or a wrong answer is a fail."""
+    checks = []
+    for arn in arns:
+        payload = {
+            "deployment_id": plan.deployment_id,
+            "service": plan.service,
+            "phase": phase,
+            "step": step,
+            "weight": weight,
+            "candidate": plan.candidate,
+            "image": plan.image,
+        }
+        answer = runtime.functions.invoke(FunctionName=arn, Payload=json.dumps(payload).encode())
+        check = _read(arn, answer)
+        note(
+            runtime,
+            plan.deployment_id,
+            "hook",
+            phase=phase,
+            hook=arn,
+            verdict=check.verdict,
+            reason=check.reason or None,
+        )
+        checks.append(check)
+    return checks
+
+
+def _read(arn: str, answer: dict[str, Any]) -> CheckResult:
+    name = arn.rsplit(":function:", 1)[-1]
+    body = answer["Payload"].read()
+    if answer.get("FunctionError"):
+        return CheckResult(name=name, verdict="fail", reason=f"it failed: {body[:300]!r}")
+    try:
+        parsed = HookAnswer.model_validate_json(body)
+    except ValidationError:
+        reason = f'it answered {body[:200]!r} instead of {{"verdict": "pass"|"fail"|"hold"}}'
+        return CheckResult(name=name, verdict="fail", reason=reason)
+    return CheckResult(name=name, verdict=parsed.verdict, reason=parsed.reason)
