@@ -1,0 +1,106 @@
+"""A bake: a callback whose time-out is the normal way on.
+
+The sender of a signal writes the signal and then reads the token; the bake stores its token and
+then reads signal and alarms. Whoever comes second sees the other's write, so none gets lost.
+"""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+from pydantic import BaseModel, ConfigDict
+
+from greenlane.deployments.fence import fenced
+from greenlane.deployments.model import Deployment, Plan, Record
+from greenlane.deployments.phases import Phase
+from greenlane.health.alarms import read_alarms
+from greenlane.logs import logger
+from greenlane.runtime import Runtime
+
+BAKING = frozenset({Phase.SHIFTING, Phase.PROMOTED})
+
+LATE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
+"""What Step Functions says to an answer that comes too late; that is normal."""
+
+
+class BakeEvent(BaseModel):
+    """A task token with the state it belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    token: str
+    deployment: Deployment
+
+
+def start_bake(event: BakeEvent, runtime: Runtime) -> None:
+    """Keep the token under the fence; answer at once if something already decides.
+
+    Raises:
+        FenceLost: this deployment no longer owns the service.
+    """
+    deployment = event.deployment
+    record = fenced(runtime, deployment, BAKING)
+    plan = runtime.store.plan(deployment.deployment_id)
+    record = runtime.store.update(
+        record,
+        {
+            "bake_token": event.token,
+            "bake_step": deployment.step,
+            "bake_until": _until(runtime, plan, record, deployment),
+            "step": deployment.step,
+        },
+        phases=BAKING,
+    )
+    reason = _decided_already(runtime, plan, record)
+    if reason is not None:
+        answer(runtime.stepfunctions, event.token, reason)
+
+
+def _until(runtime: Runtime, plan: Plan, record: Record, deployment: Deployment) -> Any:
+    """The step's absolute deadline; a repeated or resumed bake keeps the first one."""
+    if record.bake_step == deployment.step and record.bake_until is not None:
+        return record.bake_until
+    step = plan.steps[deployment.step]
+    begun = record.promoted_at if step.kind == "watch" else record.shifted_at
+    return (begun or runtime.clock.now()) + timedelta(seconds=step.bake_seconds)
+
+
+def _decided_already(runtime: Runtime, plan: Plan, record: Record) -> str | None:
+    """A reason to end the bake before it began; None to let time pass."""
+    fresh = runtime.store.record(record.service)
+    if fresh is None or fresh.epoch != record.epoch:
+        return "the record moved on"
+    signal = fresh.signal
+    if signal is not None and (signal.name == "abort" or signal.step == fresh.step):
+        return f"signal {signal.name}"
+    step = plan.steps[fresh.step]
+    if step.bake_seconds == 0 and fresh.hold_until is None and not fresh.paused:
+        return "a bake of 0"
+    alarms = read_alarms(runtime.cloudwatch, plan.workload.slots[plan.candidate].alarms)
+    red = [alarm.name for alarm in alarms if alarm.red]
+    return f"alarms are red: {', '.join(red)}" if red else None
+
+
+def answer(stepfunctions: Any, token: str, reason: str) -> bool:
+    """End a bake early; False when it had ended already."""
+    try:
+        stepfunctions.send_task_success(taskToken=token, output=json.dumps({"reason": reason}))
+    except ClientError as error:
+        if error.response["Error"]["Code"] in LATE:
+            logger.info("the bake had ended already", reason=reason)
+            return False
+        raise
+    return True
+
+
+def fail(stepfunctions: Any, token: str, error: str, cause: str) -> bool:
+    """End a bake as failed, by the name of one of our errors; False when it had ended already."""
+    try:
+        stepfunctions.send_task_failure(taskToken=token, error=error, cause=cause[:30000])
+    except ClientError as late:
+        if late.response["Error"]["Code"] in LATE:
+            logger.info("the bake had ended already", error=error)
+            return False
+        raise
+    return True

@@ -1,0 +1,104 @@
+"""Everything that the live system says about the candidate, as one verdict."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from greenlane.deployments import traffic
+from greenlane.deployments.model import CheckResult, Plan, Record, Verdict
+from greenlane.deployments.plan import carries, share_of
+from greenlane.errors import IncompleteRead, WeightsDrifted
+from greenlane.health.alarms import read_alarms
+from greenlane.health.judge import judge_alarms, judge_minutes, worst
+from greenlane.health.metrics import read_traffic, whole_minutes
+from greenlane.runtime import Runtime
+
+METRIC_LAG = timedelta(seconds=10)
+"""A minute is judged this long after it closed: its metrics do not arrive all at once."""
+
+
+def examine(runtime: Runtime, plan: Plan, record: Record, *, level: float) -> Verdict:
+    """The verdict on the candidate since its weight took effect.
+
+    Weights, capacity, alarms and the traffic of the whole minutes since the shift have reached
+    every node of the balancer. A read that fails is a hold: unknown is not OK.
+
+    Args:
+        runtime: the clients and the clock.
+        plan: what was planned.
+        record: where the deployment stands.
+        level: how small the chance of a false failure must be, see `greenlane.health.judge`.
+
+    Raises:
+        WeightsDrifted: somebody else changed the live weights.
+    """
+    checks: list[CheckResult] = []
+    requests = 0
+    with _unknown_is_hold(checks, "weights and targets"):
+        checks += _slots(runtime, plan, record)
+    with _unknown_is_hold(checks, "alarms"):
+        checks += _alarms(runtime, plan)
+    with _unknown_is_hold(checks, "metrics"):
+        verdict = _traffic(runtime, plan, record, level=level)
+        checks += verdict.checks
+        requests = verdict.requests
+    return worst(checks, requests=requests)
+
+
+@contextmanager
+def _unknown_is_hold(checks: list[CheckResult], name: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError, IncompleteRead) as error:
+        checks.append(CheckResult(name=name, verdict="hold", reason=f"not read: {error}"))
+
+
+def _slots(runtime: Runtime, plan: Plan, record: Record) -> list[CheckResult]:
+    """The weights are ours, and the candidate's healthy targets carry its share."""
+    rule = traffic.read_rule(runtime.elbv2, plan.workload.listener_rule_arn)
+    percent = rule.percent(plan.workload)
+    if percent is None or percent[plan.candidate] != record.weight:
+        raise WeightsDrifted(
+            f"somebody changed the live weights: {rule.weights}; expected the candidate "
+            f"{plan.candidate} at {record.weight} percent"
+        )
+    health = traffic.slot_health(runtime.elbv2, plan.target_group(plan.candidate))
+    healthy = len(health.healthy)
+    needed = share_of(plan.full_capacity, record.weight)
+    if carries(healthy, capacity=plan.full_capacity, weight=record.weight):
+        return [CheckResult(name="healthy_targets", verdict="pass", value=healthy, limit=needed)]
+    return [
+        CheckResult(
+            name="healthy_targets",
+            verdict="hold" if healthy else "fail",
+            value=healthy,
+            limit=needed,
+            reason=f"{healthy} healthy targets, {record.weight} percent needs {needed}",
+        )
+    ]
+
+
+def _alarms(runtime: Runtime, plan: Plan) -> list[CheckResult]:
+    """The candidate's alarms fail, the live slot's hold: its trouble is not the candidate's."""
+    ours = plan.workload.slots[plan.candidate].alarms
+    theirs = plan.workload.slots[plan.live].alarms
+    alarms = read_alarms(runtime.cloudwatch, (*ours, *theirs))
+    checks = judge_alarms(alarms[: len(ours)], red_means="fail")
+    checks += judge_alarms(alarms[len(ours) :], red_means="hold")
+    if checks:
+        return checks
+    return [CheckResult(name="alarms", verdict="pass")]
+
+
+def _traffic(runtime: Runtime, plan: Plan, record: Record, *, level: float) -> Verdict:
+    """The candidate's numbers in whole minutes; at least one of them is needed."""
+    begun = record.promoted_at or record.shifted_at or record.started_at
+    start, end = whole_minutes(
+        begun + plan.config.deployment.propagation, runtime.clock.now() - METRIC_LAG
+    )
+    if end <= start:
+        return worst([CheckResult(name="metrics", verdict="hold", reason="no whole minute yet")])
+    slots = read_traffic(runtime.cloudwatch, plan.workload, start=start, end=end)
+    return judge_minutes(slots[plan.candidate], plan.config.judge, level=level)

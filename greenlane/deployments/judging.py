@@ -1,0 +1,138 @@
+"""Judging a bake: at its end, and each minute inside it."""
+
+from pydantic import BaseModel, ConfigDict
+
+from greenlane.deployments import baking
+from greenlane.deployments.baking import BAKING
+from greenlane.deployments.before_traffic import call_hooks
+from greenlane.deployments.decide import decide
+from greenlane.deployments.examine import examine
+from greenlane.deployments.fence import fenced, still_wanted
+from greenlane.deployments.journal import note
+from greenlane.deployments.model import Deployment, Plan, Record, SignalName, Verdict
+from greenlane.errors import DeploymentFailed, FenceLost, GreenlaneError
+from greenlane.health.judge import LEVEL_AT_THE_END, LEVEL_ON_THE_WAY, worst
+from greenlane.logs import logger
+from greenlane.runtime import Runtime
+
+
+class Tick(BaseModel):
+    """A scheduled event; nothing in it is needed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def judge_step(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """The verdict at the end of a bake, and where the deployment goes from here.
+
+    Raises:
+        DeploymentFailed: one of its kinds; the deployment goes back.
+        FenceLost: this deployment no longer owns the service.
+    """
+    record = fenced(runtime, deployment, BAKING)
+    plan = runtime.store.plan(deployment.deployment_id)
+    still_wanted(runtime, record)
+    record, signal = _take_signal(runtime, record)
+    verdict = examine(runtime, plan, record, level=LEVEL_AT_THE_END)
+    if verdict.verdict != "fail":
+        verdict = _with_hooks(runtime, plan, record, verdict)
+    now = runtime.clock.now()
+    note(
+        runtime,
+        plan.deployment_id,
+        "judged",
+        step=record.step,
+        signal=signal,
+        weight=record.weight,
+        **verdict.model_dump(mode="json"),
+    )
+    decision = decide(plan, record, verdict, signal, now)
+    if decision.changes:
+        runtime.store.update(record, decision.changes, phases=BAKING)
+    note(
+        runtime,
+        plan.deployment_id,
+        "decided",
+        step=record.step,
+        next=decision.next,
+        why=decision.why,
+    )
+    return deployment.model_copy(
+        update={
+            "next": decision.next,
+            "step": decision.step,
+            "bake_seconds": decision.bake_seconds,
+        }
+    )
+
+
+def _take_signal(runtime: Runtime, record: Record) -> tuple[Record, SignalName | None]:
+    """The signal for this step, taken off the record; the bake's token goes with it."""
+    signal = record.signal
+    changes: dict[str, object] = {"bake_token": None}
+    if signal is not None:
+        changes["signal"] = None
+    try:
+        record = runtime.store.update(record, changes, phases=BAKING, where={"signal": signal})
+    except FenceLost:
+        fresh = runtime.store.record(record.service)
+        if fresh is None or fresh.epoch != record.epoch or fresh.signal == signal:
+            raise
+        still_wanted(runtime, fresh)
+        return _take_signal(runtime, fresh)
+    if signal is None or signal.step != record.step:
+        return record, None
+    return record, signal.name
+
+
+def _with_hooks(runtime: Runtime, plan: Plan, record: Record, verdict: Verdict) -> Verdict:
+    """The verdict joined with those of the user's own functions."""
+    watch = plan.steps[record.step].kind == "watch"
+    checks = call_hooks(
+        runtime,
+        plan,
+        plan.config.hooks.post_traffic if watch else plan.config.hooks.step,
+        phase="post_traffic" if watch else "step",
+        step=record.step,
+        weight=record.weight,
+    )
+    if not checks:
+        return verdict
+    return worst((*verdict.checks, *checks), requests=verdict.requests)
+
+
+def judge_tick(tick: Tick, runtime: Runtime) -> None:
+    """Look into every bake; end one that fails, or whose missing evidence has come in.
+
+    One service's trouble does not keep the others from being looked at.
+    """
+    del tick
+    for service in runtime.store.services():
+        record = runtime.store.record(service)
+        if record is None or record.phase not in BAKING or record.bake_token is None:
+            continue
+        try:
+            _look_into(runtime, record, record.bake_token)
+        except GreenlaneError as error:
+            logger.warning("a bake was not judged", service=service, error=str(error))
+
+
+def _look_into(runtime: Runtime, record: Record, token: str) -> None:
+    plan = runtime.store.plan(record.deployment_id)
+    try:
+        verdict = examine(runtime, plan, record, level=LEVEL_ON_THE_WAY)
+    except DeploymentFailed as error:
+        baking.fail(runtime.stepfunctions, token, type(error).__name__, str(error))
+        return
+    runtime.store.put_look(plan.deployment_id, verdict)
+    if verdict.verdict == "fail":
+        baking.fail(runtime.stepfunctions, token, "JudgedBad", verdict.reason)
+    elif verdict.verdict == "pass" and _waits_for_evidence(plan, record, runtime):
+        baking.answer(runtime.stepfunctions, token, "the evidence is in")
+
+
+def _waits_for_evidence(plan: Plan, record: Record, runtime: Runtime) -> bool:
+    """Whether the bake's own time is over and only missing evidence keeps it waiting."""
+    del plan
+    over = record.bake_until is not None and runtime.clock.now() >= record.bake_until
+    return over and record.hold_until is not None and not record.paused
