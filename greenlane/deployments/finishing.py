@@ -1,0 +1,153 @@
+"""Promotion and what comes after it: watch, drain, let go of the old slot, clean up, tell."""
+
+from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from greenlane.deployments import fleet, scaling, traffic
+from greenlane.deployments.drain import still_served
+from greenlane.deployments.fence import fenced
+from greenlane.deployments.journal import note, note_best_effort, summarise, tell
+from greenlane.deployments.model import Deployment, Plan, Record
+from greenlane.deployments.phases import Phase
+from greenlane.errors import NotDrained, WeightsDrifted
+from greenlane.logs import logger
+from greenlane.runtime import Runtime
+
+AFTER_PROMOTION = frozenset({Phase.PROMOTED, Phase.WATCHING, Phase.RETIRED})
+
+
+def promote(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """The candidate is the live slot from here on; the old one stays warm at full size.
+
+    Raises:
+        WeightsDrifted: not all of the traffic is on the candidate.
+        FenceLost: this deployment no longer owns the service.
+    """
+    record = fenced(runtime, deployment, {Phase.SHIFTING, Phase.PROMOTED})
+    plan = runtime.store.plan(deployment.deployment_id)
+    percent = traffic.read_rule(runtime.elbv2, plan.workload.listener_rule_arn).percent(
+        plan.workload
+    )
+    if percent is None or percent[plan.candidate] != 100:
+        raise WeightsDrifted(f"the candidate {plan.candidate} should have all traffic: {percent}")
+    if record.phase is Phase.SHIFTING:
+        now = runtime.clock.now()
+        changes = {
+            "phase": Phase.PROMOTED,
+            "step": deployment.step,
+            "promoted_at": now,
+            "watch_until": now + plan.config.deployment.extended_watch,
+            "bake_step": None,
+            "bake_until": None,
+            "hold_until": None,
+            "updated_at": now,
+        }
+        record = runtime.store.update(record, changes, phases={Phase.SHIFTING})
+    note(runtime, plan.deployment_id, "promoted", slot=plan.candidate, image=plan.image)
+    summarise(runtime, plan, record)
+    tell(
+        runtime,
+        f"Greenlane promoted {plan.service}",
+        plan,
+        deployment=plan.deployment_id,
+        image=plan.image,
+        watch=str(plan.config.deployment.watch),
+    )
+    watch = plan.steps[deployment.step]
+    return deployment.model_copy(
+        update={"next": "bake", "bake_seconds": max(watch.bake_seconds, 1)}
+    )
+
+
+def drain_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """Wait until the old slot serves nothing.
+
+    Raises:
+        NotDrained: it still does, or nobody can tell yet; the workflow asks again.
+    """
+    record = fenced(runtime, deployment, AFTER_PROMOTION)
+    plan = runtime.store.plan(deployment.deployment_id)
+    shifted = record.shifted_at or record.promoted_at or record.started_at
+    reason = still_served(runtime, plan, slot=plan.live, since=shifted)
+    if reason is not None:
+        raise NotDrained(reason)
+    return deployment
+
+
+def finish_deployment(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """Free the lease, let go of the old slot, give auto scaling back, clean up, tell.
+
+    The phase moves first, by its condition: an alarm in that second finds either a warm slot or
+    one that it must scale up again, and knows which.
+
+    Raises:
+        FenceLost: a rollback began; the old slot is its to use.
+    """
+    record = fenced(runtime, deployment, AFTER_PROMOTION)
+    plan = runtime.store.plan(deployment.deployment_id)
+    floor = plan.config.deployment.warm_floor
+    watched = plan.config.deployment.extended_watch > plan.config.deployment.watch
+    phase = Phase.WATCHING if floor and watched else Phase.RETIRED
+    if record.phase is Phase.PROMOTED:
+        record = runtime.store.update(
+            record,
+            {"phase": phase, "bake_token": None, "updated_at": runtime.clock.now()},
+            phases={Phase.PROMOTED},
+        )
+    let_go(runtime, plan, record, floor=floor if record.phase is Phase.WATCHING else 0)
+    note(runtime, plan.deployment_id, "succeeded", image=plan.image, phase=record.phase)
+    summarise(runtime, plan, record)
+    tell(
+        runtime,
+        f"Greenlane deployed {plan.service}",
+        plan,
+        deployment=plan.deployment_id,
+        image=plan.image,
+    )
+    return deployment
+
+
+def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:
+    """Scale the old slot down to `floor` tasks, give auto scaling back, tidy up."""
+    cluster, old = plan.workload.cluster, plan.workload.slots[plan.live].service
+    service = fleet.read_service(runtime.ecs, cluster, old)
+    if service.desired > floor:
+        note(runtime, plan.deployment_id, "old slot scaled down", slot=plan.live, tasks=floor)
+        if record.suspended:
+            scaling.give_back(
+                runtime.autoscaling, plan.workload, record.suspended, idle=old, idle_floor=floor
+            )
+        runtime.store.update(record, {"updated_at": runtime.clock.now()}, phases={record.phase})
+        fleet.set_service(runtime.ecs, cluster, old, desired=floor)
+    elif record.suspended:
+        scaling.give_back(
+            runtime.autoscaling, plan.workload, record.suspended, idle=old, idle_floor=floor
+        )
+    runtime.store.update(record, {"suspended": ()}, phases={record.phase})
+    tidy(runtime, plan, active=plan.workload.slots[plan.candidate].service, standby=old)
+
+
+def tidy(runtime: Runtime, plan: Plan, *, active: str, standby: str) -> None:
+    """Tags and old revisions, as well as possible: neither decides anything."""
+    try:
+        for name, role in ((active, "active"), (standby, "standby")):
+            service = fleet.read_service(runtime.ecs, plan.workload.cluster, name)
+            runtime.ecs.tag_resource(
+                resourceArn=service.arn, tags=[{"key": "Deployment", "value": role}]
+            )
+        gone = fleet.deregister_old(
+            runtime.ecs, plan.workload, keep=plan.config.deployment.keep_revisions
+        )
+    except (ClientError, BotoCoreError) as error:
+        logger.error("not tidied up", service=plan.service, error=str(error))
+        return
+    if gone:
+        note_best_effort(runtime, plan.deployment_id, "old revisions removed", revisions=gone)
+
+
+def watch_left(record: Record, runtime: Runtime) -> timedelta:
+    """How much of the extended watch is left; 0 when it is over."""
+    if record.watch_until is None:
+        return timedelta(0)
+    return max(record.watch_until - runtime.clock.now(), timedelta(0))
