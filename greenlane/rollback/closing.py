@@ -1,0 +1,139 @@
+"""The end of a rollback: the outcome into the record, the user's stickiness back, people told."""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from greenlane.deployments import traffic
+from greenlane.deployments.finishing import tidy
+from greenlane.deployments.journal import note_best_effort, summarise, tell
+from greenlane.deployments.model import Plan, Record
+from greenlane.deployments.phases import Phase
+from greenlane.errors import FenceLost, UnknownDeployment
+from greenlane.logs import logger
+from greenlane.rollback.model import CloseEvent, Rollback, RollbackRequest
+from greenlane.runtime import Runtime
+
+
+def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
+    """Write `rolled_back`, or `held` when a person is needed, and tell people.
+
+    Raises:
+        FenceLost: another rollback took over; its end is the one that counts.
+    """
+    rollback = event.rollback
+    if rollback is None or event.held or rollback.action == "held":
+        _page(event, runtime)
+        return rollback
+    record = runtime.store.record(rollback.service)
+    if (
+        record is None
+        or record.epoch != rollback.epoch
+        or record.deployment_id != rollback.deployment_id
+        or record.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+    ):
+        raise FenceLost("another rollback took over")
+    plan = runtime.store.plan(record.deployment_id)
+    if rollback.recipe is not None:
+        _restore_stickiness(runtime, rollback)
+    if record.phase is Phase.ROLLING_BACK:
+        reason = f"{rollback.trigger.kind} {rollback.trigger.name}: {rollback.trigger.reason}"
+        record = runtime.store.update(
+            record,
+            {
+                "phase": Phase.ROLLED_BACK,
+                "reason": reason[:2000],
+                "weight": 0,
+                "bake_token": None,
+                "intended_weight": None,
+                "updated_at": runtime.clock.now(),
+            },
+            phases={Phase.ROLLING_BACK},
+        )
+    _tell(runtime, plan, record, rollback, event.failure)
+    slots = plan.workload.slots
+    tidy(runtime, plan, active=slots[plan.live].service, standby=slots[plan.candidate].service)
+    return rollback
+
+
+def _restore_stickiness(runtime: Runtime, rollback: Rollback) -> None:
+    """The bad slot serves nothing any more: the user's own stickiness may hold again."""
+    recipe = rollback.recipe
+    if recipe is None or recipe.actions == recipe.original_actions:
+        return
+    try:
+        traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.original_actions)
+    except (ClientError, BotoCoreError) as error:
+        logger.error("the rule's stickiness was not restored", error=str(error))
+
+
+def _tell(
+    runtime: Runtime,
+    plan: Plan,
+    record: Record,
+    rollback: Rollback,
+    failure: dict[str, Any] | None,
+) -> None:
+    note_best_effort(
+        runtime, plan.deployment_id, "rolled back", reason=record.reason, failure=failure
+    )
+    summarise(runtime, plan, record)
+    tell(
+        runtime,
+        f"Greenlane took {plan.service} back",
+        plan,
+        deployment=plan.deployment_id,
+        image=plan.image,
+        trigger=record.reason,
+        live=plan.live,
+        incomplete=None if failure is None else f"the bad slot may still run: {failure}",
+    )
+
+
+def _page(event: CloseEvent, runtime: Runtime) -> None:
+    """A person is needed: say so in the record if it answers, and on the topic in any case."""
+    rollback, request = event.rollback, event.request
+    service = _service(rollback, request)
+    reason = rollback.reason if rollback is not None else "the traffic could not be put back"
+    if event.failure is not None:
+        reason = f"{reason}: {event.failure}"[:2000]
+    record = _hold(runtime, service, event.execution, reason)
+    if record is not None:
+        note_best_effort(runtime, record.deployment_id, "held", reason=reason)
+        try:
+            summarise(runtime, runtime.store.plan(record.deployment_id), record)
+        except UnknownDeployment:
+            logger.error("held without a plan", deployment=record.deployment_id)
+    tell(
+        runtime,
+        f"PAGE: Greenlane holds {service}, a person is needed",
+        service,
+        reason=reason,
+        way_out=f"look at both slots, then `greenlane rollback {service}` or deploy the cure",
+    )
+
+
+def _service(rollback: Rollback | None, request: RollbackRequest | None) -> str:
+    if rollback is not None:
+        return rollback.service
+    if request is not None and request.service is not None:
+        return request.service
+    return request.deployment_id or "unknown" if request is not None else "unknown"
+
+
+def _hold(runtime: Runtime, service: str, execution: str, reason: str) -> Record | None:
+    """Move the record to `held` if this execution owns it and the table answers."""
+    try:
+        record = runtime.store.record(service)
+        if record is None or record.rollback_execution != execution:
+            return None
+        if record.phase is not Phase.ROLLING_BACK:
+            return None
+        return runtime.store.update(
+            record,
+            {"phase": Phase.HELD, "reason": reason, "updated_at": runtime.clock.now()},
+            phases={Phase.ROLLING_BACK},
+        )
+    except (ClientError, BotoCoreError, FenceLost) as error:
+        logger.error("the hold was not recorded", service=service, error=str(error))
+        return None

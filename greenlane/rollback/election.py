@@ -1,0 +1,117 @@
+"""One write elects the one rollback: phase and epoch, if owner and phase match.
+
+Execution names carry no meaning here: EventBridge cannot set them, and a failed run would block
+its name for 90 days.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from greenlane.deployments.items import Item, attribute, instant, record_from
+from greenlane.deployments.model import Record
+from greenlane.deployments.phases import DIES_BACKWARD, REVERSIBLE, Phase
+from greenlane.deployments.store import DynamoStore
+from greenlane.rollback.model import RollbackRequest
+
+_ALARMS_REACH = REVERSIBLE - {Phase.HELD}
+_FAILURES_REACH = DIES_BACKWARD | {Phase.PROMOTED}
+
+
+class NotElected(Exception):
+    """The record does not allow this trigger to begin a rollback.
+
+    Args:
+        record: as it is; None when the service has none.
+    """
+
+    def __init__(self, record: Record | None) -> None:
+        self.record = record
+        super().__init__("no record" if record is None else record.phase.value)
+
+
+def begin(
+    store: DynamoStore, service: str, request: RollbackRequest, execution: str, now: datetime
+) -> Record:
+    """Move the record to `rolling_back` under this execution, with the next epoch.
+
+    Raises:
+        NotElected: foreign, stale, late or second.
+        botocore.exceptions.BotoCoreError: the table did not answer in time.
+        botocore.exceptions.ClientError: it answered with another error.
+    """
+    condition, values = _may_begin(request, now)
+    changes = {
+        "phase": Phase.ROLLING_BACK,
+        "rollback_execution": execution,
+        "trigger": request.trigger,
+        "updated_at": now,
+    }
+    assignments = ["previous_phase = #phase", "epoch = epoch + :one"]
+    values |= {":one": {"N": "1"}}
+    return _elect(store, service, changes, condition, values, assignments)
+
+
+def take_over(store: DynamoStore, record: Record, execution: str, now: datetime) -> Record:
+    """Continue a rollback whose execution died, with the next epoch.
+
+    Raises:
+        NotElected: somebody else took it over first.
+    """
+    condition = "epoch = :seen AND #phase = :rolling_back"
+    values: Item = {
+        ":seen": {"N": str(record.epoch)},
+        ":rolling_back": attribute("phase", Phase.ROLLING_BACK),
+        ":one": {"N": "1"},
+    }
+    changes = {"phase": Phase.ROLLING_BACK, "rollback_execution": execution, "updated_at": now}
+    return _elect(store, record.service, changes, condition, values, ["epoch = epoch + :one"])
+
+
+def _elect(
+    store: DynamoStore,
+    service: str,
+    changes: dict[str, Any],
+    condition: str,
+    values: Item,
+    assignments: list[str],
+) -> Record:
+    try:
+        return store.update_when(service, changes, condition, values, assignments=assignments)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        answer: dict[str, Any] = dict(error.response)
+        item: Item | None = answer.get("Item")
+        raise NotElected(record_from(item) if item else None) from error
+
+
+def _may_begin(request: RollbackRequest, now: datetime) -> tuple[str, Item]:
+    """The condition under which a trigger may begin, and its values."""
+    trigger = request.trigger
+    values: Item = {}
+    phases = REVERSIBLE
+    parts = []
+    if request.deployment_id is not None:
+        parts.append("deployment_id = :owner")
+        values[":owner"] = {"S": request.deployment_id}
+    if trigger.kind == "alarm":
+        phases = _ALARMS_REACH
+        parts.append("contains(trigger_alarms, :alarm)")
+        parts.append("(attribute_not_exists(watch_until) OR watch_until > :now)")
+        values[":alarm"] = {"S": trigger.name}
+        values[":now"] = {"S": instant(now)}
+        if trigger.at is not None:
+            parts.append("started_at <= :at")
+            values[":at"] = {"S": instant(trigger.at)}
+    elif trigger.kind == "execution":
+        phases = DIES_BACKWARD
+    elif trigger.kind == "failure":
+        phases = _FAILURES_REACH
+    names = []
+    for number, phase in enumerate(sorted(phases)):
+        names.append(f":phase{number}")
+        values[f":phase{number}"] = {"S": phase.value}
+    parts.append(f"#phase IN ({', '.join(names)})")
+    return " AND ".join(parts), values

@@ -1,0 +1,178 @@
+"""What events lost: every minute, look at each service and act on what is found.
+
+Execution events are best effort, alarm events at least once. So the reconciler starts what nobody
+started: the way back of a dead deployment, the end of one that died after promotion, a rollback
+whose own execution died, a rollback for an alarm that is red with no event seen. It never frees a
+lease itself.
+"""
+
+import json
+from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from greenlane.deployments.finishing import let_go
+from greenlane.deployments.journal import note_best_effort, summarise
+from greenlane.deployments.judging import Tick
+from greenlane.deployments.model import Deployment, Record, Trigger
+from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, Phase
+from greenlane.errors import FenceLost, GreenlaneError
+from greenlane.health.alarms import read_alarms
+from greenlane.logs import logger
+from greenlane.rollback.model import RollbackRequest
+from greenlane.runtime import Runtime
+
+SECOND_LOOK = timedelta(seconds=60)
+"""An execution counts as dead when two looks this far apart found it so."""
+
+EVENT_OVERDUE = timedelta(seconds=60)
+"""An alarm red for longer than this should have triggered by its event."""
+
+_ALARMED = frozenset(
+    {Phase.PLANNING, Phase.PREPARING, Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING}
+)
+
+
+def reconcile(tick: Tick, runtime: Runtime) -> None:
+    """Look at each service; one service's trouble does not keep the others from it."""
+    del tick
+    for service in runtime.store.services():
+        try:
+            record = runtime.store.record(service)
+            if record is not None:
+                _reconcile(runtime, record)
+        except (GreenlaneError, ClientError, BotoCoreError) as error:
+            logger.error("not reconciled", service=service, error=str(error))
+
+
+def _reconcile(runtime: Runtime, record: Record) -> None:
+    if record.phase in DIES_BACKWARD | DIES_FORWARD | {Phase.ROLLING_BACK}:
+        owner = record.execution
+        if record.phase is Phase.ROLLING_BACK:
+            owner = record.rollback_execution
+        if _dead(runtime, record, owner):
+            _revive(runtime, record)
+            return
+    if record.phase in _ALARMED and _missed_alarm(runtime, record):
+        return
+    if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.suspended:
+        _finish_letting_go(runtime, record)
+    elif record.phase is Phase.WATCHING:
+        _retire(runtime, record)
+
+
+def _dead(runtime: Runtime, record: Record, execution: str | None) -> bool:
+    """Whether the owner's execution was found ended at two looks, 60 s apart."""
+    status = _status(runtime, execution)
+    now = runtime.clock.now()
+    if status in ("RUNNING", "PENDING_REDRIVE"):
+        if record.observed_dead_at is not None:
+            runtime.store.update(record, {"observed_dead_at": None}, phases={record.phase})
+        return False
+    if record.observed_dead_at is None:
+        runtime.store.update(record, {"observed_dead_at": now}, phases={record.phase})
+        return False
+    return now >= record.observed_dead_at + SECOND_LOOK
+
+
+def _status(runtime: Runtime, execution: str | None) -> str:
+    if execution is None:
+        return "UNKNOWN"
+    try:
+        answer = runtime.stepfunctions.describe_execution(executionArn=execution)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return "UNKNOWN"
+        raise
+    return str(answer["status"])
+
+
+def _revive(runtime: Runtime, record: Record) -> None:
+    """Go back, or forward if the deployment was promoted already."""
+    reason = f"the execution of {record.deployment_id} died in {record.phase.value}"
+    if record.phase in DIES_FORWARD:
+        _complete(runtime, record, reason)
+        return
+    _start_rollback(runtime, record, name="died", reason=reason)
+
+
+def _start_rollback(runtime: Runtime, record: Record, *, name: str, reason: str) -> None:
+    note_best_effort(runtime, record.deployment_id, "reconciler rolls back", reason=reason)
+    trigger = Trigger(kind="reconciler", name=name, reason=reason, at=runtime.clock.now())
+    request = RollbackRequest(
+        trigger=trigger, service=record.service, deployment_id=record.deployment_id
+    )
+    runtime.stepfunctions.start_execution(
+        stateMachineArn=runtime.settings.rollback_machine_arn,
+        input=request.model_dump_json(exclude_none=True),
+    )
+
+
+def _complete(runtime: Runtime, record: Record, reason: str) -> None:
+    """Start a forward execution that goes on with the watch, under the next epoch."""
+    note_best_effort(runtime, record.deployment_id, "reconciler completes", reason=reason)
+    plan = runtime.store.plan(record.deployment_id)
+    name = f"{record.deployment_id}-{record.epoch + 1}"[-80:]
+    machine = runtime.settings.deployment_machine_arn
+    execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+    changes = {"epoch": record.epoch + 1, "execution": execution, "observed_dead_at": None}
+    record = runtime.store.update(record, changes, phases=DIES_FORWARD)
+    left = timedelta(seconds=1)
+    if record.bake_until is not None:
+        left = max(record.bake_until - runtime.clock.now(), left)
+    state = Deployment(
+        deployment_id=record.deployment_id,
+        service=record.service,
+        epoch=record.epoch,
+        step=len(plan.steps) - 1,
+        next="bake",
+        bake_seconds=int(left.total_seconds()),
+    )
+    runtime.stepfunctions.start_execution(
+        stateMachineArn=machine, name=name, input=json.dumps(state.model_dump(mode="json"))
+    )
+
+
+def _missed_alarm(runtime: Runtime, record: Record) -> bool:
+    """Start the rollback of an alarm whose event never came."""
+    now = runtime.clock.now()
+    if record.watch_until is not None and now >= record.watch_until:
+        return False
+    for alarm in read_alarms(runtime.cloudwatch, record.trigger_alarms):
+        since = alarm.since
+        if not alarm.red or since is None or since < record.started_at:
+            continue
+        if now >= since + EVENT_OVERDUE:
+            _start_rollback(
+                runtime, record, name=alarm.name, reason=f"red without an event: {alarm.reason}"
+            )
+            return True
+    return False
+
+
+def _finish_letting_go(runtime: Runtime, record: Record) -> None:
+    """The forward execution died between freeing the lease and giving auto scaling back."""
+    if not _dead(runtime, record, record.execution):
+        return
+    plan = runtime.store.plan(record.deployment_id)
+    floor = plan.config.deployment.warm_floor if record.phase is Phase.WATCHING else 0
+    let_go(runtime, plan, record, floor=floor)
+    note_best_effort(runtime, record.deployment_id, "reconciler let the old slot go")
+
+
+def _retire(runtime: Runtime, record: Record) -> None:
+    """The extended watch is over: the old slot is let go. The phase moves first."""
+    if record.watch_until is not None and runtime.clock.now() < record.watch_until:
+        return
+    plan = runtime.store.plan(record.deployment_id)
+    try:
+        record = runtime.store.update(
+            record,
+            {"phase": Phase.RETIRED, "updated_at": runtime.clock.now()},
+            phases={Phase.WATCHING},
+        )
+    except FenceLost:
+        return
+    let_go(runtime, plan, record, floor=0)
+    note_best_effort(runtime, record.deployment_id, "watch ended")
+    summarise(runtime, plan, record)

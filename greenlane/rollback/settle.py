@@ -1,0 +1,172 @@
+"""After the traffic went back: stop the forward machine, watch over the weights, empty the slot."""
+
+from datetime import timedelta
+
+from botocore.exceptions import ClientError
+
+from greenlane.deployments import fleet, scaling, traffic
+from greenlane.deployments.drain import still_served
+from greenlane.deployments.journal import note_best_effort
+from greenlane.deployments.model import Recipe, Record, other
+from greenlane.deployments.phases import Phase
+from greenlane.errors import FenceLost, NotDrained, NotSettled
+from greenlane.rollback.election import NotElected, begin
+from greenlane.rollback.model import Rollback
+from greenlane.rollback.take_back import put_share_back
+from greenlane.runtime import Runtime
+
+SHIFT_TIMEOUT = timedelta(seconds=15)
+"""The Lambda timeout of `shift_traffic`: how late a forward write may still land."""
+
+SETTLE_FOR = SHIFT_TIMEOUT + timedelta(seconds=30)
+
+
+def stop_forward(rollback: Rollback, runtime: Runtime) -> Rollback:
+    """Stop the forward execution; a function of it that runs at this moment runs on.
+
+    A deployment that called for its own rollback is ending by itself, with its own error.
+    """
+    execution = rollback.forward_execution
+    if execution is None or rollback.trigger.kind == "failure":
+        return rollback
+    try:
+        runtime.stepfunctions.stop_execution(
+            executionArn=execution,
+            error="RolledBack",
+            cause=f"{rollback.trigger.kind} {rollback.trigger.name}: {rollback.trigger.reason}"[
+                :30000
+            ],
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+    return rollback
+
+
+def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
+    """Re-read and re-assert, until no late forward write can land any more.
+
+    The workflow repeats it every 5 s. The fence write that failed at first is retried here until
+    it succeeds; a good slot that has shrunk grows here until it carries everything.
+
+    Raises:
+        NotSettled: not yet.
+        FenceLost: another rollback took over.
+    """
+    if rollback.action == "abandon":
+        return rollback
+    recipe, took_back_at = rollback.recipe, rollback.took_back_at
+    if recipe is None or took_back_at is None:
+        raise FenceLost("a rollback without a recipe has nothing to hold")
+    if not rollback.fenced:
+        rollback = _fence_now(rollback, runtime)
+    elif _record(rollback, runtime) is None:
+        raise FenceLost("another rollback took over")
+    if rollback.action == "raise" and not _grown(rollback, recipe, runtime):
+        raise NotSettled("the good slot is growing back to its capacity")
+    _reassert(rollback, recipe, runtime)
+    if runtime.clock.now() < took_back_at + SETTLE_FOR:
+        raise NotSettled("a late forward write might still land")
+    return rollback
+
+
+def _record(rollback: Rollback, runtime: Runtime) -> Record | None:
+    """The record, if this rollback still owns it."""
+    record = runtime.store.record(rollback.service)
+    ours = (
+        record is not None and record.phase is Phase.ROLLING_BACK and record.epoch == rollback.epoch
+    )
+    return record if ours else None
+
+
+def _fence_now(rollback: Rollback, runtime: Runtime) -> Rollback:
+    """Write the fence that the first function could not write."""
+    if rollback.request is None:
+        raise FenceLost("an unfenced rollback must know its request")
+    try:
+        record = begin(
+            runtime.store,
+            rollback.service,
+            rollback.request,
+            rollback.execution,
+            runtime.clock.now(),
+        )
+    except NotElected as lost:
+        ours = lost.record is not None and (lost.record.rollback_execution == rollback.execution)
+        if not ours or lost.record is None:
+            raise FenceLost("another rollback was elected meanwhile") from lost
+        record = lost.record
+    return rollback.model_copy(
+        update={
+            "fenced": True,
+            "epoch": record.epoch,
+            "deployment_id": record.deployment_id,
+            "forward_execution": record.execution,
+        }
+    )
+
+
+def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
+    """Bring the good slot back to its capacity; shift what it carries meanwhile."""
+    if rollback.deployment_id is None:
+        return True
+    plan = runtime.store.plan(rollback.deployment_id)
+    resources = plan.workload.slots[recipe.good_slot]
+    service = fleet.read_service(runtime.ecs, plan.workload.cluster, resources.service)
+    if service.desired < rollback.capacity:
+        fleet.set_service(
+            runtime.ecs,
+            plan.workload.cluster,
+            resources.service,
+            desired=rollback.capacity,
+            task_definition=plan.live_task_definition,
+        )
+    healthy = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
+    if healthy >= rollback.capacity:
+        return True
+    if healthy:
+        put_share_back(runtime, recipe, good=healthy, capacity=rollback.capacity)
+    return False
+
+
+def _reassert(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> None:
+    rule = traffic.read_rule(runtime.elbv2, recipe.rule_arn)
+    if rule.weights == {recipe.good_target_group: 100, recipe.bad_target_group: 0}:
+        return
+    traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+    if rollback.deployment_id is not None:
+        note_best_effort(runtime, rollback.deployment_id, "weights reasserted", found=rule.weights)
+
+
+def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
+    """Wait until the bad slot serves nothing, then stop its tasks and give auto scaling back.
+
+    Raises:
+        NotDrained: it still serves; the workflow asks again.
+        FenceLost: another rollback took over.
+    """
+    record = _record(rollback, runtime)
+    if record is None or rollback.deployment_id is None:
+        raise FenceLost("another rollback took over")
+    plan = runtime.store.plan(rollback.deployment_id)
+    if rollback.action != "abandon":
+        reason = still_served(
+            runtime, plan, slot=plan.candidate, since=rollback.took_back_at or record.updated_at
+        )
+        if reason is not None:
+            raise NotDrained(reason)
+    bad = plan.workload.slots[plan.candidate].service
+    if record.suspended:
+        scaling.give_back(
+            runtime.autoscaling, plan.workload, record.suspended, idle=bad, idle_floor=0
+        )
+    runtime.store.update(record, {"suspended": ()}, phases={Phase.ROLLING_BACK})
+    fleet.set_service(runtime.ecs, plan.workload.cluster, bad, desired=0)
+    note_best_effort(
+        runtime,
+        plan.deployment_id,
+        "bad slot scaled down",
+        slot=plan.candidate,
+        good=other(plan.candidate),
+    )
+    return rollback

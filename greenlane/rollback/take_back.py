@@ -1,0 +1,229 @@
+"""The first function of a rollback: at most two calls, then the traffic goes back.
+
+It fails open: if the table does not answer within 300 ms, the way back comes from the execution's
+input or from the tags that planning wrote on the rule.
+"""
+
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from greenlane.deployments import traffic
+from greenlane.deployments.journal import note_best_effort
+from greenlane.deployments.model import Recipe, Record, Slot, other
+from greenlane.deployments.phases import WITHOUT_TRAFFIC, Phase
+from greenlane.errors import Held, UnknownDeployment
+from greenlane.logs import logger
+from greenlane.rollback.election import NotElected, begin, take_over
+from greenlane.rollback.model import Action, Rollback, RollbackEvent, RollbackRequest
+from greenlane.runtime import Runtime
+
+
+def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
+    """Elect this execution, look at the good slot, put the traffic back.
+
+    Raises:
+        Held: the way back is not known anywhere; a person must choose.
+        botocore.exceptions.ClientError: the balancer refused the write; the workflow retries.
+    """
+    request = event.request
+    service = request.service or _service_of(runtime, request)
+    try:
+        record = begin(runtime.hasty_store, service, request, event.execution, runtime.clock.now())
+    except NotElected as lost:
+        again = _second(runtime, lost.record, event)
+        if again is None:
+            return _nothing(event, service, lost.record)
+        record = again
+    except (ClientError, BotoCoreError) as error:
+        logger.error("the table did not answer; going back without it", error=str(error))
+        return _without_record(event, runtime, service)
+    return _with_record(event, runtime, record)
+
+
+def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Rollback:
+    rollback = Rollback(
+        service=record.service,
+        deployment_id=record.deployment_id,
+        epoch=record.epoch,
+        execution=event.execution,
+        action="abandon",
+        trigger=record.trigger or event.request.trigger,
+        forward_execution=record.execution,
+        recipe=record.recipe,
+        capacity=record.full_capacity,
+        reason=f"from {record.previous_phase.value if record.previous_phase else 'unknown'}",
+    )
+    if record.previous_phase in WITHOUT_TRAFFIC or record.recipe is None:
+        _report(runtime, rollback, weights=None)
+        return rollback
+    action, weights = _put_back(runtime, record.recipe, record.full_capacity)
+    rollback = rollback.model_copy(update={"action": action, "took_back_at": runtime.clock.now()})
+    _report(runtime, rollback, weights=weights)
+    return rollback
+
+
+def _put_back(
+    runtime: Runtime, recipe: Recipe, capacity: int
+) -> tuple[Action, dict[str, int] | None]:
+    """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written."""
+    good = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
+    if good >= capacity:
+        traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+        return "settle", {recipe.good_target_group: 100}
+    return put_share_back(runtime, recipe, good=good, capacity=capacity)
+
+
+def put_share_back(
+    runtime: Runtime, recipe: Recipe, *, good: int, capacity: int
+) -> tuple[Action, dict[str, int] | None]:
+    """The good slot has shrunk: its healthy share now, the rest once it has grown again.
+
+    All at once when the bad slot serves nothing. With no healthy target on either side there is
+    nothing to choose: hold, and page.
+    """
+    bad = len(traffic.slot_health(runtime.elbv2, recipe.bad_target_group).healthy)
+    if good and not bad:
+        traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+        return "raise", {recipe.good_target_group: 100}
+    if not good and not bad:
+        return "held", None
+    share = 100 * good // capacity
+    weights = {recipe.good_target_group: share, recipe.bad_target_group: 100 - share}
+    rule = traffic.LiveRule(arn=recipe.rule_arn, actions=recipe.actions)
+    traffic.write_actions(
+        runtime.elbv2, recipe.rule_arn, traffic.actions_with(rule, weights, keep_stickiness=False)
+    )
+    return "raise", weights
+
+
+def _second(runtime: Runtime, record: Record | None, event: RollbackEvent) -> Record | None:
+    """The record, if this execution may go on with a rollback that was begun already.
+
+    A repeated invocation of the owner goes on; another execution takes over from a dead owner.
+    """
+    if record is None or record.phase is not Phase.ROLLING_BACK:
+        return None
+    if record.rollback_execution == event.execution:
+        return record
+    if event.request.deployment_id not in (None, record.deployment_id):
+        return None
+    if record.rollback_execution is not None and _alive(runtime, record.rollback_execution):
+        return None
+    try:
+        return take_over(runtime.store, record, event.execution, runtime.clock.now())
+    except NotElected:
+        return None
+
+
+def _alive(runtime: Runtime, execution: str) -> bool:
+    """Whether an execution runs, or did its work; unknown counts as dead."""
+    try:
+        status = runtime.stepfunctions.describe_execution(executionArn=execution)["status"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return False
+        raise
+    return status in ("RUNNING", "SUCCEEDED", "PENDING_REDRIVE")
+
+
+def _nothing(event: RollbackEvent, service: str, record: Record | None) -> Rollback:
+    known = (
+        "it has no record"
+        if record is None
+        else f"{record.deployment_id} is {record.phase.value} at epoch {record.epoch}"
+    )
+    logger.info("nothing to roll back", service=service, record=known)
+    return Rollback(
+        service=service,
+        execution=event.execution,
+        action="none",
+        trigger=event.request.trigger,
+        reason=f"nothing to do: {known}",
+    )
+
+
+def _service_of(runtime: Runtime, request: RollbackRequest) -> str:
+    """The service of a deployment named by its id alone (an execution's status event)."""
+    if request.deployment_id is None:
+        raise Held("the trigger names neither a service nor a deployment")
+    try:
+        return runtime.store.plan(request.deployment_id).service
+    except UnknownDeployment:
+        # It was refused before it had a plan: there is nothing to go back from.
+        return "unknown"
+
+
+def _without_record(event: RollbackEvent, runtime: Runtime, service: str) -> Rollback:
+    """Go back by the execution's input, else by the tags on the rule."""
+    request = event.request
+    recipe = request.recipe or _recipe_from_tags(runtime, request)
+    rollback = Rollback(
+        service=service,
+        deployment_id=request.deployment_id,
+        execution=event.execution,
+        action="none",
+        trigger=request.trigger,
+        fenced=False,
+        recipe=recipe,
+        request=request,
+    )
+    if request.trigger.kind == "alarm" and request.alarm_slot() == recipe.good_slot:
+        reason = "the table is down, and the alarm is the good slot's own"
+        return rollback.model_copy(update={"reason": reason, "fenced": True})
+    good = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
+    if not good:
+        return rollback.model_copy(
+            update={"action": "held", "reason": "no healthy target to go back to"}
+        )
+    traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+    return rollback.model_copy(
+        update={
+            "action": "settle",
+            "took_back_at": runtime.clock.now(),
+            "capacity": good,
+            "reason": "the table was down; by the recipe outside it",
+        }
+    )
+
+
+def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe:
+    """The way back as planning wrote it on the rule itself, before any weight moved."""
+    arn = request.listener_rule_arn
+    if arn is None:
+        raise Held("the table is down, and the trigger names no listener rule")
+    answer = runtime.elbv2.describe_tags(ResourceArns=[arn])
+    tags: dict[str, Any] = {
+        tag["Key"]: tag["Value"] for tag in answer["TagDescriptions"][0]["Tags"]
+    }
+    good = tags.get("greenlane:good-target-group")
+    slots: dict[str, Slot] = {group: slot for slot, group in request.target_groups.items()}
+    if good is None or good not in slots:
+        raise Held("the table is down, and the rule has no tags of a deployment")
+    rule = traffic.read_rule(runtime.elbv2, arn)
+    slot = slots[good]
+    bad = request.target_groups[other(slot)]
+    weights = {good: 100, bad: 0}
+    return Recipe(
+        rule_arn=arn,
+        good_slot=slot,
+        good_target_group=good,
+        bad_target_group=bad,
+        actions=traffic.actions_with(rule, weights, keep_stickiness=False),
+        original_actions=traffic.actions_with(rule, weights, keep_stickiness=True),
+    )
+
+
+def _report(runtime: Runtime, rollback: Rollback, *, weights: dict[str, int] | None) -> None:
+    """After the traffic: a report never comes before it."""
+    if rollback.deployment_id is None:
+        return
+    note_best_effort(
+        runtime,
+        rollback.deployment_id,
+        "rollback began",
+        action=rollback.action,
+        trigger=rollback.trigger.model_dump(mode="json", exclude_none=True),
+        weights=weights,
+        epoch=rollback.epoch,
+    )
