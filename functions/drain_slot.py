@@ -1,0 +1,12 @@
+"""Ask whether the old slot still serves."""
+
+from greenlane.deployments.finishing import drain_slot
+from greenlane.deployments.model import Deployment
+from greenlane.entrypoint import entrypoint
+from greenlane.runtime import Runtime
+
+
+@entrypoint
+def handler(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """One step of the deployment's state machine."""
+    return drain_slot(deployment, runtime)

@@ -1,0 +1,12 @@
+"""Judge a step at the end of its bake."""
+
+from greenlane.deployments.judging import judge_step
+from greenlane.deployments.model import Deployment
+from greenlane.entrypoint import entrypoint
+from greenlane.runtime import Runtime
+
+
+@entrypoint
+def handler(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """One step of the deployment's state machine."""
+    return judge_step(deployment, runtime)

@@ -1,0 +1,12 @@
+"""Check, take the lease, write the way back."""
+
+from greenlane.deployments.admission import PlanningEvent, plan_deployment
+from greenlane.deployments.model import Deployment
+from greenlane.entrypoint import entrypoint
+from greenlane.runtime import Runtime
+
+
+@entrypoint
+def handler(event: PlanningEvent, runtime: Runtime) -> Deployment:
+    """The first step of the deployment's state machine."""
+    return plan_deployment(event, runtime)

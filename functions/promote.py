@@ -1,0 +1,12 @@
+"""Make the candidate the live slot."""
+
+from greenlane.deployments.finishing import promote
+from greenlane.deployments.model import Deployment
+from greenlane.entrypoint import entrypoint
+from greenlane.runtime import Runtime
+
+
+@entrypoint
+def handler(deployment: Deployment, runtime: Runtime) -> Deployment:
+    """One step of the deployment's state machine."""
+    return promote(deployment, runtime)

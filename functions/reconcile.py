@@ -1,0 +1,12 @@
+"""Find what events lost, each minute."""
+
+from greenlane.deployments.judging import Tick
+from greenlane.entrypoint import entrypoint
+from greenlane.rollback.reconcile import reconcile
+from greenlane.runtime import Runtime
+
+
+@entrypoint
+def handler(tick: Tick, runtime: Runtime) -> None:
+    """Scheduled."""
+    reconcile(tick, runtime)
