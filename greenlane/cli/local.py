@@ -84,10 +84,14 @@ def describe(state: Any) -> list[str]:
 
 def demo(
     context: typer.Context,
-    scenes: Annotated[
-        list[str] | None, typer.Argument(help="Which scenes; the three core ones when left out.")
+    scene: Annotated[
+        list[str] | None, typer.Option(help="Which scene, by name; may be given again.")
     ] = None,
+    all_scenes: Annotated[
+        bool, typer.Option("--all", help="Every scene; without it, the three core ones.")
+    ] = False,
 ) -> None:
     """Watch good and bad versions being deployed on this machine, under load."""
     session: Session = context.obj
-    raise typer.Exit(_module("demo").run(scenes or [], as_json=session.as_json))
+    run = _module("demo").run
+    raise typer.Exit(run(scene or [], all_scenes=all_scenes, as_json=session.as_json))

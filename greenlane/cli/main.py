@@ -146,3 +146,7 @@ for _command in (
     app.command()(_command)
 app.add_typer(local.app, name="local")
 app.command()(local.demo)
+
+
+if __name__ == "__main__":
+    app(prog_name="greenlane")

@@ -45,6 +45,7 @@ from greenlane.deployments.status import (
     last_judgement,
     outcome_of,
     progress,
+    version_of,
 )
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
 from greenlane.problems import as_error, explain
@@ -101,7 +102,15 @@ class Greenlane:
 
     @cached_property
     def _fleet(self) -> Fleet:
-        return Fleet(self.connection.client("elbv2"), self.connection.client("ecs"))
+        elbv2, ecs = self.connection.client("elbv2"), self.connection.client("ecs")
+        return Fleet(elbv2, ecs, self._version_asked_for)
+
+    def _version_asked_for(self, deployment_id: str) -> str | None:
+        try:
+            request = self.store.plan(deployment_id).request
+        except UnknownDeployment:
+            return None
+        return request.version or (version_of(request.image) if request.image else None)
 
     # Configuration
 

@@ -1,9 +1,10 @@
 """Where a service stands right now, for people to look at: read only, decides nothing."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
-from greenlane.deployments.fleet import container_of, read_service, read_task_definition
+from greenlane.deployments.fleet import container_of, read_service, read_task_definition, tag_of
 from greenlane.deployments.model import HistoryEvent, Plan, Record, Slot, StoredModel, Verdict
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.traffic import read_rule, slot_health
@@ -33,8 +34,8 @@ class SlotStatus(StoredModel):
     """One slot as the balancer and ECS have it.
 
     `weight` is in percent, None when the rule was changed by hand to something else. `healthy`
-    and `total` count targets, draining ones left out. `version` is the image's tag, or the
-    beginning of its digest.
+    and `total` count targets, draining ones left out. `version` is what people call it, or the
+    beginning of the image's digest.
     """
 
     slot: Slot
@@ -119,13 +120,18 @@ class Fleet:
     Args:
         elbv2: a boto3 `elbv2` client.
         ecs: a boto3 `ecs` client.
+        version_asked_for: what people called the version that a deployment, by its id, brought;
+            None when that is not known. The image itself says only a digest.
     """
 
-    def __init__(self, elbv2: Any, ecs: Any) -> None:
+    def __init__(
+        self, elbv2: Any, ecs: Any, version_asked_for: Callable[[str], str | None]
+    ) -> None:
         """See the class."""
         self._elbv2 = elbv2
         self._ecs = ecs
-        self._images: dict[tuple[str, str | None], str] = {}
+        self._version_asked_for = version_asked_for
+        self._images: dict[tuple[str, str | None], tuple[str, str]] = {}
 
     def slots(
         self, workload: Workload, container: str | None, record: Record | None
@@ -153,7 +159,7 @@ class Fleet:
         resources = workload.slots[slot]
         health = slot_health(self._elbv2, resources.target_group_arn)
         service = read_service(self._ecs, workload.cluster, resources.service)
-        image = self._image(service.task_definition, container or workload.container)
+        image, version = self._image(service.task_definition, container or workload.container)
         return SlotStatus(
             slot=slot,
             role=_role(slot, record, percent),
@@ -163,14 +169,17 @@ class Fleet:
             desired=service.desired,
             task_definition=service.task_definition.rsplit("/", 1)[-1],
             image=image,
-            version=version_of(image),
+            version=version,
         )
 
-    def _image(self, task_definition: str, container: str | None) -> str:
+    def _image(self, task_definition: str, container: str | None) -> tuple[str, str]:
         key = (task_definition, container)
         if key not in self._images:
             definition = read_task_definition(self._ecs, task_definition)
-            self._images[key] = str(container_of(definition, container)["image"])
+            image = str(container_of(definition, container)["image"])
+            brought_by = tag_of(definition)
+            version = self._version_asked_for(brought_by) if brought_by else None
+            self._images[key] = image, version or version_of(image)
         return self._images[key]
 
 
