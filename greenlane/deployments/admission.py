@@ -142,7 +142,8 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         execution=event.execution,
         full_capacity=plan.full_capacity,
         trigger_alarms=workload.slots[plan.candidate].alarms,
-        suspended=before.suspended if before is not None else (),
+        scaling=before.scaling if before is not None and before.scaling_rests else (),
+        scaling_rests=before is not None and before.scaling_rests,
     )
     if ours and before is not None:
         if before.phase not in (Phase.PLANNING, Phase.PREPARING):

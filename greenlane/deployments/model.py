@@ -200,7 +200,8 @@ class Record(StoredModel):
     watch_until: datetime | None = None
     task_definition: str | None = None
     primary_deployment: str | None = None
-    suspended: tuple[SuspendedScaling, ...] = ()
+    scaling: tuple[SuspendedScaling, ...] = ()
+    scaling_rests: bool = False
     stable_by: datetime | None = None
     settled_by: datetime | None = None
     fast_track: bool = False

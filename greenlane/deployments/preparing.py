@@ -56,12 +56,11 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
 def _rest_scale_in(runtime: Runtime, plan: Plan, record: Record) -> Record:
     """Record what the scalable targets look like, once, and only then suspend them."""
     changes: dict[str, object] = {"phase": Phase.PREPARING, "updated_at": runtime.clock.now()}
-    suspended = record.suspended
-    if not suspended:
-        suspended = scaling.read_scaling(runtime.autoscaling, plan.workload)
-        changes["suspended"] = suspended
+    if not record.scaling_rests:
+        changes["scaling"] = scaling.read_scaling(runtime.autoscaling, plan.workload)
+        changes["scaling_rests"] = True
     record = runtime.store.update(record, changes, phases=PREPARING)
-    scaling.suspend_scale_in(runtime.autoscaling, suspended)
+    scaling.suspend_scale_in(runtime.autoscaling, record.scaling)
     return record
 
 

@@ -55,7 +55,7 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
             return
     if record.phase in _ALARMED and _missed_alarm(runtime, record):
         return
-    if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.suspended:
+    if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
         _finish_letting_go(runtime, record)
     elif record.phase is Phase.WATCHING:
         _retire(runtime, record)

@@ -62,7 +62,7 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         rollback = _fence_now(rollback, runtime)
     elif _record(rollback, runtime) is None:
         raise FenceLost("another rollback took over")
-    if rollback.action == "raise" and not _grown(rollback, recipe, runtime):
+    if not _grown(rollback, recipe, runtime):
         raise NotSettled("the good slot is growing back to its capacity")
     _reassert(rollback, recipe, runtime)
     if runtime.clock.now() < took_back_at + SETTLE_FOR:
@@ -107,7 +107,11 @@ def _fence_now(rollback: Rollback, runtime: Runtime) -> Rollback:
 
 
 def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
-    """Bring the good slot back to its capacity; shift what it carries meanwhile."""
+    """Bring the good slot back to its capacity; shift what it carries meanwhile.
+
+    Also for a slot of full size: a scale-down that was on its way when the rollback began may
+    still land.
+    """
     if rollback.deployment_id is None:
         return True
     plan = runtime.store.plan(rollback.deployment_id)
@@ -121,11 +125,11 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
             desired=rollback.capacity,
             task_definition=plan.live_task_definition,
         )
-    healthy = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
-    if healthy >= rollback.capacity:
-        return True
-    if healthy:
-        put_share_back(runtime, recipe, good=healthy, capacity=rollback.capacity)
+    health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
+    if health.total >= rollback.capacity and len(health.healthy) >= min(rollback.capacity, 1):
+        return rollback.action != "raise" or len(health.healthy) >= rollback.capacity
+    if health.healthy:
+        put_share_back(runtime, recipe, good=len(health.healthy), capacity=rollback.capacity)
     return False
 
 
@@ -156,11 +160,8 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
         if reason is not None:
             raise NotDrained(reason)
     bad = plan.workload.slots[plan.candidate].service
-    if record.suspended:
-        scaling.give_back(
-            runtime.autoscaling, plan.workload, record.suspended, idle=bad, idle_floor=0
-        )
-    runtime.store.update(record, {"suspended": ()}, phases={Phase.ROLLING_BACK})
+    scaling.give_back(runtime.autoscaling, plan.workload, record.scaling, idle=bad, idle_floor=0)
+    runtime.store.update(record, {"scaling_rests": False}, phases={Phase.ROLLING_BACK})
     fleet.set_service(runtime.ecs, plan.workload.cluster, bad, desired=0)
     note_best_effort(
         runtime,

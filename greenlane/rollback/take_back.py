@@ -67,11 +67,11 @@ def _put_back(
     runtime: Runtime, recipe: Recipe, capacity: int
 ) -> tuple[Action, dict[str, int] | None]:
     """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written."""
-    good = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
-    if good >= capacity:
+    health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
+    if health.healthy and health.total >= capacity:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
-    return put_share_back(runtime, recipe, good=good, capacity=capacity)
+    return put_share_back(runtime, recipe, good=len(health.healthy), capacity=capacity)
 
 
 def put_share_back(
