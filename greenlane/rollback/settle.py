@@ -125,12 +125,13 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
             desired=rollback.capacity,
             task_definition=plan.live_task_definition,
         )
-    health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
-    if health.total >= rollback.capacity and len(health.healthy) >= min(rollback.capacity, 1):
-        return rollback.action != "raise" or len(health.healthy) >= rollback.capacity
-    if health.healthy:
-        put_share_back(runtime, recipe, good=len(health.healthy), capacity=rollback.capacity)
-    return False
+    if rollback.action != "raise":
+        # It has all of the traffic already: none of it goes back to the bad version meanwhile.
+        return True
+    healthy = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
+    if healthy < rollback.capacity and healthy:
+        put_share_back(runtime, recipe, good=healthy, capacity=rollback.capacity)
+    return healthy >= rollback.capacity
 
 
 def _reassert(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> None:

@@ -71,30 +71,28 @@ def _put_back(
     if health.healthy and health.total >= capacity:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
-    return put_share_back(runtime, recipe, good=len(health.healthy), capacity=capacity)
+    if not health.healthy:
+        # Targets but no healthy one: sick too. No targets at all: scaled down, it must grow first.
+        return ("held" if health.total else "raise"), None
+    return "raise", put_share_back(runtime, recipe, good=len(health.healthy), capacity=capacity)
 
 
-def put_share_back(
-    runtime: Runtime, recipe: Recipe, *, good: int, capacity: int
-) -> tuple[Action, dict[str, int] | None]:
+def put_share_back(runtime: Runtime, recipe: Recipe, *, good: int, capacity: int) -> dict[str, int]:
     """The good slot has shrunk: its healthy share now, the rest once it has grown again.
 
-    All at once when the bad slot serves nothing. With no healthy target on either side there is
-    nothing to choose: hold, and page.
+    All at once when the bad slot serves nothing. The weights written, by target group.
     """
+    share = min(100 * good // capacity, 100)
     bad = len(traffic.slot_health(runtime.elbv2, recipe.bad_target_group).healthy)
-    if good and not bad:
+    if not bad or share == 100:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
-        return "raise", {recipe.good_target_group: 100}
-    if not good and not bad:
-        return "held", None
-    share = 100 * good // capacity
+        return {recipe.good_target_group: 100}
     weights = {recipe.good_target_group: share, recipe.bad_target_group: 100 - share}
     rule = traffic.LiveRule(arn=recipe.rule_arn, actions=recipe.actions)
     traffic.write_actions(
         runtime.elbv2, recipe.rule_arn, traffic.actions_with(rule, weights, keep_stickiness=False)
     )
-    return "raise", weights
+    return weights
 
 
 def _second(runtime: Runtime, record: Record | None, event: RollbackEvent) -> Record | None:
