@@ -1,6 +1,7 @@
 """HTTP/1.1 as far as a proxy needs it: message heads, and where a body ends."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 MAX_HEAD = 64 * 1024
 
@@ -122,8 +123,20 @@ class Body:
         return end + 1
 
 
-def response(status: int, reason: str, body: bytes, headers: dict[str, str], close: bool) -> bytes:
+def head_bytes(head: Head, added: list[bytes]) -> bytes:
+    """A head as bytes: without its connection headers (an upgrade's excepted), with others added.
+
+    A given name in `added` replaces the head's own lines of that name, `Set-Cookie` excepted.
+    """
+    hop = () if "upgrade" in head.headers else (b"connection", b"keep-alive")
+    given = {line.partition(b":")[0].lower() for line in added} - {b"set-cookie"}
+    lines = head.lines_without(*hop, *given)
+    return b"\r\n".join([" ".join(head.first).encode("latin-1"), *lines, *added, b"", b""])
+
+
+def response(status: int, body: bytes, headers: dict[str, str], close: bool) -> bytes:
     """A whole response made by the balancer itself."""
+    reason = HTTPStatus(status).phrase if status in list(HTTPStatus) else "Custom"
     lines = [f"HTTP/1.1 {status} {reason}", "Server: awselb/2.0", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     lines += ["Connection: close"] if close else []

@@ -1,8 +1,7 @@
-"""The data path: client connections, target connections, and one exchange between them.
+"""The data path towards targets: one exchange of a request, over one connection to a target.
 
-One request at a time runs on a client connection (a pipelined one waits); a target connection is
-reused when an exchange ended cleanly. Nothing is retried: what a target does to a request, the
-client sees, as with AWS.
+A connection is reused when its exchange ended cleanly. Nothing is retried: what a target does to
+a request, the client sees, as with AWS.
 """
 
 import asyncio
@@ -10,11 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING
 
 from greenlane.local.balancer_counts import Counts
-from greenlane.local.balancer_http import MAX_HEAD, BadMessage, Body, Head, response
-from greenlane.local.balancer_routing import COOKIE, Choice, Request, Router
+from greenlane.local.balancer_http import MAX_HEAD, BadMessage, Body, Head, head_bytes
+from greenlane.local.balancer_routing import Choice, Router
+
+if TYPE_CHECKING:
+    from greenlane.local.balancer_client import ClientConnection
 
 CONNECT_SECONDS = 2.0
 Address = tuple[str, int]
@@ -77,7 +79,10 @@ class Exchange:
                 _, connection = await loop.create_connection(
                     lambda: TargetConnection(self.proxy, address), *address
                 )
-        except OSError:  # A timeout is one too.
+        except TimeoutError:
+            self.fail(HTTPStatus.GATEWAY_TIMEOUT, refused=True)
+            return
+        except OSError:
             self.fail(HTTPStatus.BAD_GATEWAY, refused=True)
             return
         if self.ended:
@@ -221,6 +226,7 @@ class TargetConnection(asyncio.Protocol):
             return
         self.exchange = None
         self.proxy.busy[self.address].discard(self)
+        self.transport.resume_reading()
         if self.reusable and clean:
             self.proxy.idle.setdefault(self.address, []).append(self)
         else:
@@ -255,196 +261,3 @@ class TargetConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close at once."""
         self.transport.abort()
-
-
-class ClientConnection(asyncio.Protocol):
-    """A connection from a client to a listener."""
-
-    def __init__(self, proxy: Proxy, listener: str, balancer: str, port: int) -> None:
-        """`listener` and `balancer` are ARNs; `port` is the listener's port, as AWS knows it."""
-        self.proxy, self.listener, self.balancer, self.port = proxy, listener, balancer, port
-        self.transport: asyncio.Transport
-        self.buffer = b""
-        self.exchange: Exchange | None = None
-        self.body = Body(0)
-        self.close_after = False
-        self.task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Part of the protocol."""
-        self.transport = transport  # type: ignore[assignment]
-
-    def data_received(self, data: bytes) -> None:
-        """Take a request, or more of the one in flight."""
-        exchange = self.exchange
-        if exchange is not None:
-            if exchange.connection is not None and exchange.connection.tunnel:
-                exchange.send(data)
-                return
-            taken = self._take_body(data) if not self.body.done else 0
-            if taken:
-                exchange.send(data[:taken])
-            data = data[taken:]
-        self.buffer += data
-        if self.exchange is None:
-            self._next()
-
-    def _take_body(self, data: bytes) -> int:
-        try:
-            return self.body.take(data)
-        except (BadMessage, ValueError):
-            self.transport.abort()
-            return len(data)
-
-    def _next(self) -> None:
-        """Begin the next request in the buffer, if it is all there."""
-        end = self.buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self.buffer) > MAX_HEAD:
-                self.answer(431)
-            return
-        raw, self.buffer = self.buffer[:end], self.buffer[end + 4 :]
-        try:
-            head = Head.parse(raw.lstrip(b"\r\n"))
-            self.body = Body.of_request(head)
-        except (BadMessage, ValueError):
-            self.close_after = True
-            self.answer(HTTPStatus.BAD_REQUEST)
-            return
-        self.close_after = head.closes
-        self._route(head)
-
-    def _route(self, head: Head) -> None:
-        proxy = self.proxy
-        path, _, query = head.first[1].partition("?")
-        request = Request(head.first[0], path, query, head.headers)
-        choice = proxy.router.choose(self.listener, request, proxy.virtual_now())
-        if choice.target is None:
-            kind = str(choice.action["Type"])
-            self._answer_here(kind, choice, head)
-            return
-        exchange = Exchange(proxy, self, choice, head, proxy.router.table["sequence"])
-        self.exchange = exchange
-        exchange.pending += head_bytes(head, self._forwarded(head))
-        taken = self._take_body(self.buffer)
-        exchange.pending += self.buffer[:taken]
-        self.buffer = self.buffer[taken:]
-        proxy.counts.last_sent[exchange.group] = time.time()
-        idle = proxy.idle.get(choice.target)
-        if idle:
-            exchange.use(idle.pop())
-        else:
-            self.task = asyncio.get_running_loop().create_task(exchange.connect(choice.target))
-
-    def _answer_here(self, kind: str, choice: Choice, head: Head) -> None:
-        """Answer without a target: a fixed response, a redirect, or 503 for want of one."""
-        status, body, headers = here(choice.action, head, self.port)
-        self.proxy.counts.refused_here(self.balancer, status, kind)
-        key = (self.proxy.router.table["sequence"], choice.rule, choice.group or "", status)
-        self.proxy.counts.journal[key] += 1
-        self.close_after = self.close_after or not self.body.done
-        self.answer(status, body, headers)
-
-    def _forwarded(self, head: Head) -> list[bytes]:
-        peer = self.transport.get_extra_info("peername")[0]
-        before = head.headers.get("x-forwarded-for")
-        return [
-            f"X-Forwarded-For: {before + ', ' if before else ''}{peer}".encode(),
-            b"X-Forwarded-Proto: http",
-            f"X-Forwarded-Port: {self.port}".encode(),
-        ]
-
-    def response_head(self, head: Head, exchange: Exchange, target: TargetConnection) -> bytes:
-        """The target's head as the client gets it, with the stickiness cookie if one is due."""
-        added = []
-        cookie = exchange.choice.cookie
-        if cookie is not None:
-            seconds = max(1, round(exchange.choice.cookie_seconds / self.proxy.scale))
-            added.append(f"Set-Cookie: {COOKIE}={cookie}; Max-Age={seconds}; Path=/".encode())
-        if target.body is not None and target.body.until_close:
-            self.close_after = True
-        if self.close_after:
-            added.append(b"Connection: close")
-        return head_bytes(head, added)
-
-    def finished(self, exchange: Exchange) -> None:
-        """An exchange is through: go on with the next request."""
-        if self.exchange is exchange:
-            self.exchange = None
-        if self.close_after or not self.body.done:
-            self.transport.close()
-        elif self.buffer:
-            self._next()
-
-    def answer(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
-        """Answer from the balancer itself."""
-        self.exchange = None
-        close = self.close_after or not self.body.done
-        reason = HTTPStatus(status).phrase
-        self.transport.write(response(status, reason, body, headers or {}, close))
-        if close:
-            self.transport.close()
-        elif self.buffer:
-            self._next()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The client left."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            if exchange.connection is not None and exchange.connection.tunnel:
-                exchange.connection.close()
-            else:
-                exchange.abandon()
-
-    def pause_writing(self) -> None:
-        """The client reads slowly: read the target slowly."""
-        if self.exchange is not None and self.exchange.connection is not None:
-            self.exchange.connection.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """See `pause_writing`."""
-        if self.exchange is not None and self.exchange.connection is not None:
-            self.exchange.connection.transport.resume_reading()
-
-
-def head_bytes(head: Head, added: list[bytes]) -> bytes:
-    """A head as bytes: without its connection headers (an upgrade's excepted), with others added.
-
-    A given name in `added` replaces the head's own lines of that name, `Set-Cookie` excepted.
-    """
-    hop = () if "upgrade" in head.headers else (b"connection", b"keep-alive")
-    given = {line.partition(b":")[0].lower() for line in added} - {b"set-cookie"}
-    lines = head.lines_without(*hop, *given)
-    return b"\r\n".join([" ".join(head.first).encode("latin-1"), *lines, *added, b"", b""])
-
-
-def here(action: Any, head: Head, port: int) -> tuple[int, bytes, dict[str, str]]:
-    """Status, body and headers of what the balancer answers itself for an action."""
-    if action["Type"] == "fixed-response":
-        config = action["FixedResponseConfig"]
-        kind = config.get("ContentType") or "text/plain"
-        body = str(config.get("MessageBody") or "").encode()
-        return int(config["StatusCode"]), body, {"Content-Type": kind}
-    if action["Type"] == "redirect":
-        config = action["RedirectConfig"]
-        path, _, query = head.first[1].partition("?")
-        values = {
-            "protocol": "http",
-            "host": head.headers.get("host", "").partition(":")[0],
-            "port": str(port),
-            "path": path.lstrip("/"),
-            "query": query,
-        }
-        parts = ("Protocol", "#{protocol}"), ("Host", "#{host}"), ("Port", "#{port}")
-        protocol, host, number = (_fill(config.get(key) or text, values) for key, text in parts)
-        path = _fill(config.get("Path") or "/#{path}", values)
-        query = _fill(config.get("Query") or "#{query}", values)
-        location = f"{protocol.lower()}://{host}:{number}{path}{'?' + query if query else ''}"
-        return int(config["StatusCode"].removeprefix("HTTP_")), b"", {"Location": location}
-    return int(HTTPStatus.SERVICE_UNAVAILABLE), b"", {}
-
-
-def _fill(text: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace("#{" + name + "}", value)
-    return text

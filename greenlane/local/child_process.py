@@ -1,4 +1,4 @@
-"""Starts processes that never outlive the local cloud, and runs Python scripts in them.
+"""Starts processes that never outlive the local cloud, and runs commands in them.
 
 Each child leads its own process group and asks Linux for a SIGKILL when its parent dies, so that
 even a killed local cloud leaves nothing behind. Linux ties that request to the thread which
@@ -11,41 +11,50 @@ import ctypes
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import types
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import greenlane
 
 _PR_SET_PDEATHSIG = 1
 _PARENT = "GREENLANE_LOCAL_PARENT"
+_WILDCARDS = ("", "0.0.0.0")
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
-def start_python(
-    arguments: Sequence[str],
+def start(
+    command: Sequence[str],
     environment: Mapping[str, str],
     *,
+    directory: Path | None = None,
     output: IO[bytes] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start this interpreter on a script, or on a module as `["-m", name]`, with arguments.
+    """Start a command; `python` is this interpreter, whatever its version.
 
     Args:
-        arguments: the script or module and what it is given.
+        command: program and arguments, as in a container. A Python program that listens on all
+            addresses listens on that of `environment["BIND"]`, if given: a network namespace in
+            miniature, which lets many tasks use one port.
         environment: variables for the process, on top of PATH, HOME and the import root.
+        directory: the working directory; this process's if None.
         output: where standard output and error go; nowhere if None.
         pass_fds: file descriptors that the child inherits under the same numbers.
+
+    Raises:
+        OSError: the child could not be started. A program that does not exist ends the child with
+            exit code 127, as in a shell.
     """
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    command = [sys.executable, "-P", __file__, *arguments]
     return _spawner.submit(
         subprocess.Popen[bytes],
-        command,
+        [sys.executable, "-P", __file__, *command],
         env={
             **inherited,
             "PYTHONPATH": str(Path(greenlane.__file__).parents[1]),
@@ -53,6 +62,7 @@ def start_python(
             **environment,
             _PARENT: str(os.getpid()),
         },
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=output or subprocess.DEVNULL,
         stderr=subprocess.STDOUT if output else subprocess.DEVNULL,
@@ -97,15 +107,40 @@ def _die_with_parent() -> None:
         sys.exit("the local cloud ended before this process began")
 
 
-def main(arguments: list[str]) -> None:
-    """Bind this process's life to its parent's, then become the script or module."""
+def _bind_to(address: str) -> None:
+    """Turn listening on all addresses into listening on one."""
+
+    class Socket(socket.socket):
+        def bind(self, given: Any) -> None:
+            wildcard = isinstance(given, tuple) and given[0] in _WILDCARDS
+            super().bind((address, *given[1:]) if wildcard else given)
+
+    socket.socket = Socket  # type: ignore[misc]
+
+
+def main(command: list[str]) -> None:
+    """Bind this process's life to its parent's, then become the command."""
     _die_with_parent()
+    program, *arguments = command
+    if not Path(program).name.startswith("python"):
+        try:
+            os.execvp(program, command)
+        except FileNotFoundError:
+            print(f"{program}: not found", file=sys.stderr)
+            os._exit(127)
+    if address := os.environ.get("BIND"):
+        _bind_to(address)
     _skip_package_imports()
-    if arguments[0] == "-m":
+    if arguments[0] == "-c":
+        sys.argv = ["-c", *arguments[2:]]
+        exec(compile(arguments[1], "<command>", "exec"), {"__name__": "__main__"})
+    elif arguments[0] == "-m":
         sys.argv = arguments[1:]
+        sys.path.insert(0, str(Path.cwd()))
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = arguments
+        sys.path.insert(0, str(Path(arguments[0]).parent.resolve()))
         runpy.run_path(arguments[0], run_name="__main__")
 
 

@@ -8,8 +8,13 @@ worth pulling: its annotations say how the sample service behaves when a contain
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from moto.ecr.models import ECRBackend, ecr_backends
+
+from greenlane.local.context import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -34,6 +39,10 @@ class Image:
 
     version: str
     behaviour: str
+    digest: str
+
+
+ManifestOf = Callable[[str, str], str | None]
 
 
 def push_image(ecr: "ECRClient", repository: str, tag: str, behaviour: str = "good") -> str:
@@ -77,8 +86,12 @@ def push_image(ecr: "ECRClient", repository: str, tag: str, behaviour: str = "go
     return digest
 
 
-def resolve_image(ecr: "ECRClient", reference: str) -> Image:
+def resolve_image(reference: str, manifest_of: ManifestOf) -> Image:
     """What `reference` (`[registry/]repository[:tag][@digest]`) runs; the digest decides.
+
+    Args:
+        reference: as in a container definition.
+        manifest_of: finds the manifest of a repository's image by tag or digest (`sha256:...`).
 
     Raises:
         ImageNotFound: the reference is malformed, names no pushed image, or one that
@@ -87,18 +100,26 @@ def resolve_image(ecr: "ECRClient", reference: str) -> Image:
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise ImageNotFound(f"invalid reference format: {reference}")
-    digest = match["digest"]
-    image_id = {"imageDigest": digest} if digest else {"imageTag": match["tag"] or "latest"}
-    try:
-        answer = ecr.batch_get_image(
-            repositoryName=match["repository"],
-            imageIds=[image_id],  # type: ignore[list-item]
-        )
-    except ecr.exceptions.RepositoryNotFoundException as error:
-        raise ImageNotFound(f"{reference}: repository does not exist") from error
-    if not answer["images"]:
+    wanted = match["digest"] or match["tag"] or "latest"
+    manifest = manifest_of(match["repository"], wanted)
+    if manifest is None:
         raise ImageNotFound(f"{reference}: not found")
-    annotations = json.loads(answer["images"][0]["imageManifest"]).get("annotations", {})
+    annotations = json.loads(manifest).get("annotations", {})
     if BEHAVIOUR_ANNOTATION not in annotations:
         raise ImageNotFound(f"{reference}: not an image that the local cloud can run")
-    return Image(annotations[VERSION_ANNOTATION], annotations[BEHAVIOUR_ANNOTATION])
+    digest = match["digest"] or "sha256:" + hashlib.sha256(manifest.encode()).hexdigest()
+    return Image(annotations[VERSION_ANNOTATION], annotations[BEHAVIOUR_ANNOTATION], digest)
+
+
+def local_manifests(region: str) -> ManifestOf:
+    """Finds manifests in the ECR of the moto in this process."""
+    backend: ECRBackend = ecr_backends[ACCOUNT_ID][region]
+
+    def manifest_of(repository: str, wanted: str) -> str | None:
+        known = backend.repositories.get(repository)
+        for image in list(known.images) if known is not None else []:
+            if wanted in image.image_tags or wanted == image.get_image_digest():
+                return str(image.image_manifest)
+        return None
+
+    return manifest_of

@@ -5,28 +5,37 @@ import pytest
 from moto import mock_aws
 from mypy_boto3_ecr import ECRClient
 
-from greenlane.local.images import Image, ImageNotFound, push_image, resolve_image
+from greenlane.local.images import (
+    Image,
+    ImageNotFound,
+    local_manifests,
+    push_image,
+    resolve_image,
+)
 
+REGION = "eu-west-1"
 REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
 @pytest.fixture
 def ecr() -> Iterator[ECRClient]:
     with mock_aws():
-        client = boto3.client(
-            "ecr", "eu-west-1", aws_access_key_id="test", aws_secret_access_key="test"
-        )
+        client = boto3.client("ecr", REGION, aws_access_key_id="test", aws_secret_access_key="test")
         client.create_repository(repositoryName="claude-manager")
         yield client
+
+
+def resolve(reference: str) -> Image:
+    return resolve_image(reference, local_manifests(REGION))
 
 
 def test_a_tag_and_its_digest_run_the_same_version(ecr: ECRClient) -> None:
     digest = push_image(ecr, "claude-manager", "1.1.0", "errors:0.08")
 
-    expected = Image("1.1.0", "errors:0.08")
-    assert resolve_image(ecr, f"{REGISTRY}/claude-manager:1.1.0") == expected
-    assert resolve_image(ecr, f"{REGISTRY}/claude-manager@{digest}") == expected
-    assert resolve_image(ecr, f"claude-manager:1.1.0@{digest}") == expected
+    expected = Image("1.1.0", "errors:0.08", digest)
+    assert resolve(f"{REGISTRY}/claude-manager:1.1.0") == expected
+    assert resolve(f"{REGISTRY}/claude-manager@{digest}") == expected
+    assert resolve(f"claude-manager:1.1.0@{digest}") == expected
 
 
 def test_a_digest_stays_with_its_version_when_the_tag_moves(ecr: ECRClient) -> None:
@@ -34,7 +43,7 @@ def test_a_digest_stays_with_its_version_when_the_tag_moves(ecr: ECRClient) -> N
     second = push_image(ecr, "claude-manager", "stable", "slow:3.0")
 
     assert first != second
-    assert resolve_image(ecr, "claude-manager:stable").behaviour == "slow:3.0"
+    assert resolve("claude-manager:stable").behaviour == "slow:3.0"
 
 
 def test_ecr_reports_the_digest_that_push_returned(ecr: ECRClient) -> None:
@@ -52,4 +61,4 @@ def test_ecr_reports_the_digest_that_push_returned(ecr: ECRClient) -> None:
 )
 def test_what_was_never_pushed_is_not_found(ecr: ECRClient, reference: str) -> None:
     with pytest.raises(ImageNotFound):
-        resolve_image(ecr, reference)
+        resolve(reference)
