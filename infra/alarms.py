@@ -72,7 +72,10 @@ class Alarms(Construct):
             )
         self._dashboard(thresholds)
 
-    def _metric(self, slot: str, name: str, statistic: str) -> cloudwatch.Metric:
+    def _metric(
+        self, slot: str, name: str, statistic: str, *, label: str | None = None
+    ) -> cloudwatch.Metric:
+        """A metric of one slot; a label, for graphs only, makes an alarm on it metric math."""
         return cloudwatch.Metric(
             namespace=NAMESPACE,
             metric_name=name,
@@ -82,7 +85,7 @@ class Alarms(Construct):
                 "LoadBalancer": self._balancer.full_name,
                 "TargetGroup": self._balancer.target_groups[slot].attr_target_group_full_name,
             },
-            label=f"{slot} {name}",
+            label=label,
         )
 
     def error_rate(self, slot: str, floor: int) -> cloudwatch.MathExpression:
@@ -148,7 +151,7 @@ class Alarms(Construct):
             return cloudwatch.GraphWidget(
                 title=title,
                 width=12,
-                left=[self._metric(slot, metric, statistic) for slot in SLOTS],
+                left=[self._metric(slot, metric, statistic, label=slot) for slot in SLOTS],
             )
 
         # One graph a slot: the ids inside an expression are shared by all of a graph.

@@ -176,7 +176,9 @@ class Permissions:
     def see_images(self) -> Allow:
         """Resolve a version to a digest."""
         return Allow(
-            "SeeImages", ["ecr:DescribeImages"], [service.repository for service in self.services]
+            "SeeImages",
+            ["ecr:DescribeImages", "ecr:DescribeRepositories"],
+            [service.repository for service in self.services],
         )
 
     def see_workloads(self) -> Allow:

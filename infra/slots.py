@@ -169,8 +169,6 @@ class Slots(Construct):
                     ),
                 )
             ],
-            # Clean-up of old revisions leaves this one alone: the template refers to it.
-            tags=[CfnTag(key="greenlane:bootstrap", value="true")],
         )
 
     def _slot(self, slot: str, target_group_arn: str) -> ecs.CfnService:

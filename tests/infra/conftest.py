@@ -1,0 +1,141 @@
+"""One synth for all tests of the templates; a variant is a second one in the same process."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PRODUCT = "Greenlane"
+SAMPLE = "GreenlaneWorkload"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of a template."""
+
+    logical_id: str
+    body: Mapping[str, Any]
+
+    @property
+    def type(self) -> str:
+        return str(self.body["Type"])
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.body.get("Properties", {})
+        return found
+
+
+@dataclass(frozen=True)
+class Template:
+    """One synthesized template, as plain JSON."""
+
+    body: Mapping[str, Any]
+
+    def resources(self, *types: str) -> list[Resource]:
+        """The resources of these types, or all of them."""
+        return [
+            Resource(logical_id, body)
+            for logical_id, body in self.body["Resources"].items()
+            if not types or body["Type"] in types
+        ]
+
+    def only(self, type: str, **properties: Any) -> Resource:
+        """The one resource of that type whose properties have these values."""
+        found = [
+            resource
+            for resource in self.resources(type)
+            if all(resource.properties.get(key) == value for key, value in properties.items())
+        ]
+        assert len(found) == 1, f"{len(found)} of {type} with {properties}"
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What one synth wrote."""
+
+    folder: Path
+
+    def template(self, stack: str) -> Template:
+        return Template(json.loads((self.folder / f"{stack}.template.json").read_text()))
+
+    @property
+    def product(self) -> Template:
+        return self.template(PRODUCT)
+
+    @property
+    def sample(self) -> Template:
+        return self.template(SAMPLE)
+
+    @property
+    def templates(self) -> dict[str, Template]:
+        return {PRODUCT: self.product, SAMPLE: self.sample}
+
+
+Vary = Callable[..., Assembly]
+
+
+def context() -> dict[str, Any]:
+    """The context of `cdk.json`, fresh."""
+    found: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
+    """Synthesize with changed settings: `vary(sample={"rule_priority": 50})`.
+
+    Keys of `sample` and `service` replace those of the sample's settings and of the first service;
+    `sample=False` leaves the sample out; other keys replace those of the whole settings. Equal
+    changes are synthesized once.
+    """
+    made: dict[str, Assembly] = {}
+
+    def synthesize(
+        *,
+        sample: Mapping[str, Any] | Literal[False] | None = None,
+        service: Mapping[str, Any] | None = None,
+        **changed: Any,
+    ) -> Assembly:
+        # Here, because importing the CDK starts Node, which no other test needs.
+        from infra.settings import Settings
+        from infra.stacks import build_app
+
+        key = json.dumps([sample, service, changed], sort_keys=True)
+        if key not in made:
+            chosen = context()["greenlane"]
+            chosen.update(changed)
+            if sample is False:
+                del chosen["sample"]
+            elif sample:
+                chosen["sample"].update(sample)
+            if service:
+                chosen["services"][0].update(service)
+            folder = tmp_path_factory.mktemp("assembly")
+            settings = Settings.from_context(chosen)
+            build_app(settings, context=context(), outdir=str(folder)).synth()
+            made[key] = Assembly(folder)
+        return made[key]
+
+    return synthesize
+
+
+@pytest.fixture(scope="session")
+def assembly(vary: Vary) -> Assembly:
+    """The templates as they are in the repository."""
+    return vary()
+
+
+@pytest.fixture(scope="session")
+def product(assembly: Assembly) -> Template:
+    return assembly.product
+
+
+@pytest.fixture(scope="session")
+def sample(assembly: Assembly) -> Template:
+    return assembly.sample

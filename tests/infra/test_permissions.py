@@ -1,0 +1,226 @@
+"""Least privilege: what each role may do, and that nothing reaches further than it says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.nag import as_finding
+from tests.infra.conftest import Assembly, Template
+
+# Actions for which AWS knows no resource (or, where noted, none that could be named before the
+# thing exists). Everything else names what it touches.
+OVER_EVERYTHING = {
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScheduledActions",
+    "cloudwatch:GetMetricData",
+    # Lambda attaches functions to networks with interfaces of its own making.
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+    "ecr:GetAuthorizationToken",
+    "ecs:DeregisterTaskDefinition",
+    "ecs:DescribeTaskDefinition",
+    "ecs:ListTaskDefinitions",
+    # Limited by a condition on the cluster, the only one that ECS knows for it.
+    "ecs:ListTasks",
+    "ecs:RegisterTaskDefinition",
+    "elasticloadbalancing:DescribeRules",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetGroupAttributes",
+    "elasticloadbalancing:DescribeTargetHealth",
+    # Step Functions writes to log groups through log delivery, which knows no resource.
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Role name and statement, of all roles."""
+    for role in template.resources("AWS::IAM::Role"):
+        for policy in role.properties.get("Policies", []):
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield str(role.properties["RoleName"]), statement
+
+
+def allowed(assembly: Assembly, role: str) -> dict[str, set[str]]:
+    """What a role may do: resources by action."""
+    found: dict[str, set[str]] = {}
+    for template in assembly.templates.values():
+        for name, statement in statements(template):
+            if name == role:
+                for action in as_list(statement["Action"]):
+                    resources = {as_finding(item) for item in as_list(statement["Resource"])}
+                    found.setdefault(action, set()).update(resources)
+    assert found, f"no role {role}"
+    return found
+
+
+def test_no_role_gets_permissions_from_anywhere_but_its_own_list(assembly: Assembly) -> None:
+    for template in assembly.templates.values():
+        assert template.resources("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy") == []
+        for role in template.resources("AWS::IAM::Role"):
+            assert "ManagedPolicyArns" not in role.properties
+
+
+def test_only_actions_that_know_no_resource_reach_everything(assembly: Assembly) -> None:
+    wide = {
+        action
+        for template in assembly.templates.values()
+        for _, statement in statements(template)
+        if "*" in as_list(statement["Resource"])
+        for action in as_list(statement["Action"])
+    }
+
+    assert wide == OVER_EVERYTHING
+
+
+def test_no_statement_allows_a_family_of_actions_or_denies_or_inverts(assembly: Assembly) -> None:
+    for template in assembly.templates.values():
+        for role, statement in statements(template):
+            assert statement["Effect"] == "Allow", role
+            assert not {"NotAction", "NotResource"} & set(statement), role
+            assert [action for action in as_list(statement["Action"]) if "*" in action] == [], role
+
+
+def test_each_function_has_a_role_of_its_own(assembly: Assembly) -> None:
+    roles = [
+        function.properties["Role"]["Fn::GetAtt"][0]
+        for template in assembly.templates.values()
+        for function in template.resources("AWS::Lambda::Function")
+    ]
+
+    assert len(set(roles)) == len(roles)
+
+
+WRITES_RULE = {
+    "plan-deployment",
+    "shift-traffic",
+    "finish-deployment",
+    "take-traffic-back",
+    "hold-traffic",
+    "close-rollback",
+}
+
+
+def test_only_these_functions_write_the_production_rule_and_no_other_rule(
+    assembly: Assembly,
+) -> None:
+    writes = {"ModifyRule", "AddTags", "RemoveTags", "CreateRule", "DeleteRule", "ModifyListener"}
+    writers: dict[str, set[str]] = {}
+    for role, statement in statements(assembly.product):
+        if {action.partition(":")[2] for action in as_list(statement["Action"])} & writes:
+            name = role.removeprefix("greenlane-").removesuffix("-eu-west-1")
+            writers[name] = {as_finding(item) for item in as_list(statement["Resource"])}
+
+    assert set(writers) == WRITES_RULE
+    assert {frozenset(resources) for resources in writers.values()} == {
+        frozenset({"<ClaudeManagerListenerRuleArn>"})
+    }
+
+
+@pytest.mark.parametrize(
+    ("function", "actions"),
+    [
+        ("validate-slot", set()),
+        (
+            "take-traffic-back",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:PutItem",
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeTargetHealth",
+                "elasticloadbalancing:DescribeTags",
+                "elasticloadbalancing:ModifyRule",
+            },
+        ),
+        (
+            "shift-traffic",
+            {
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+                "dynamodb:Query",
+                "dynamodb:ConditionCheckItem",
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeTargetHealth",
+                "elasticloadbalancing:ModifyRule",
+            },
+        ),
+    ],
+)
+def test_what_the_hot_functions_may_do_is_short(
+    assembly: Assembly, function: str, actions: set[str]
+) -> None:
+    own = {"logs:CreateLogStream", "logs:PutLogEvents"}
+    tracing = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+    may = set(allowed(assembly, f"greenlane-{function}-eu-west-1")) - own - tracing
+
+    assert {action for action in may if not action.startswith("ec2:")} == actions
+
+
+def test_running_executions_may_call_the_versions_they_began_with(assembly: Assembly) -> None:
+    """After an upgrade a machine's role must still reach the versions published before."""
+    for machine in ("deployment", "rollback"):
+        may = allowed(assembly, f"greenlane-{machine}-machine-eu-west-1")
+        assert may["lambda:InvokeFunction"]
+        assert all(arn.endswith(":*") for arn in may["lambda:InvokeFunction"])
+
+
+def test_only_task_roles_are_passed_and_only_to_tasks(assembly: Assembly) -> None:
+    passing = [
+        statement
+        for template in assembly.templates.values()
+        for _, statement in statements(template)
+        if "iam:PassRole" in as_list(statement["Action"])
+    ]
+
+    assert len(passing) == 2
+    for statement in passing:
+        assert statement["Condition"] == {
+            "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+        }
+        assert {as_finding(item).rsplit("/", 1)[-1] for item in statement["Resource"]} == {
+            "claude-manager-task",
+            "claude-manager-execution",
+        }
+
+
+def test_the_rule_of_alarms_may_start_the_way_back_and_nothing_else(assembly: Assembly) -> None:
+    may = allowed(assembly, "greenlane-start-rollback-eu-west-1")
+
+    assert set(may) == {"states:StartExecution"}
+
+
+def test_a_wildcard_without_an_argument_does_not_synthesize() -> None:
+    from aws_cdk import App, Stack
+
+    from infra.roles import Allow, UnarguedWildcard, least_privilege_role
+
+    with pytest.raises(UnarguedWildcard, match="say why"):
+        least_privilege_role(
+            Stack(App(), "Stack"),
+            "Role",
+            name="role",
+            principal="lambda.amazonaws.com",
+            allows=[Allow("Everything", ["s3:GetObject"], ["*"])],
+        )

@@ -1,0 +1,322 @@
+"""What the product's template promises."""
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.nag import as_finding
+from tests.infra.conftest import Assembly, Template, Vary
+
+ENVIRONMENT = {
+    "DEPLOYMENTS_TABLE",
+    "TOPIC_ARN",
+    "DEPLOYMENT_MACHINE_ARN",
+    "ROLLBACK_MACHINE_ARN",
+    "POWERTOOLS_SERVICE_NAME",
+    "LOG_LEVEL",
+}
+TIMEOUTS = {"shift-traffic": 15, "take-traffic-back": 30, "validate-slot": 300}
+MEMORY = {"take-traffic-back": 1024}
+TICKS = {"judge-tick", "reconcile"}
+
+
+def functions(template: Template) -> dict[str, dict[str, Any]]:
+    """Function properties by physical name without its prefix."""
+    return {
+        str(found.properties["FunctionName"]).removeprefix("greenlane-"): dict(found.properties)
+        for found in template.resources("AWS::Lambda::Function")
+    }
+
+
+def test_every_function_runs_as_the_house_rules_say(product: Template) -> None:
+    for name, function in functions(product).items():
+        assert function["Runtime"] == "python3.14", name
+        assert function["Architectures"] == ["arm64"], name
+        assert function["TracingConfig"] == {"Mode": "Active"}, name
+        assert function["Timeout"] == TIMEOUTS.get(name, 60), name
+        assert function["MemorySize"] == MEMORY.get(name, 512), name
+        assert set(function["Environment"]["Variables"]) == ENVIRONMENT, name
+        assert function["Handler"] == f"functions.{name.replace('-', '_')}.handler"
+
+
+def test_the_machines_that_functions_name_are_the_machines_that_exist(product: Template) -> None:
+    machines = {
+        found.properties["StateMachineName"]
+        for found in product.resources("AWS::StepFunctions::StateMachine")
+    }
+    variables = functions(product)["reconcile"]["Environment"]["Variables"]
+
+    named = {
+        as_finding(variables[key]).rsplit(":", 1)[-1]
+        for key in ("DEPLOYMENT_MACHINE_ARN", "ROLLBACK_MACHINE_ARN")
+    }
+    assert named == machines == {"greenlane-deployment", "greenlane-rollback"}
+
+
+def test_only_validation_runs_in_a_network_and_its_network_is_configuration(
+    product: Template,
+) -> None:
+    placed = {
+        name: function["VpcConfig"]
+        for name, function in functions(product).items()
+        if "VpcConfig" in function
+    }
+
+    assert set(placed) == {"validate-slot"}
+    (subnets, group) = (
+        placed["validate-slot"]["SubnetIds"],
+        placed["validate-slot"]["SecurityGroupIds"],
+    )
+    assert subnets == {"Fn::Split": [",", {"Ref": "ClaudeManagerSubnetIds"}]}
+    assert group == [{"Ref": "ClaudeManagerValidationSecurityGroupId"}]
+
+
+def test_the_product_imports_nothing_from_the_sample(assembly: Assembly) -> None:
+    assert "Fn::ImportValue" not in json.dumps(assembly.product.body)
+    assert "Outputs" not in assembly.sample.body
+    parameters = assembly.product.body["Parameters"]
+    assert {parameter["Type"] for parameter in parameters.values()} == {
+        "AWS::SSM::Parameter::Value<String>"
+    }
+
+
+def test_a_service_can_be_adopted_without_our_sample(vary: Vary) -> None:
+    adopted = {
+        "name": "checkout",
+        "cluster": "shop",
+        "container": "web",
+        "port": 80,
+        "repository": "shop/checkout",
+        "task_roles": ["checkout-task"],
+    }
+    assembly = vary(sample=False, services=[adopted])
+
+    assert not (assembly.folder / "GreenlaneWorkload.template.json").exists()
+    assert {
+        parameter["Default"]
+        for name, parameter in assembly.product.body["Parameters"].items()
+        if name.startswith("Checkout")
+    } == {
+        f"/greenlane/workloads/checkout/{value}"
+        for value in (
+            "listener-rule-arn",
+            "target-group-arn-blue",
+            "target-group-arn-green",
+            "subnet-ids",
+            "validation-security-group-id",
+        )
+    }
+
+
+def test_versions_are_kept_and_are_what_machines_and_schedules_call(product: Template) -> None:
+    versions = {found.logical_id: found for found in product.resources("AWS::Lambda::Version")}
+
+    assert len(versions) == len(functions(product))
+    assert {found.body["DeletionPolicy"] for found in versions.values()} == {"Retain"}
+    assert {found.body["UpdateReplacePolicy"] for found in versions.values()} == {"Retain"}
+    for machine in product.resources("AWS::StepFunctions::StateMachine"):
+        bound = machine.properties["DefinitionSubstitutions"]
+        called = {
+            value["Ref"] for key, value in bound.items() if key not in MACHINES and "Ref" in value
+        }
+        assert called <= set(versions)
+        assert called
+    for rule in product.resources("AWS::Events::Rule"):
+        if "ScheduleExpression" in rule.properties:
+            assert rule.properties["Targets"][0]["Arn"]["Ref"] in versions
+
+
+MACHINES = {"DeploymentMachineArn", "RollbackMachineArn", "TopicArn"}
+
+
+def test_machines_are_standard_traced_logged_and_hide_their_data(product: Template) -> None:
+    machines = product.resources("AWS::StepFunctions::StateMachine")
+
+    for machine in machines:
+        assert machine.properties["StateMachineType"] == "STANDARD"
+        assert machine.properties["TracingConfiguration"] == {"Enabled": True}
+        logging = machine.properties["LoggingConfiguration"]
+        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
+    assert len(machines) == 2
+
+
+def test_logs_end(assembly: Assembly) -> None:
+    groups = [
+        group
+        for template in assembly.templates.values()
+        for group in template.resources("AWS::Logs::LogGroup")
+    ]
+
+    assert {group.properties["RetentionInDays"] for group in groups} == {30}
+    assert len(groups) == 18 + 2 + 1 + 1  # functions, machines, the rule's function, the tasks
+
+
+def test_the_table_can_be_restored_forgets_what_expired_and_survives_the_stack(
+    product: Template,
+) -> None:
+    table = product.only("AWS::DynamoDB::Table", TableName="greenlane-deployments")
+
+    assert table.properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert table.properties["PointInTimeRecoverySpecification"] == {
+        "PointInTimeRecoveryEnabled": True
+    }
+    assert table.properties["TimeToLiveSpecification"] == {
+        "AttributeName": "expires_at",
+        "Enabled": True,
+    }
+    assert [key["AttributeName"] for key in table.properties["KeySchema"]] == ["pk", "sk"]
+    assert table.body["DeletionPolicy"] == "Retain"
+    assert table.properties["DeletionProtectionEnabled"] is True
+
+
+def rule(template: Template, name: str) -> dict[str, Any]:
+    return dict(template.only("AWS::Events::Rule", Name=name).properties)
+
+
+def test_exactly_the_alarms_of_the_service_start_the_way_back(assembly: Assembly) -> None:
+    found = rule(assembly.product, "greenlane-alarm-claude-manager")
+    alarms = {
+        alarm.properties["AlarmName"]
+        for alarm in assembly.sample.resources("AWS::CloudWatch::Alarm")
+    }
+
+    assert set(found["EventPattern"]["detail"]["alarmName"]) == alarms
+    assert found["EventPattern"]["detail"]["state"] == {"value": ["ALARM"]}
+    assert found["EventPattern"]["source"] == ["aws.cloudwatch"]
+    (target,) = found["Targets"]
+    document = fill(
+        target["InputTransformer"],
+        {
+            "$.detail.alarmName": "claude-manager-green-p95",
+            "$.detail.state.reason": "Threshold Crossed",
+            "$.detail.state.timestamp": "2026-01-01T00:00:00.000+0000",
+            "$.id": "1",
+        },
+    )
+    assert document == {
+        "trigger": {
+            "kind": "alarm",
+            "name": "claude-manager-green-p95",
+            "reason": "Threshold Crossed",
+            "at": "2026-01-01T00:00:00.000+0000",
+            "event_id": "1",
+        },
+        "service": "claude-manager",
+        "listener_rule_arn": "<ClaudeManagerListenerRuleArn>",
+        "target_groups": {
+            "blue": "<ClaudeManagerTargetGroupArnBlue>",
+            "green": "<ClaudeManagerTargetGroupArnGreen>",
+        },
+    }
+
+
+def test_an_execution_that_ended_badly_starts_the_way_back(product: Template) -> None:
+    found = rule(product, "greenlane-deployment-ended-badly")
+    detail = found["EventPattern"]["detail"]
+
+    assert detail["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    (machine,) = detail["stateMachineArn"]
+    assert as_finding(machine).endswith(":stateMachine:greenlane-deployment")
+    document = fill(
+        found["Targets"][0]["InputTransformer"],
+        {"$.detail.status": "ABORTED", "$.time": "T", "$.id": "2", "$.detail.name": "d-1"},
+    )
+    assert document == {
+        "trigger": {
+            "kind": "execution",
+            "name": "ABORTED",
+            "reason": "the deployment's execution ended",
+            "at": "T",
+            "event_id": "2",
+        },
+        "deployment_id": "d-1",
+    }
+
+
+def fill(transformer: dict[str, Any], values: dict[str, str]) -> Any:
+    """What EventBridge makes of an input transformer: strings are quoted where they stand bare."""
+    text = as_finding(transformer["InputTemplate"])
+    for name, path in transformer["InputPathsMap"].items():
+        text = text.replace(f"<{name}>", json.dumps(values[path]))
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("tick", sorted(TICKS))
+def test_ticks_run_each_minute_and_are_replaced_by_the_next_not_repeated(
+    product: Template, tick: str
+) -> None:
+    found = rule(product, f"greenlane-every-minute-{tick}")
+    (target,) = found["Targets"]
+    version = target["Arn"]["Ref"]
+
+    assert found["ScheduleExpression"] == "rate(1 minute)"
+    (asynchronous,) = [
+        config.properties
+        for config in product.resources("AWS::Lambda::EventInvokeConfig")
+        if version in json.dumps(config.properties["Qualifier"])
+    ]
+    assert (asynchronous["MaximumRetryAttempts"], asynchronous["MaximumEventAgeInSeconds"]) == (
+        0,
+        60,
+    )
+
+
+def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template) -> None:
+    queue = product.only("AWS::SQS::Queue", QueueName="greenlane-undelivered-events").logical_id
+    targets = [
+        target
+        for found in product.resources("AWS::Events::Rule")
+        for target in found.properties["Targets"]
+    ]
+
+    assert len(targets) == 4
+    for target in targets:
+        assert target["RetryPolicy"] == {
+            "MaximumEventAgeInSeconds": 600,
+            "MaximumRetryAttempts": 10,
+        }
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
+
+
+def test_notifications_are_encrypted_on_the_way_and_at_rest(product: Template) -> None:
+    topic = product.only("AWS::SNS::Topic", TopicName="greenlane-notifications")
+    (policy,) = product.resources("AWS::SNS::TopicPolicy")
+
+    assert as_finding(topic.properties["KmsMasterKeyId"]).endswith(":alias/aws/sns")
+    assert policy.properties["PolicyDocument"]["Statement"][0]["Condition"] == {
+        "Bool": {"aws:SecureTransport": "false"}
+    }
+
+
+def test_a_misspelt_setting_is_an_error_that_names_it() -> None:
+    from pydantic import ValidationError
+
+    from infra.settings import Settings
+    from tests.infra.conftest import context
+
+    chosen = context()["greenlane"]
+    chosen["sample"]["rule_prority"] = 5
+
+    with pytest.raises(ValidationError, match="rule_prority"):
+        Settings.from_context(chosen)
+
+
+def test_a_machine_that_names_an_unknown_function_does_not_synthesize(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    from infra.settings import Settings
+    from infra.stacks import build_app
+    from infra.workflows import UnboundName
+    from tests.infra.conftest import context
+
+    folder = tmp_path_factory.mktemp("machines")
+    (folder / "deployment.asl.json").write_text('{"Resource": "${NobodyArn}"}')
+
+    with pytest.raises(UnboundName, match="NobodyArn"):
+        build_app(
+            Settings.from_context(context()["greenlane"]),
+            context=context(),
+            outdir=str(tmp_path_factory.mktemp("assembly")),
+            state_machines=folder,
+        )
