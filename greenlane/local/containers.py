@@ -111,7 +111,7 @@ class Containers:
         """Start a task of a service's deployment."""
         definition = self.backend.describe_task_definition(deployment.task_definition)
         registrations = service.registrations
-        names = [one["name"] for one in definition.container_definitions]
+        names = [str(one["name"]) for one in definition.container_definitions]
         task = self.new_task(
             service.cluster_arn,
             definition,

@@ -243,7 +243,6 @@ class _TaskOperations:
         definition = self._backend.register_task_definition(
             parameters["family"], parameters["containerDefinitions"], **more
         )
-        definition.registered_at = self._containers.now()
         return {"taskDefinition": definition, "tags": parameters.get("tags") or []}
 
     def list_definitions(self, parameters: Parameters) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _group(group: FakeTargetGroup, balancers: list[str]) -> dict[str, Any]:
         "in_use": bool(balancers),
         "targets": [[target["Id"], int(target["Port"])] for target in list(group.targets.values())],
         "deregistration_delay_seconds": float(
-            group.attributes["deregistration_delay.timeout_seconds"]
+            str(group.attributes["deregistration_delay.timeout_seconds"])
         ),
         "health": {
             "path": group.health_check_path or "/",

@@ -116,7 +116,7 @@ class DataPlane:
 
     def forward(self, blue: int, green: int, sticky: int | None = None) -> dict[str, Any]:
         """A forward action; `sticky` are seconds of stickiness."""
-        stickiness = {"Enabled": sticky is not None}
+        stickiness: dict[str, Any] = {"Enabled": sticky is not None}
         if sticky is not None:
             stickiness["DurationSeconds"] = sticky
         return {
@@ -165,7 +165,7 @@ def running_data_plane(directory: Path, scale: float = 60) -> Iterator[DataPlane
         endpoint_url=f"http://{host}:{port}",
         put_event=put_event,
     )
-    parts = {
+    parts: dict[str, Any] = {
         "cloudwatch": cloudwatch.install(context),
         "containers": containers.install(context),
         "elb": elb.install(context),
