@@ -31,16 +31,6 @@ class Permissions:
         """Items of the deployments table."""
         return Allow("UseTable", [f"dynamodb:{action}" for action in actions], [self.table_arn])
 
-    def record(self) -> Allow:
-        """Read and write the record and its history."""
-        return self.table("GetItem", "PutItem", "UpdateItem", "Query", "ConditionCheckItem")
-
-    def tidied_record(self) -> Allow:
-        """As `record`, and delete what a deployment left behind."""
-        return self.table(
-            "GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "ConditionCheckItem"
-        )
-
     def see_traffic(self, *describe: str) -> Allow:
         """Describe rules, target groups and health."""
         actions = [f"elasticloadbalancing:Describe{what}" for what in describe]
@@ -58,13 +48,9 @@ class Permissions:
         """Describe the slots' services."""
         return Allow("SeeServices", ["ecs:DescribeServices"], self._ecs_services)
 
-    def change_services(self) -> Allow:
-        """Update and tag the slots' services."""
-        return Allow("ChangeServices", ["ecs:UpdateService", "ecs:TagResource"], self._ecs_services)
-
-    def scale_services(self) -> Allow:
-        """Change the slots' desired counts."""
-        return Allow("ScaleServices", ["ecs:UpdateService"], self._ecs_services)
+    def change_services(self, *actions: str) -> Allow:
+        """Update or tag the slots' services."""
+        return Allow("ChangeServices", [f"ecs:{action}" for action in actions], self._ecs_services)
 
     def see_task_definitions(self, *actions: str) -> Allow:
         """Read task definitions."""
@@ -110,23 +96,24 @@ class Permissions:
             conditions={"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         )
 
-    def see_tasks(self) -> list[Allow]:
-        """List and describe the tasks of the services' clusters."""
-        return [
-            Allow(
-                "ListTasks",
-                ["ecs:ListTasks"],
-                ["*"],
-                because="for a service's tasks ECS knows only the condition on the cluster.",
-                conditions=self._in_our_clusters,
-            ),
-            Allow(
-                "SeeTasks",
-                ["ecs:DescribeTasks"],
-                [item.tasks for item in self.services],
-                because="a task's id is not known before it runs.",
-            ),
-        ]
+    def list_tasks(self) -> Allow:
+        """List the tasks of the services' clusters."""
+        return Allow(
+            "ListTasks",
+            ["ecs:ListTasks"],
+            ["*"],
+            because="for a service's tasks ECS knows only the condition on the cluster.",
+            conditions=self._in_our_clusters,
+        )
+
+    def see_tasks(self) -> Allow:
+        """Describe the tasks of the services' clusters."""
+        return Allow(
+            "SeeTasks",
+            ["ecs:DescribeTasks"],
+            [item.tasks for item in self.services],
+            because="a task's id is not known before it runs.",
+        )
 
     def run_tasks(self) -> Allow:
         """Run one task of a service's family before traffic."""
@@ -138,9 +125,9 @@ class Permissions:
             conditions=self._in_our_clusters,
         )
 
-    def see_scaling(self, *describe: str) -> Allow:
+    def see_scaling(self) -> Allow:
         """Describe scalable targets."""
-        actions = [f"application-autoscaling:Describe{what}" for what in describe]
+        actions = ["application-autoscaling:DescribeScalableTargets"]
         return Allow("SeeScaling", actions, ["*"], because=KNOWS_NO_RESOURCE)
 
     def change_scaling(self) -> Allow:
@@ -155,10 +142,6 @@ class Permissions:
             because="a scalable target's ARN ends in an id of AWS's making, not in our names.",
             conditions={"StringEquals": {"application-autoscaling:service-namespace": "ecs"}},
         )
-
-    def scaling(self) -> list[Allow]:
-        """See and change scaling."""
-        return [self.see_scaling("ScalableTargets"), self.change_scaling()]
 
     def see_alarms(self) -> Allow:
         """The state of the services' alarms."""
@@ -179,19 +162,6 @@ class Permissions:
             "SeeImages",
             ["ecr:DescribeImages", "ecr:DescribeRepositories"],
             [service.repository for service in self.services],
-        )
-
-    def see_workloads(self) -> Allow:
-        """Read the workload descriptions."""
-        return Allow(
-            "SeeWorkloads",
-            ["ssm:GetParameter"],
-            [
-                self.stack.format_arn(
-                    service="ssm", resource="parameter", resource_name="greenlane/workloads/*"
-                )
-            ],
-            because="an unknown service is a clear answer, not a missing permission.",
         )
 
     def call_hooks(self) -> Allow:
@@ -222,16 +192,13 @@ class Permissions:
             because="each execution of our own two machines.",
         )
 
-    def machines(self) -> list[Allow]:
-        """Find executions of our machines, and start the way back."""
-        return [
-            Allow(
-                "ListExecutions",
-                ["states:ListExecutions"],
-                [self.deployment_machine, self.rollback_machine],
-            ),
-            Allow("StartRollback", ["states:StartExecution"], [self.rollback_machine]),
-        ]
+    def start_machines(self) -> Allow:
+        """Start the way back, or the rest of a deployment."""
+        return Allow(
+            "StartMachines",
+            ["states:StartExecution"],
+            [self.deployment_machine, self.rollback_machine],
+        )
 
     def _arn(self, service: str, resource: str, name: str) -> str:
         arn: str = self.stack.format_arn(

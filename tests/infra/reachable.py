@@ -1,0 +1,136 @@
+"""Which AWS actions a function's code can reach, read from the source.
+
+The names that a function's body mentions are followed through the modules of `greenlane`, so the
+answer includes what is mentioned and never called; it leaves nothing out that is called by name.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+STORE = "greenlane.deployments.store"
+
+# boto3's name of a service, and the prefix of its actions.
+SERVICES = {
+    "application-autoscaling": "application-autoscaling",
+    "cloudwatch": "cloudwatch",
+    "dynamodb": "dynamodb",
+    "ecr": "ecr",
+    "ecs": "ecs",
+    "elbv2": "elasticloadbalancing",
+    "sns": "sns",
+    "ssm": "ssm",
+    "stepfunctions": "states",
+}
+
+# What AWS asks for besides: the roles and tags of a revision, the service behind a target.
+IMPLIED = {
+    "application-autoscaling:RegisterScalableTarget": {"ecs:DescribeServices", "ecs:UpdateService"},
+    "dynamodb:TransactWriteItems": {"dynamodb:PutItem", "dynamodb:UpdateItem"},
+    "ecs:RegisterTaskDefinition": {"iam:PassRole", "ecs:TagResource"},
+    "ecs:RunTask": {"iam:PassRole"},
+}
+
+
+@dataclass
+class Module:
+    """What a module imports from ours, and what it defines."""
+
+    imported: dict[str, tuple[str, str]] = field(default_factory=dict)
+    defined: dict[str, ast.AST] = field(default_factory=dict)
+
+
+@cache
+def operations() -> dict[str, set[str]]:
+    """IAM actions by the name of boto3's method."""
+    found: dict[str, set[str]] = {"invoke": {"lambda:InvokeFunction"}}
+    make: Any = boto3.client  # its types want each service's name literally
+    for service, prefix in SERVICES.items():
+        client = make(
+            service,
+            region_name="eu-west-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        for method, operation in client.meta.method_to_api_mapping.items():
+            found.setdefault(method, set()).add(f"{prefix}:{operation}")
+    return found
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """Every module that ships, by its dotted name."""
+    files = [*(ROOT / "greenlane").rglob("*.py"), *(ROOT / "functions").glob("*.py")]
+    shipped = {}
+    for file in files:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        if parts[1] not in ("local", "cli"):
+            shipped[".".join(parts)] = _module(ast.parse(file.read_text()))
+    return shipped
+
+
+def _module(tree: ast.Module) -> Module:
+    module = Module()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("greenlane"):
+            for alias in node.names:
+                module.imported[alias.asname or alias.name] = (str(node.module), alias.name)
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            module.defined[statement.name] = statement
+        if isinstance(statement, ast.ClassDef) and statement.name == "DynamoStore":
+            # Its methods one by one: a function that reads the record need not write plans.
+            module.defined[statement.name] = ast.Pass()
+            for method in statement.body:
+                if isinstance(method, ast.FunctionDef):
+                    module.defined[f"DynamoStore.{method.name}"] = method
+    return module
+
+
+def actions(handler_module: str) -> set[str]:
+    """The IAM actions that `functions.<handler_module>` can reach."""
+    seen: set[tuple[str, str]] = set()
+    open_ends = [(f"functions.{handler_module}", "handler")]
+    reached: set[str] = set()
+    while open_ends:
+        name = open_ends.pop()
+        node = modules()[name[0]].defined.get(name[1]) if name[0] in modules() else None
+        if name in seen or node is None:
+            continue
+        seen.add(name)
+        for part in ast.walk(node):
+            open_ends += _mentions(name[0], part)
+            reached |= _calls(part)
+    for action in sorted(reached):
+        reached |= IMPLIED.get(action, set())
+    return reached - {"dynamodb:TransactWriteItems"}
+
+
+def _mentions(module: str, node: ast.AST) -> Iterator[tuple[str, str]]:
+    imported = modules()[module].imported
+    if isinstance(node, ast.Name):
+        yield imported.get(node.id, (module, node.id))
+    if isinstance(node, ast.Attribute):
+        owner = ast.unparse(node.value)
+        if owner in imported:
+            yield ".".join(imported[owner]), node.attr
+        if "store" in owner.lower() or (owner == "self" and module == STORE):
+            yield STORE, f"DynamoStore.{node.attr}"
+
+
+def _calls(node: ast.AST) -> set[str]:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return set()
+    method = node.func.attr
+    if method == "get_paginator" and isinstance(node.args[0], ast.Constant):
+        method = str(node.args[0].value)
+    found = operations().get(method, set())
+    # `tag_resource` is a method of most clients: ours are called after their services.
+    owner = SERVICES.get(ast.unparse(node.func.value).rpartition(".")[2])
+    return {action for action in found if action.startswith(f"{owner}:")} or found
