@@ -20,7 +20,7 @@ from greenlane.local.context import LocalContext
 from greenlane.local.errors import DirectoryInUse, LocalCloudError
 from greenlane.local.events import EventBridge
 from greenlane.local.functions import Functions
-from greenlane.local.journal import PERSON, Journal
+from greenlane.local.journal import PERSON, Journal, access_key_of
 from greenlane.local.schedules import Schedules
 from greenlane.local.server import LocalServer
 from greenlane.local.workflows import Workflows
@@ -28,7 +28,6 @@ from greenlane.local.workflows import Workflows
 # Parts that live in modules of their own: `install(context)` returns a `Part`.
 WORKLOAD_PARTS = ("cloudwatch", "containers", "elb")
 _MARKER = ".greenlane-local-cloud"
-_PERSONS_KEY = "AKIAPERSON0000000000"
 _running = threading.Lock()
 
 
@@ -109,15 +108,20 @@ class LocalCloud:
         """Step Functions."""
         return cast(Workflows, self.parts["workflows"])
 
-    def client(self, service: str, **arguments: Any) -> Any:
-        """A boto3 client for this cloud, acting as a person; `arguments` go to boto3."""
-        session = getattr(self._sessions, "session", None)
+    def client(self, service: str, caller: str = PERSON, **arguments: Any) -> Any:
+        """A boto3 client for this cloud; the journal knows its calls as `caller`'s.
+
+        `arguments` go to boto3 (another `region_name`, a `config`).
+        """
+        key = access_key_of(caller)
+        self._journal.name_caller(key, caller)
+        session: Any = getattr(self._sessions, "session", None)
         if session is None:
             session = self._sessions.session = boto3.Session()
         settings = {
             "region_name": self.region,
             "endpoint_url": self.endpoint_url,
-            "aws_access_key_id": _PERSONS_KEY,
+            "aws_access_key_id": key,
             "aws_secret_access_key": "local",
             "config": Config(max_pool_connections=50),
         }
@@ -153,7 +157,7 @@ class LocalCloud:
         calls: list[Any] = []
         journal = Journal(self.directory / "calls.jsonl", calls)
         self._stack.callback(journal.close)
-        journal.name_caller(_PERSONS_KEY, PERSON)
+        self._journal = journal
         self._server = server = LocalServer(journal)
         events = EventBridge()
         self._context = context = LocalContext(
@@ -203,8 +207,9 @@ def _forget_state() -> None:
 
 
 def _restore_config(saved: dict[str, Any]) -> None:
-    default_user_config.clear()
-    default_user_config.update(cast(Any, saved))
+    config = cast(dict[str, Any], default_user_config)
+    config.clear()
+    config.update(saved)
 
 
 def _empty(directory: Path) -> None:

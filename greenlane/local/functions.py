@@ -24,7 +24,7 @@ from typing import Any
 from moto.awslambda.models import LambdaFunction, lambda_backends
 
 from greenlane.local.context import ACCOUNT_ID, LocalContext
-from greenlane.local.journal import Journal
+from greenlane.local.journal import Journal, access_key_of
 from greenlane.local.patches import Patches
 from greenlane.local.processes import ProcessTemplate
 from greenlane.local.runtime_api import Instance, Invocation, Outcome, RuntimeApi, error_outcome
@@ -258,7 +258,7 @@ class Functions:
         thread.start()
 
     def _run_with_retries(self, function: LambdaFunction, payload: bytes) -> None:
-        for pause in (*_ASYNC_RETRY_SECONDS, None):
+        for pause in (*_ASYNC_RETRY_SECONDS[: _retries_of(function)], None):
             if self._closing.is_set():
                 return
             outcome, _ = self.run(function, payload)
@@ -270,10 +270,12 @@ class Functions:
                 return
 
 
-def access_key_of(function_name: str) -> str:
-    """The access key id that tells one function's calls from another's."""
-    digest = hashlib.sha256(function_name.encode()).digest()
-    return "ASIA" + base64.b32encode(digest).decode()[:16]
+def _retries_of(function: LambdaFunction) -> int:
+    """How often an asynchronous invocation is tried again: as configured, else twice."""
+    for config in reversed(function.event_invoke_config):
+        if config.arn == function.function_arn:
+            return int(config.config.get("MaximumRetryAttempts", len(_ASYNC_RETRY_SECONDS)))
+    return len(_ASYNC_RETRY_SECONDS)
 
 
 def _version_of(function: LambdaFunction) -> str:
