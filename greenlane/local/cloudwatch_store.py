@@ -11,6 +11,8 @@ from greenlane.local.metric_math import Series
 RETENTION_SECONDS = 15 * 24 * 3600
 """How long points are kept: CloudWatch's 15 days for one-minute data."""
 
+SIMPLE_STATISTICS = ("Sum", "SampleCount", "Minimum", "Maximum", "Average")
+
 MetricKey = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, metric name and dimensions: together a metric's identity."""
 
@@ -57,10 +59,7 @@ class Samples:
             return simple[name]
         if name == "Average":
             return self.total / self.count if self.count else None
-        rank = percentile_rank(name)
-        if rank is None:
-            raise ValueError(f"the local CloudWatch does not know the statistic {name!r}")
-        return self._percentile(rank)
+        return self._percentile(percentile_rank(name) or 0.0)
 
     def _percentile(self, rank: float) -> float | None:
         """The smallest value that `rank` (ratio 0..1) of all samples do not exceed."""
@@ -118,7 +117,13 @@ class MetricStore:
         period: int,
         unit: str | None = None,
     ) -> Series:
-        """A statistic for each period beginning at `times`; periods without data are absent."""
+        """A statistic for each period beginning at `times`; periods without data are absent.
+
+        Raises:
+            ValueError: the statistic is not known here.
+        """
+        if statistic not in SIMPLE_STATISTICS and percentile_rank(statistic) is None:
+            raise ValueError(f"the local CloudWatch does not know the statistic {statistic!r}")
         found: Series = {}
         with self._lock:
             minutes = self._metrics.get(key, {})
