@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from greenlane.errors import InvalidInput
-from greenlane.problems import Excerpt, InvalidDocument, Path, dotted, excerpt, explain
+from greenlane.problems import Excerpt, InvalidDocument, Path, dotted, excerpt, explain, too_large
 
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 40
@@ -254,7 +254,5 @@ def validate(model: type[ModelT], source: Source, path: Path = ()) -> ModelT:
         problems = explain(error, model, part, prefix=path, source=source)
         raise InvalidDocument(source.name, problems) from None
     except OverflowError:
-        problem = InvalidInput(
-            dotted(path), Excerpt("a number or duration in it"), "it is too large to count with"
-        )
+        problem = too_large(part, prefix=path, source=source)
         raise InvalidDocument(source.name, [problem]) from None

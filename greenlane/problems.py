@@ -1,7 +1,7 @@
 """What is wrong with what a person wrote: the field, the value, the line and the way out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
@@ -110,6 +110,25 @@ def _way_out(item: Any, model: type[BaseModel], at: Path) -> str:
         case _:
             said: str = item["msg"]
             return re.sub(r"^(Input|String|Value) should", "it should", said)
+
+
+def too_large(data: object, *, prefix: Path = (), source: "Source | None" = None) -> InvalidInput:
+    """The error for a number or duration too large to count with: the longest one in `data`."""
+    at, value = max(_leaves(data, ()), key=lambda leaf: len(re.sub(r"\D", "", str(leaf[1]))))
+    where = (*prefix, *at)
+    line = source.line(where) if source else None
+    return InvalidInput(dotted(where), excerpt(value), "it is too large to count with", line=line)
+
+
+def _leaves(data: object, path: Path) -> Iterator[tuple[Path, object]]:
+    if isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _leaves(value, (*path, key))
+    elif isinstance(data, Sequence) and not isinstance(data, str):
+        for index, value in enumerate(data):
+            yield from _leaves(value, (*path, index))
+    else:
+        yield path, data
 
 
 def suggest(word: str, known: Sequence[str]) -> str:

@@ -108,8 +108,7 @@ def deploy(
     said = "was started before" if started.already else "started"
     session.say(f"{started.deployment_id} {said}")
     if watch_it:
-        client, deployment_id = session.client, started.deployment_id
-        raise typer.Exit(watch(session, service, lambda: client.outcome(service, deployment_id)))
+        raise typer.Exit(watch(session, service, started.deployment_id))
     session.say(f"follow it: greenlane get {service} --watch")
 
 
@@ -122,7 +121,7 @@ def request_of(**options: Any) -> Any:
     from pydantic import ValidationError
 
     from greenlane.deployments.model import DeploymentRequest
-    from greenlane.problems import as_error, explain
+    from greenlane.problems import as_error, explain, too_large
 
     given = {name: value for name, value in options.items() if value is not None}
     try:
@@ -130,6 +129,8 @@ def request_of(**options: Any) -> Any:
     except ValidationError as error:
         problems = explain(error, DeploymentRequest, given)
         raise as_error(problems, "the request") from None
+    except OverflowError:
+        raise too_large(given) from None
 
 
 def parse_steps(text: str) -> list[dict[str, Any]]:

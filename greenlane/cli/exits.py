@@ -24,8 +24,8 @@ class ExitCode(IntEnum):
 
 
 MEANINGS = {
-    ExitCode.OK: "done; with --watch: the deployment succeeded",
-    ExitCode.FAILED: "the deployment failed or was rolled back",
+    ExitCode.OK: "done; with --watch: it ended as you asked (a rollback that took back ends with 0)",
+    ExitCode.FAILED: "with --watch: the deployment failed or was rolled back",
     ExitCode.BAD_INPUT: "a file, an option or a name is wrong; nothing was changed",
     ExitCode.REFUSED: "refused, such as when another deployment runs; nothing was changed",
     ExitCode.UNREACHABLE: "AWS (or the local cloud) did not answer, or said no",
@@ -35,15 +35,11 @@ MEANINGS = {
 }
 
 
-def exit_code_of_outcome(name: "OutcomeName") -> ExitCode:
-    """How a command that waited for a deployment ends."""
-    return {
-        "succeeded": ExitCode.OK,
-        "rolled_back": ExitCode.FAILED,
-        "failed": ExitCode.FAILED,
-        "refused": ExitCode.REFUSED,
-        "held": ExitCode.HELD,
-    }[name]
+def exit_code_of_outcome(name: "OutcomeName", wanted: "OutcomeName" = "succeeded") -> ExitCode:
+    """How a command that waited for an end ends itself, depending on the end it was to bring."""
+    if name == wanted:
+        return ExitCode.OK
+    return {"refused": ExitCode.REFUSED, "held": ExitCode.HELD}.get(name, ExitCode.FAILED)
 
 
 def exit_code_of_error(error: BaseException) -> ExitCode:

@@ -70,12 +70,13 @@ class Session:
         """The cloud's client, made on first use; importing it takes a third of a second."""
         from greenlane.deployments.client import Greenlane
 
-        if self._is_local:
+        if self.is_local:
             return self._connect_locally()
         return Greenlane.connect(self.profile, self.region, self.endpoint_url)
 
     @property
-    def _is_local(self) -> bool:
+    def is_local(self) -> bool:
+        """Whether the local cloud was asked for."""
         if self.local:
             return True
         asked = os.environ.get("GREENLANE_LOCAL", "") not in ("", "0")
@@ -102,7 +103,7 @@ class Session:
     @property
     def poll_seconds(self) -> float:
         """Real seconds between two looks while watching."""
-        return LOCAL_POLL_SECONDS if self._is_local else POLL_SECONDS
+        return LOCAL_POLL_SECONDS if self.is_local else POLL_SECONDS
 
     @property
     def person(self) -> str:

@@ -48,7 +48,7 @@ def abort(
     """End the deployment that runs, and go back to the version before."""
     _signal(context.obj, service, "abort", step)
     if watch_it:
-        raise typer.Exit(watch(context.obj, service))
+        raise typer.Exit(watch(context.obj, service, wanted="rolled_back"))
 
 
 def _signal(session: Session, service: str, name: "SignalName", step: int | None) -> None:
@@ -81,4 +81,10 @@ def rollback(
     session.say(f"{started.deployment_id} {said}")
     if watch_it:
         client = session.client
-        raise typer.Exit(watch(session, service, lambda: client.rollback_outcome(started)))
+        code = watch(
+            session,
+            service,
+            ended=lambda: client.rollback_outcome(started),
+            wanted="rolled_back",
+        )
+        raise typer.Exit(code)

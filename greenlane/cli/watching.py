@@ -1,5 +1,6 @@
 """Following a deployment to its end: a live view on a terminal, plain lines elsewhere."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -8,50 +9,75 @@ from greenlane.cli.exits import ExitCode, exit_code_of_outcome
 from greenlane.cli.session import Session
 
 if TYPE_CHECKING:
-    from greenlane.deployments.status import Outcome, Status
+    from greenlane.deployments.status import Outcome, OutcomeName, Status
 
 PATIENCE = 5
 """Looks in a row that may fail before watching gives up; the deployment does not depend on it."""
 
 
 def watch(
-    session: Session, service: str, ended: "Callable[[], Outcome | None] | None" = None
+    session: Session,
+    service: str,
+    deployment_id: str | None = None,
+    ended: "Callable[[], Outcome | None] | None" = None,
+    wanted: "OutcomeName" = "succeeded",
 ) -> ExitCode:
     """Show a service until its deployment has ended; the exit code says how.
 
     Args:
         session: where to look and to print.
         service: whose status is shown.
-        ended: tells how what is watched ended, None while it has not; the service's latest
-            deployment when left out.
+        deployment_id: nothing is shown while the service's record is another deployment's, as
+            it is before plan has taken the lease; the service's latest when left out.
+        ended: tells how it ended, None while it has not; the deployment's outcome when left out.
+        wanted: the end that makes the exit code 0.
     """
+    over: Outcome | None = None
+    try:
+        with _screen(session) as show:
+            while over is None:
+                over, status = _look(session, service, deployment_id, ended)
+                record = status.record
+                if deployment_id is None or (record and record.deployment_id == deployment_id):
+                    show(status)
+                if record is None and deployment_id is None:
+                    return ExitCode.OK
+                if over is None:
+                    session.sleep(session.poll_seconds)
+    except KeyboardInterrupt:
+        print(
+            f"not watching any more; it goes on: greenlane get {service} --watch", file=sys.stderr
+        )
+        return ExitCode.INTERRUPTED
+    tell_outcome(session, over)
+    return exit_code_of_outcome(over.name, wanted)
+
+
+def _look(
+    session: Session,
+    service: str,
+    deployment_id: str | None,
+    ended: "Callable[[], Outcome | None] | None",
+) -> "tuple[Outcome | None, Status]":
+    """How it ended, and the status after that; failing looks are repeated for a while."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    failures = 0
-    with _screen(session) as show:
-        while True:
-            try:
-                # In this order: what the last look shows is then never older than the end.
-                over = ended() if ended else None
-                status = session.client.status(service)
-                failures = 0
-            except (BotoCoreError, ClientError) as error:
-                failures += 1
-                if failures >= PATIENCE:
-                    raise
-                session.warn(f"no answer, trying again: {error}")
-                session.sleep(session.poll_seconds)
-                continue
-            show(status)
-            if ended is None:
-                over = status.outcome
-            if over is not None:
-                break
-            if ended is None and status.record is None:
-                return ExitCode.OK
+    for left in reversed(range(PATIENCE)):
+        try:
+            over = ended() if ended else None
+            if ended is None and deployment_id is not None:
+                over = session.client.outcome(service, deployment_id)
+            # In this order what is shown last is never older than the end.
+            status = session.client.status(service)
+        except (BotoCoreError, ClientError) as error:
+            if not left:
+                raise
+            session.warn(f"no answer, trying again: {error}")
             session.sleep(session.poll_seconds)
-    tell_outcome(session, over)
-    return exit_code_of_outcome(over.name)
+        else:
+            latest = ended is None and deployment_id is None
+            return status.outcome if latest else over, status
+    raise AssertionError("the last failing look raises its own error")
 
 
 def tell_outcome(session: Session, ended: "Outcome") -> None:
