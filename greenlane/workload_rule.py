@@ -180,7 +180,10 @@ def _update(rule_arn: str, wanted: RuleProperties) -> None:
     if _target_groups(rule) != {wanted.blue, wanted.green}:
         raise RuleRefused("a template cannot change the target groups of the live rule")
     if not rule_arn.startswith(wanted.listener_arn.replace(":listener/", ":listener-rule/") + "/"):
-        raise RuleRefused("a template cannot move the live rule to another listener")
+        raise RuleRefused(
+            "a template cannot move the live rule to another listener (a certificate is chosen "
+            "when the environment is created)"
+        )
     if _paths(rule) != set(wanted.paths):
         elb.modify_rule(RuleArn=rule_arn, Conditions=wanted.conditions)
     if rule["Priority"] != str(wanted.priority):

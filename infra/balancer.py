@@ -108,26 +108,24 @@ class Balancer(Construct):
         )
 
     def _production_listener(self, certificate_arn: str | None) -> elb.ApplicationListener:
+        """The listener that carries the rule; see the ADR for why a certificate comes first.
+
+        Both listeners are named after their ports: a certificate that is added later makes the
+        rule's own function refuse the move, not CloudFormation a second listener on port 80.
+        """
         nobody = _answer(503, "no rule for this request")
-        if certificate_arn is None:
-            return self.load_balancer.add_listener(
-                "Production",
-                port=80,
-                protocol=elb.ApplicationProtocol.HTTP,
-                open=False,
-                default_action=nobody,
-            )
-        self.load_balancer.add_listener(
-            "Redirect",
+        redirect = elb.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True)
+        http = self.load_balancer.add_listener(
+            "Http",
             port=80,
             protocol=elb.ApplicationProtocol.HTTP,
             open=False,
-            default_action=elb.ListenerAction.redirect(
-                protocol="HTTPS", port="443", permanent=True
-            ),
+            default_action=redirect if certificate_arn else nobody,
         )
+        if certificate_arn is None:
+            return http
         return self.load_balancer.add_listener(
-            "ProductionTls",
+            "Https",
             port=443,
             protocol=elb.ApplicationProtocol.HTTPS,
             certificates=[elb.ListenerCertificate.from_arn(certificate_arn)],
