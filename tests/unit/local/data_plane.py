@@ -1,7 +1,8 @@
 """A moto server with the data plane's parts on it, and a balancer to play with."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,8 +17,10 @@ from moto.server import ThreadedMotoServer
 from greenlane.clock import ScaledClock
 from greenlane.local import cloudwatch, containers, elb
 from greenlane.local.context import LocalContext
+from greenlane.local.images import push_image
 
 REGION = "eu-west-1"
+REGISTRY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 GROUP = {
     "Protocol": "HTTP",
     "Port": 8000,
@@ -38,6 +41,7 @@ class DataPlane:
     events: list[dict[str, Any]]
     parts: dict[str, Any]
     resources: dict[str, Any] = field(default_factory=dict)
+    pushed: bool = False
     session: requests.Session = field(default_factory=requests.Session)
 
     def client(self, service: str) -> Any:
@@ -136,10 +140,105 @@ class DataPlane:
         self.client("elbv2").modify_rule(RuleArn=self.resources["rule"], Actions=[action])
         self.elb.settle()
 
+    def push(self, version: str, behaviour: str = "good") -> str:
+        """Push an image; its reference by digest."""
+        ecr = self.client("ecr")
+        if not self.pushed:
+            ecr.create_repository(repositoryName="claude-manager")
+            self.client("ecs").create_cluster(clusterName="claude-manager")
+        self.pushed = True
+        return f"{REGISTRY}/claude-manager@{push_image(ecr, 'claude-manager', version, behaviour)}"
+
+    def register(self, image: str, **container: Any) -> str:
+        """Register a task definition of one container; its ARN."""
+        answer = self.client("ecs").register_task_definition(
+            family="claude-manager",
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            containerDefinitions=[
+                {
+                    "name": "claude-manager",
+                    "image": image,
+                    "essential": True,
+                    "portMappings": [{"containerPort": 8000}],
+                    **container,
+                }
+            ],
+        )
+        return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+    def create_service(self, slot: str, definition: str, count: int = 1, **more: Any) -> None:
+        """A slot's service, with a circuit breaker that does not roll back."""
+        self.client("ecs").create_service(
+            cluster="claude-manager",
+            serviceName=f"claude-manager-{slot}",
+            taskDefinition=definition,
+            desiredCount=count,
+            launchType="FARGATE",
+            networkConfiguration=self.resources["network"],
+            loadBalancers=[
+                {
+                    "targetGroupArn": self.resources[slot],
+                    "containerName": "claude-manager",
+                    "containerPort": 8000,
+                }
+            ],
+            healthCheckGracePeriodSeconds=60,
+            deploymentConfiguration={
+                "minimumHealthyPercent": 100,
+                "maximumPercent": 200,
+                "deploymentCircuitBreaker": {"enable": True, "rollback": False},
+            },
+            **more,
+        )
+
+    def service(self, slot: str) -> dict[str, Any]:
+        """A slot's service as DescribeServices gives it."""
+        (found,) = self.client("ecs").describe_services(
+            cluster="claude-manager", services=[f"claude-manager-{slot}"], include=["TAGS"]
+        )["services"]
+        return found  # type: ignore[no-any-return]
+
+    def update(self, slot: str, **changes: Any) -> None:
+        """Update a slot's service."""
+        name = f"claude-manager-{slot}"
+        self.client("ecs").update_service(cluster="claude-manager", service=name, **changes)
+
+    def steady(self, slot: str) -> dict[str, Any]:
+        """Wait until a slot's rollout is complete."""
+
+        def complete() -> dict[str, Any] | None:
+            found = self.service(slot)
+            (primary, *others) = found["deployments"]
+            done = primary["rolloutState"] == "COMPLETED" and not others
+            return found if done and found["runningCount"] == found["desiredCount"] else None
+
+        return wait_until(complete)  # type: ignore[no-any-return]
+
+    def tasks(self, status: str = "RUNNING", **filters: Any) -> list[dict[str, Any]]:
+        """Tasks by desired status."""
+        ecs = self.client("ecs")
+        arns = ecs.list_tasks(cluster="claude-manager", desiredStatus=status, **filters)["taskArns"]
+        if not arns:
+            return []
+        answer = ecs.describe_tasks(cluster="claude-manager", tasks=arns)
+        return answer["tasks"]  # type: ignore[no-any-return]
+
     def health(self, slot: str) -> list[str]:
         """The states of a slot's targets."""
         answer = self.client("elbv2").describe_target_health(TargetGroupArn=self.resources[slot])
         return [one["TargetHealth"]["State"] for one in answer["TargetHealthDescriptions"]]
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+    """What `condition` gives as soon as it is true; fails after `seconds` real seconds."""
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.03)
+    return found
 
 
 @contextmanager
