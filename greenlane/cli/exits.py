@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 
 MEANINGS = {
-    ExitCode.OK: "done; with --watch: it ended as you asked (a rollback that took back ends with 0)",
+    ExitCode.OK: "done; with --watch: it ended as you asked (rollback: it went back)",
     ExitCode.FAILED: "with --watch: the deployment failed or was rolled back",
     ExitCode.BAD_INPUT: "a file, an option or a name is wrong; nothing was changed",
     ExitCode.REFUSED: "refused, such as when another deployment runs; nothing was changed",
@@ -59,8 +59,15 @@ def exit_code_of_error(error: BaseException) -> ExitCode:
             return ExitCode.FAILED
         case BotoCoreError() | ClientError() | OSError():
             return ExitCode.UNREACHABLE
+        case _ if _is_of_the_local_cloud(error):
+            return ExitCode.UNREACHABLE
         case _:
             return ExitCode.INTERNAL
+
+
+def _is_of_the_local_cloud(error: BaseException) -> bool:
+    """Asked by name: importing the local cloud's errors takes seconds."""
+    return any(kind.__name__ == "LocalCloudError" for kind in type(error).__mro__)
 
 
 def report(error: Exception, *, as_json: bool) -> ExitCode:

@@ -352,10 +352,22 @@ class Greenlane:
         service: str,
         deployment_id: str,
         *,
-        poll_seconds: float = 2.0,
+        poll_seconds: float = 5.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Outcome:
         """Block until a deployment has ended, one read each `poll_seconds` of real time."""
         while (ended := self.outcome(service, deployment_id)) is None:
+            sleep(poll_seconds)
+        return ended
+
+    def wait_for_rollback(
+        self,
+        started: Started,
+        *,
+        poll_seconds: float = 2.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Outcome:
+        """Block until a rollback has ended."""
+        while (ended := self.rollback_outcome(started)) is None:
             sleep(poll_seconds)
         return ended
