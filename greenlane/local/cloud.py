@@ -26,7 +26,7 @@ from greenlane.local.server import LocalServer
 from greenlane.local.workflows import Workflows
 
 # Parts that live in modules of their own: `install(context)` returns a `Part`.
-WORKLOAD_PARTS = ("cloudwatch", "containers", "elb")
+WORKLOAD_PARTS = ("cloudwatch", "elb", "containers")
 _MARKER = ".greenlane-local-cloud"
 _running = threading.Lock()
 

@@ -52,6 +52,7 @@ class Deployer:
         self._client = functools.cache(lambda service: cloud.client(service, caller=CALLER))
         self._site = Site(self._client, ResponseUrls(cloud.server, self._client("lambda")))
         self._published: set[tuple[str, str]] = set()
+        self._bootstrapped = False
 
     def deploy_assembly(
         self, directory: Path | str, *, roll_back: bool = False
@@ -128,12 +129,11 @@ class Deployer:
         """The value of a dynamic reference, or of a parameter that SSM holds."""
         try:
             if service == "secretsmanager":
-                name, _, *rest = (path + ":SecretString").split(":")
+                # The path is name:SecretString:key, the last two optional.
+                name, _, key = path.partition(":SecretString")
                 secret = self._client("secretsmanager").get_secret_value(SecretId=name)
                 text: str = secret["SecretString"]
-                return (
-                    str(json.loads(text)[rest[0]]) if rest and rest[0] != "SecretString" else text
-                )
+                return str(json.loads(text)[key.strip(":")]) if key.strip(":") else text
             found = self._client("ssm").get_parameter(Name=path, WithDecryption=True)
             return str(found["Parameter"]["Value"])
         except ClientError as error:
@@ -141,7 +141,8 @@ class Deployer:
 
     def _publish(self, artifact: Artifact) -> None:
         """Do what `cdk bootstrap` and the publishing of assets do."""
-        if not self._published:
+        if not self._bootstrapped:
+            self._bootstrapped = True
             self._client("ssm").put_parameter(
                 Name=_BOOTSTRAP_PARAMETER, Value=_BOOTSTRAP_VERSION, Type="String", Overwrite=True
             )

@@ -28,6 +28,8 @@ _MODELS = {
 }
 # Requests in smithy's RPC protocol carry the operation in the path.
 _RPC_PATH = re.compile(r"^/service/[^/]+/operation/(\w+)$")
+# These differ from PutObject and UploadPart by a header only.
+_COPIES = ("CopyObject", "UploadPartCopy")
 _SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 
 
@@ -125,6 +127,8 @@ def operation_of(request: Request) -> str:
             return action[0]
     keys = set(parse_qs(request.query, keep_blank_values=True))
     for method, pattern, query, name in _rest_operations(request.service):
+        if name in _COPIES and "x-amz-copy-source" not in request.headers:
+            continue
         if method == request.method and query <= keys and pattern.match(request.path):
             return name
     return request.method
