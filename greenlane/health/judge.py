@@ -42,7 +42,7 @@ def binomial_tail(errors: int, requests: int, ratio: float) -> float:
             + (requests - k) * math.log1p(-ratio)
         )
         total += term
-        if k > requests * ratio and term < total * 1e-12:
+        if k > requests * ratio and term <= total * 1e-12:
             break
     return min(total, 1.0)
 
