@@ -1,16 +1,16 @@
 """What `apply` does: bind a file to a service, make the configuration, keep it as a version."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from greenlane.clock import Clock
 from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.connection import Connection
 from greenlane.deployments.document import Checked, Sources, compose, read_document
 from greenlane.deployments.model import StoredModel
-from greenlane.deployments.store import DynamoStore, StoredConfig
+from greenlane.deployments.store import StoredConfig
 from greenlane.deployments.workload import Workload, parameter_name
 from greenlane.documents import decode
 from greenlane.errors import InvalidInput, UnknownService
@@ -30,16 +30,13 @@ class Applier:
     """Applies files.
 
     Args:
-        store: where configurations are kept.
-        ssm: a boto3 `ssm` client, for the workload's description.
-        clock: tells when it was applied.
+        connection: the account and Region.
     """
 
-    def __init__(self, store: DynamoStore, ssm: Any, clock: Clock) -> None:
+    def __init__(self, connection: Connection) -> None:
         """See the class."""
-        self._store = store
-        self._ssm = ssm
-        self._clock = clock
+        self._connection = connection
+        self._store = connection.store
 
     def apply(self, document: Path | str, service: str | None, by: str) -> Applied:
         """See `Greenlane.apply`."""
@@ -58,10 +55,34 @@ class Applier:
             raise InvalidInput(
                 "workload.service", config.workload.service, f"it must be the service's, {name}"
             )
-        now = self._clock.now()
+        now = self._connection.clock.now()
         after = self._store.put_config(config, source=sources.model_dump_json(), by=by, at=now)
         changed = stored is None or after.version != stored.version
+        warnings += self._subscribe(config.notifications.email_list)
         return Applied(service=name, version=after.version, changed=changed, warnings=warnings)
+
+    def _subscribe(self, addresses: Sequence[str]) -> tuple[str, ...]:
+        """Subscribe addresses to the topic that tells people; what still is to be done for it.
+
+        An address that a later file leaves out stays subscribed: another service may name it.
+        """
+        if not addresses:
+            return ()
+        sns, topic = self._connection.client("sns"), self._connection.topic_arn
+        said = []
+        try:
+            known: dict[str, str] = {}
+            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+            for found in (entry for page in pages for entry in page["Subscriptions"]):
+                known[found["Endpoint"]] = found["SubscriptionArn"]
+            for address in addresses:
+                if address not in known:
+                    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
+                if known.get(address, "PendingConfirmation") == "PendingConfirmation":
+                    said.append(f"email_list: {address} hears nothing until the mail is confirmed")
+        except (BotoCoreError, ClientError) as error:
+            said.append(f"email_list: not subscribed, apply again: {error}")
+        return tuple(said)
 
     def _bind(self, checked: Checked, service: str | None) -> str:
         if checked.service is not None:
@@ -91,7 +112,7 @@ class Applier:
     def _workload(self, service: str, checked: Checked) -> Workload:
         name = parameter_name(service)
         try:
-            answer = self._ssm.get_parameter(Name=name)
+            answer = self._connection.client("ssm").get_parameter(Name=name)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ParameterNotFound":
                 raise

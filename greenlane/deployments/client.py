@@ -138,8 +138,7 @@ class Greenlane:
             UnknownService: the service has neither a configuration nor a workload.
             InvalidInput: `service` is missing or contradicts the file.
         """
-        applier = Applier(self.store, self.connection.client("ssm"), self.connection.clock)
-        return applier.apply(document, service, by)
+        return Applier(self.connection).apply(document, service, by)
 
     def services(self) -> list[str]:
         """The names of all services that were applied."""

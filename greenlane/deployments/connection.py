@@ -16,6 +16,7 @@ from greenlane.errors import InvalidInput, UnknownDeployment
 TABLE = "greenlane-deployments"
 DEPLOYMENT_MACHINE = "greenlane-deployment"
 ROLLBACK_MACHINE = "greenlane-rollback"
+TOPIC = "greenlane-notifications"
 
 _REFUSALS = frozenset({"Refused", "DeploymentInFlight", "InvalidInput", "UnknownService"})
 
@@ -88,9 +89,17 @@ class Connection:
 
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a `stateMachine` or an `execution` (`machine:name`)."""
+        return f"{self._arn_of('states')}:{kind}:{name}"
+
+    @property
+    def topic_arn(self) -> str:
+        """The ARN of the topic that tells people."""
+        return f"{self._arn_of('sns')}:{TOPIC}"
+
+    def _arn_of(self, service: str) -> str:
         partition, account = self._identity
         region = self.client("stepfunctions").meta.region_name
-        return f"arn:{partition}:states:{region}:{account}:{kind}:{name}"
+        return f"arn:{partition}:{service}:{region}:{account}"
 
     @cached_property
     def _identity(self) -> tuple[str, str]:

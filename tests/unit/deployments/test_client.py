@@ -243,6 +243,23 @@ def test_a_canary_file_lies_over_the_service_file_and_keeps_it(applied):
     assert config.deployment.strategy == "canary", "the canary file still lies over it"
 
 
+def test_applying_subscribes_the_addresses_once_and_says_who_must_confirm(applied):
+    sns = applied.connection.client("sns")
+    topic = sns.create_topic(Name="greenlane-notifications")["TopicArn"]
+    first = applied.apply(CANARY_FILE, by="jo")
+    applied.apply(CANARY_FILE, by="jo")
+    found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert [entry["Endpoint"] for entry in found] == ["devops@terragon.ai"]
+    assert first.changed
+    assert topic == applied.connection.topic_arn
+
+
+def test_a_topic_that_does_not_answer_is_a_warning_only(applied):
+    result = applied.apply(CANARY_FILE, by="jo")
+    assert result.changed
+    assert any("not subscribed, apply again" in warning for warning in result.warnings)
+
+
 def test_a_looser_canary_file_replaces_the_stricter_one_before(applied):
     for limit in ("0.005", "0.03"):
         applied.apply(f"canary: {{success_criteria: {{error_rate_threshold: {limit}}}}}", by="jo")
