@@ -46,7 +46,8 @@ class AdoptedService(Construct):
             stack.format_arn(service="iam", region="", resource="role", resource_name=role)
             for role in service.task_roles
         ]
-        self.alarms = [name for slot in SLOTS for name in alarm_names(service.name, slot)]
+        of_our_sample = [name for slot in SLOTS for name in alarm_names(service.name, slot)]
+        self.alarms: list[str] = list(service.alarms or of_our_sample)
 
     def read(self, name: str) -> str:
         """The value of the service's SSM parameter `name` at deployment."""

@@ -171,7 +171,11 @@ ROLLBACK = (
         # Its cold start is between an alarm and the traffic's return; memory buys CPU.
         memory_mb=1024,
     ),
-    FunctionSpec("stop_forward", "rollback", lambda may: [may.executions("StopExecution")]),
+    FunctionSpec(
+        "stop_forward",
+        "rollback",
+        lambda may: [may.executions("DescribeExecution", "StopExecution")],
+    ),
     FunctionSpec(
         "hold_traffic",
         "rollback",

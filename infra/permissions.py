@@ -148,8 +148,7 @@ class Permissions:
         return Allow(
             "SeeAlarms",
             ["cloudwatch:DescribeAlarms"],
-            [self._arn("cloudwatch", "alarm", f"{it.service.name}-*") for it in self.services],
-            because="the alarms of one service, those that `apply` adds included.",
+            [self._arn("cloudwatch", "alarm", name) for it in self.services for name in it.alarms],
         )
 
     def see_metrics(self) -> Allow:

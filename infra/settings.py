@@ -17,6 +17,8 @@ class ServiceSettings(_Frozen):
     """One service that Greenlane deploys, whoever owns its infrastructure.
 
     `task_roles` are the names of the roles its tasks run under: the only roles Greenlane may pass.
+    `alarms` are the names of the alarms that start the way back, on either slot's target group; by
+    default those of our sample, `<name>-<slot>-<kind>`.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")
@@ -25,6 +27,7 @@ class ServiceSettings(_Frozen):
     port: int = Field(ge=1, le=65535)
     repository: str
     task_roles: tuple[str, ...] = Field(min_length=1)
+    alarms: tuple[str, ...] | None = Field(default=None, min_length=1)
 
 
 class AlarmThresholds(_Frozen):

@@ -153,6 +153,8 @@ class Slots(Construct):
                     name=self._service.container,
                     image=BOOTSTRAP_IMAGE,
                     command=["python", "-c", BOOTSTRAP_SERVER.format(port=self._service.port)],
+                    # Tells Greenlane's first deployment to leave the command behind.
+                    docker_labels={"greenlane.bootstrap": "true"},
                     essential=True,
                     port_mappings=[
                         ecs.CfnTaskDefinition.PortMappingProperty(

@@ -90,23 +90,21 @@ def context() -> dict[str, Any]:
 def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
     """Synthesize with changed settings: `vary(sample={"rule_priority": 50})`.
 
-    Keys of `sample` and `service` replace those of the sample's settings and of the first service;
-    `sample=False` leaves the sample out; other keys replace those of the whole settings. Equal
-    changes are synthesized once.
+    Keys of `sample` replace those of the sample's settings, `sample=False` leaves the sample out;
+    other keys replace those of the whole settings. Equal changes are synthesized once.
     """
     made: dict[str, Assembly] = {}
 
     def synthesize(
         *,
         sample: Mapping[str, Any] | Literal[False] | None = None,
-        service: Mapping[str, Any] | None = None,
         **changed: Any,
     ) -> Assembly:
         # Here, because importing the CDK starts Node, which no other test needs.
         from infra.settings import Settings
         from infra.stacks import build_app
 
-        key = json.dumps([sample, service, changed], sort_keys=True)
+        key = json.dumps([sample, changed], sort_keys=True)
         if key not in made:
             chosen = context()["greenlane"]
             chosen.update(changed)
@@ -114,8 +112,6 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
                 del chosen["sample"]
             elif sample:
                 chosen["sample"].update(sample)
-            if service:
-                chosen["services"][0].update(service)
             folder = tmp_path_factory.mktemp("assembly")
             settings = Settings.from_context(chosen)
             build_app(settings, context=context(), outdir=str(folder)).synth()

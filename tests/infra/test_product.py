@@ -89,10 +89,13 @@ def test_a_service_can_be_adopted_without_our_sample(vary: Vary) -> None:
         "port": 80,
         "repository": "shop/checkout",
         "task_roles": ["checkout-task"],
+        "alarms": ["web-blue-5xx", "web-green-5xx"],
     }
     assembly = vary(sample=False, services=[adopted])
 
     assert not (assembly.folder / "GreenlaneWorkload.template.json").exists()
+    pattern = rule(assembly.product, "greenlane-alarm-checkout")["EventPattern"]
+    assert pattern["detail"]["alarmName"] == ["web-blue-5xx", "web-green-5xx"]
     assert {
         parameter["Default"]
         for name, parameter in assembly.product.body["Parameters"].items()
