@@ -14,6 +14,9 @@ from greenlane.errors import Refused
 
 OWNER_TAG = "greenlane:deployment"
 
+BOOTSTRAP_LABEL = "greenlane.bootstrap"
+"""The Docker label of a container that stands in until the first version is deployed."""
+
 _NOT_REGISTRABLE = frozenset(
     {
         "taskDefinitionArn",
@@ -130,6 +133,14 @@ def next_revision(
     body = {key: value for key, value in definition.items() if key not in _NOT_REGISTRABLE}
     target = container_of(definition, container)
     changed = target | {"image": image}
+    labels = target.get("dockerLabels", {})
+    if BOOTSTRAP_LABEL in labels:
+        # Its command starts the stand-in; the service's own image knows how to start itself.
+        for key in ("command", "entryPoint"):
+            changed.pop(key, None)
+        changed["dockerLabels"] = {
+            key: value for key, value in labels.items() if key != BOOTSTRAP_LABEL
+        }
     if shape.environment is not None:
         changed["environment"] = [
             {"name": name, "value": value} for name, value in sorted(shape.environment.items())
