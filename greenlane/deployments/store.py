@@ -236,12 +236,14 @@ class DynamoStore:
             condition += f" AND phase IN ({_values(values, 'phase', phases)})"
         for name, value in (where or {}).items():
             if value is None:
-                condition += f" AND attribute_not_exists({name})"
+                condition += f" AND attribute_not_exists(#{name})"
             else:
-                condition += f" AND {name} = :where_{name}"
+                condition += f" AND #{name} = :where_{name}"
                 values[f":where_{name}"] = attribute(name, value)
         try:
-            return self.update_when(record.service, changes, condition, values)
+            return self.update_when(
+                record.service, changes, condition, values, names=tuple(where or ())
+            )
         except ClientError as error:
             if not _condition_failed(error):
                 raise
@@ -257,13 +259,15 @@ class DynamoStore:
         values: Item,
         *,
         assignments: Collection[str] = (),
+        names: Collection[str] = (),
     ) -> Record:
         """One `UpdateItem` on the record under a condition; the record after it.
 
-        `assignments` are further `SET` clauses in DynamoDB's own words. On a failed condition
-        botocore's `ConditionalCheckFailedException` carries the record as it was under `Item`.
+        `assignments` are further `SET` clauses in DynamoDB's own words; `names` are fields that
+        the condition writes as `#name`, since some are words that DynamoDB reserves. On a failed
+        condition botocore's error carries the record as it was under `Item`.
         """
-        names = {f"#{name}": name for name in changes}
+        aliases = {f"#{name}": name for name in (*changes, *names)}
         sets = list(assignments)
         removes = []
         given = dict(values)
@@ -276,7 +280,7 @@ class DynamoStore:
         expression = f"SET {', '.join(sets)}" if sets else ""
         if removes:
             expression += f" REMOVE {', '.join(removes)}"
-        arguments: dict[str, Any] = {"ExpressionAttributeNames": names} if names else {}
+        arguments: dict[str, Any] = {"ExpressionAttributeNames": aliases} if aliases else {}
         answer = self.client.update_item(
             TableName=self.table,
             Key=record_key(service),
