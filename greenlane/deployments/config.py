@@ -120,7 +120,7 @@ class ValidationTest(Document):
 
 
 class WarmUp(Document):
-    """Requests that fill caches and pools before traffic; a failing one fails the deployment."""
+    """Requests that fill caches and pools before traffic; it fails when most of them do."""
 
     paths: tuple[Annotated[str, Field(pattern=r"^/")], ...] = (
         "/health",
