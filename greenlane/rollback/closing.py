@@ -37,7 +37,8 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
     if rollback.recipe is not None:
         _restore_stickiness(runtime, rollback)
     if record.phase is Phase.ROLLING_BACK:
-        reason = f"{rollback.trigger.kind} {rollback.trigger.name}: {rollback.trigger.reason}"
+        trigger = rollback.trigger
+        reason = f"{trigger.kind} {trigger.name}: {trigger.reason}"
         record = runtime.store.update(
             record,
             {

@@ -7,11 +7,12 @@ from botocore.exceptions import ClientError
 from greenlane.deployments import fleet, scaling, traffic
 from greenlane.deployments.drain import still_served
 from greenlane.deployments.journal import note_best_effort
-from greenlane.deployments.model import Recipe, Record, other
+from greenlane.deployments.model import Recipe, Record, Trigger, other
 from greenlane.deployments.phases import Phase
 from greenlane.errors import FenceLost, NotDrained, NotSettled
+from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin
-from greenlane.rollback.model import Rollback
+from greenlane.rollback.model import Rollback, RollbackRequest
 from greenlane.rollback.take_back import put_share_back
 from greenlane.runtime import Runtime
 
@@ -29,6 +30,8 @@ def stop_forward(rollback: Rollback, runtime: Runtime) -> Rollback:
     execution = rollback.forward_execution
     if execution is None or rollback.trigger.kind == "failure":
         return rollback
+    if rollback.trigger.kind == "execution":
+        return rollback.model_copy(update={"trigger": _why_it_ended(rollback, execution, runtime)})
     try:
         runtime.stepfunctions.stop_execution(
             executionArn=execution,
@@ -41,6 +44,23 @@ def stop_forward(rollback: Rollback, runtime: Runtime) -> Rollback:
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise
     return rollback
+
+
+def _why_it_ended(rollback: Rollback, execution: str, runtime: Runtime) -> Trigger:
+    """The trigger, with the error that the forward execution itself ended with."""
+    try:
+        ended = runtime.stepfunctions.describe_execution(executionArn=execution)
+    except ClientError as error:
+        logger.warning("the ended execution cannot be read", error=str(error))
+        return rollback.trigger
+    known = {
+        "kind": rollback.trigger.kind,
+        "name": ended.get("error") or rollback.trigger.name,
+        "reason": ended.get("cause") or rollback.trigger.reason,
+        "at": rollback.trigger.at,
+        "event_id": rollback.trigger.event_id,
+    }
+    return RollbackRequest.model_validate({"trigger": known}).trigger
 
 
 def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
