@@ -111,6 +111,8 @@ class Functions:
         outcome = self._await(instance, invocation)
         milliseconds = (time.perf_counter() - clock) * 1000
         _write_log(log, f"REPORT RequestId: {invocation.id} Duration: {milliseconds:.2f} ms")
+        problem = f": {outcome.payload[:1000].decode(errors='replace')}" if outcome.is_error else ""
+        _log.info("%s ran for %.0f ms%s", revision.name, milliseconds, problem)
         self._give_back(revision, instance)
         with log.open("rb") as file:
             file.seek(max(began, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
