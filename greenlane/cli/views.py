@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent
-from greenlane.deployments.status import Judgement, SlotStatus, Status
+from greenlane.deployments.status import Judgement, SlotStatus, Status, judgement_of
 from greenlane.durations import format_seconds
 
 BAR_WIDTH = 25
@@ -31,7 +31,7 @@ def status_view(status: Status) -> Text:
     lines += [_slot_line(slot) for slot in status.slots]
     if status.judgement is not None:
         lines += _judgement_lines(status.judgement)
-    if status.record is not None and status.outcome is None and status.record.paused:
+    if _is_paused(status):
         lines.append(Text("  paused", style="yellow"))
     if status.signals:
         names = ", ".join(_SIGNALS.get(name, name) for name in status.signals)
@@ -90,7 +90,7 @@ def _check_line(check: CheckResult) -> Text:
     if check.value is not None:
         line.append(f"  {check.value.normalize():f}")
         if check.limit is not None:
-            line.append(f" of {check.limit.normalize():f} allowed")
+            line.append(f" (limit {check.limit.normalize():f})")
     if check.reason:
         line.append(f"  {check.reason}")
     return line
@@ -100,15 +100,17 @@ def change_line(status: Status) -> str:
     """One plain line that says where the deployment stands, for a log."""
     record = status.record
     if record is None:
-        return f"{status.at:%H:%M:%S} {status.service} was never deployed"
+        return f"{status.at:%H:%M:%S}  {status.service} was never deployed"
     parts = [f"{status.at:%H:%M:%S}", record.phase.value]
     if status.step is not None:
         parts.append(f"step {status.step}/{status.steps}")
-    parts += [f"{slot.slot} {_percent(slot.weight)}" for slot in status.slots]
-    parts += [f"{slot.healthy}/{slot.total} healthy" for slot in status.slots if slot.weight]
+    parts += [
+        f"{slot.slot} {_percent(slot.weight)} ({slot.healthy}/{slot.total} healthy)"
+        for slot in status.slots
+    ]
     if status.bake_left_seconds:
         parts.append(f"bake left {format_seconds(status.bake_left_seconds)}")
-    if record.paused:
+    if _is_paused(status):
         parts.append("paused")
     return "  ".join(parts)
 
@@ -119,7 +121,11 @@ def change_key(status: Status) -> tuple[Any, ...]:
     weights = tuple((slot.slot, slot.weight) for slot in status.slots)
     if record is None:
         return (weights,)
-    return (record.deployment_id, record.phase, status.step, record.paused, weights)
+    return (record.deployment_id, record.phase, status.step, _is_paused(status), weights)
+
+
+def _is_paused(status: Status) -> bool:
+    return status.record is not None and status.record.paused and status.step is not None
 
 
 def verdict_text(judgement: Judgement) -> str:
@@ -139,11 +145,29 @@ def history_view(events: Sequence[HistoryEvent]) -> Text:
         line = Text(f"{event.at:%Y-%m-%d %H:%M:%S}  ", style="dim")
         line.append(event.kind, style="bold not dim")
         line.append(f"  by {event.actor}", style="dim")
-        for name, value in event.detail.items():
-            if value is not None:
-                line.append(f"  {name}={value}", style="not dim")
+        for text in _details(event):
+            line.append(f"  {text}", style="not dim")
         lines.append(line)
     return Text("\n").join(lines)
+
+
+def _details(event: HistoryEvent) -> list[str]:
+    """What an event says, as `name=value`; of a verdict the lines that people read."""
+    detail = dict(event.detail)
+    judgement = judgement_of(event)
+    if judgement is None:
+        return [f"{name}={_brief(value)}" for name, value in detail.items() if value is not None]
+    return [line.plain.strip() for line in _judgement_lines(judgement)]
+
+
+def _brief(value: object) -> str:
+    """A value in one line; the end of an ARN is what tells it from others."""
+    if isinstance(value, dict):
+        return ",".join(f"{_brief(key)}:{_brief(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ",".join(_brief(item) for item in value)
+    text = str(value)
+    return text.rsplit(":", 1)[-1] if text.startswith("arn:") else text
 
 
 def deployments_view(summaries: Sequence[DeploymentSummary]) -> Table:

@@ -337,13 +337,13 @@ class Greenlane:
         ended = outcome_of(record) if record is not None else None
         if ended is not None and ended.name in ("rolled_back", "held"):
             return ended
-        status, reason = self.connection.execution(started.execution_arn)
-        if status == "RUNNING":
+        execution = self.connection.execution(started.execution_arn)
+        if execution.status == "RUNNING":
             return None
         return Outcome(
             deployment_id=started.deployment_id,
             name="failed",
-            reason=f"the rollback ended without taking it back: {reason or status}",
+            reason=f"the rollback ended without taking it back: {execution.why}",
         )
 
     def wait(

@@ -1,6 +1,7 @@
 """The AWS edges of the Python API: clients, names made into ARNs, executions."""
 
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -106,11 +107,10 @@ class Connection:
         answer = self.client("sts").get_caller_identity()
         return str(answer["Arn"]).split(":")[1], str(answer["Account"])
 
-    def execution(self, arn: str) -> tuple[str, str]:
-        """An execution's status, and why it failed if it did: the error's name and message."""
+    def execution(self, arn: str) -> "Execution":
+        """Where an execution stands."""
         found = self.client("stepfunctions").describe_execution(executionArn=arn)
-        said = [found.get("error", ""), _cause(found.get("cause", ""))]
-        return str(found["status"]), ": ".join(part for part in said if part)
+        return Execution(found["status"], found.get("error", ""), _cause(found.get("cause", "")))
 
     def outcome_of_execution(self, deployment_id: str) -> Outcome | None:
         """How a deployment's execution ended; None while it runs.
@@ -119,23 +119,33 @@ class Connection:
             UnknownDeployment: it was never started.
         """
         try:
-            status, reason = self.execution(
-                self.arn("execution", f"{DEPLOYMENT_MACHINE}:{deployment_id}")
-            )
+            found = self.execution(self.arn("execution", f"{DEPLOYMENT_MACHINE}:{deployment_id}"))
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
             raise UnknownDeployment(deployment_id) from None
-        if status == "RUNNING":
+        if found.status == "RUNNING":
             return None
-        if status == "SUCCEEDED":
+        if found.status == "SUCCEEDED":
             return Outcome(deployment_id=deployment_id, name="succeeded")
-        refused = reason.partition(":")[0] in _REFUSALS
-        return Outcome(
-            deployment_id=deployment_id,
-            name="refused" if refused else "failed",
-            reason=reason or f"its execution {status}",
-        )
+        if found.error in _REFUSALS:
+            return Outcome(deployment_id=deployment_id, name="refused", reason=found.message)
+        return Outcome(deployment_id=deployment_id, name="failed", reason=found.why)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution's status as Step Functions names it, and why it failed if it did."""
+
+    status: str
+    error: str
+    message: str
+
+    @property
+    def why(self) -> str:
+        """The error's name and message; the status when there is neither."""
+        said = ": ".join(part for part in (self.error, self.message) if part)
+        return said or f"its execution {self.status}"
 
 
 def _cause(text: str) -> str:

@@ -1,6 +1,6 @@
 """Where a service stands right now, for people to look at: read only, decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -88,15 +88,17 @@ def outcome_of(record: Record) -> Outcome | None:
     return Outcome(deployment_id=record.deployment_id, name=name, reason=reason)
 
 
-def last_judgement(history: list[HistoryEvent]) -> Judgement | None:
-    """The latest event of kind `judged`, read as a verdict."""
-    for event in reversed(history):
-        if event.kind == "judged":
-            detail = dict(event.detail)
-            step = detail.pop("step", None)
-            verdict = Verdict.model_validate(detail)
-            return Judgement(at=event.at, step=step, verdict=verdict)
-    return None
+def judgement_of(event: HistoryEvent) -> Judgement | None:
+    """An event of kind `judged`, read as a verdict; None for any other."""
+    if event.kind != "judged":
+        return None
+    verdict = Verdict.model_validate(event.detail)
+    return Judgement(at=event.at, step=event.detail.get("step"), verdict=verdict)
+
+
+def last_judgement(history: Sequence[HistoryEvent]) -> Judgement | None:
+    """The latest verdict of a deployment."""
+    return next((found for event in reversed(history) if (found := judgement_of(event))), None)
 
 
 def bake_left(record: Record, now: datetime) -> int | None:

@@ -15,7 +15,9 @@ from rich.console import Console
 
 from greenlane.cli.exits import ExitCode
 from greenlane.cli.session import LOCAL_POLL_SECONDS, POLL_SECONDS, Session
+from greenlane.cli.views import change_line, history_view, status_view
 from greenlane.cli.watching import PATIENCE, watch
+from greenlane.deployments.model import HistoryEvent
 
 CANARY = "tests/data/spec/canary-config.yaml"
 DEPLOY = ("deploy", "claude-manager", "--version", "1.4.2")
@@ -100,9 +102,9 @@ def test_watching_prints_a_line_only_when_something_changed(run, client, ended):
     later = status_of(record_of(step=2), step=3, at=NOW + timedelta(minutes=5))
     client.looks = [same, same, same, later, ended("succeeded")]
     lines = run("get", "claude-manager", "--watch").stdout.splitlines()
-    assert lines[0].startswith("12:00:00  shifting  step 2/6  blue 90%  green 10%")
+    assert lines[0].startswith("12:00:00  shifting  step 2/6  blue 90% (2/2 healthy)")
     assert "verdict of step 1: pass, 520 requests" in lines[1]
-    assert "error_rate  pass  0.002 of 0.01 allowed" in lines[1]
+    assert "error_rate  pass  0.002 (limit 0.01)" in lines[1]
     assert "step 3/6" in lines[2]
     assert len(lines) == 5
 
@@ -259,6 +261,28 @@ def test_the_history_lists_deployments(run):
 def test_the_history_of_one_deployment_lists_its_events(run, which):
     said = run("history", "claude-manager", "-d", which).stdout
     assert said == "2026-11-23 12:00:00  shifted  by shift_traffic  weight=10\n"
+
+
+def test_the_history_shows_a_verdict_as_people_read_it_and_the_ends_of_arns():
+    judged = {"step": 0, "weight": 10, **status_of(record_of()).judgement.verdict.model_dump()}
+    weights = {"arn:aws:x:targetgroup/blue/1": 100, "arn:aws:x:targetgroup/green/1": 0}
+    text = history_view(
+        [
+            HistoryEvent(at=NOW, kind="judged", actor="judge_step", detail=judged),
+            HistoryEvent(at=NOW, kind="shifted", actor="x", detail={"w": weights, "none": None}),
+        ]
+    ).plain
+    assert "verdict of step 1: pass, 520 requests  error_rate  pass" in text
+    assert "w=targetgroup/blue/1:100,targetgroup/green/1:0" in text
+    assert "none" not in text
+
+
+def test_a_pause_is_shown_only_while_a_step_can_wait():
+    paused = record_of(paused=True)
+    assert change_line(status_of(paused)).endswith("paused")
+    over = status_of(record_of("rolled_back", paused=True), step=None)
+    assert "paused" not in change_line(over)
+    assert "paused" not in status_view(over).plain
 
 
 def test_the_history_of_a_deployment_that_never_was_is_bad_input(run):
