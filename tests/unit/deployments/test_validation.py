@@ -144,7 +144,7 @@ def test_warm_up_reaches_each_path_of_each_task(targets):
 @pytest.mark.parametrize("answer", [(500, b""), (0, b"")])
 def test_a_warm_up_that_mostly_fails_fails_the_slot(targets, answer):
     targets[0].answers["/a"] = targets[1].answers["/a"] = [(200, b""), answer]
-    with pytest.raises(ValidationFailed, match=r"8 of 10 requests failed, such as /a on http"):
+    with pytest.raises(ValidationFailed, match=r"9 of 10 requests failed, such as /a on http"):
         validated(targets, warm_up=WarmUp(paths=("/a",), requests=5, concurrency=1))
 
 
