@@ -87,9 +87,9 @@ def _text(name: str, operand: Any, value: Any) -> bool:
     if not isinstance(value, str):
         return False
     if name == "prefix":
-        return value.startswith(operand)
+        return bool(value.startswith(operand))
     if name == "suffix":
         return value.endswith(operand)
     if name == "equals-ignore-case":
-        return value.lower() == operand.lower()
+        return bool(value.lower() == operand.lower())
     return fnmatch.fnmatchcase(value, operand.replace("[", "[[]").replace("?", "[?]"))

@@ -164,8 +164,9 @@ class EventBridge:
         arn = target["Arn"]
         send: Callable[[], Any] | None = {
             "lambda": lambda: self._functions.invoke_later(arn, text.encode()),
+            # Without a name: the execution gets one.
             "states": lambda: stepfunctions_backend(ACCOUNT_ID, arn.split(":")[3]).start_execution(
-                arn, None, text
+                arn, "", text
             ),
             "sqs": lambda: _send_to_queue(arn, text, {}),
             "sns": lambda: sns_backends[ACCOUNT_ID][arn.split(":")[3]].publish(text, arn=arn),

@@ -64,14 +64,14 @@ class Schedules:
             for bus in list(backend.event_buses.values()):
                 for rule in list(bus.rules.values()):
                     if rule.scheduled_expression and rule.state == "ENABLED":
-                        self._look(rule)
+                        self._look(rule, rule.scheduled_expression)
 
-    def _look(self, rule: Rule) -> None:
+    def _look(self, rule: Rule, wanted: str) -> None:
         now = self._context.clock.now()
-        period = timedelta(seconds=period_seconds(rule.scheduled_expression))
+        period = timedelta(seconds=period_seconds(wanted))
         expression, due = self._due.get(rule.arn, ("", now))
-        if expression != rule.scheduled_expression:
-            self._due[rule.arn] = (rule.scheduled_expression, now + period)
+        if expression != wanted:
+            self._due[rule.arn] = (wanted, now + period)
             return
         busy = any(thread.is_alive() for thread in self._delivering.get(rule.arn, []))
         if now < due or busy:

@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import make_server
 
 from greenlane.local.context import ApiCall
 from greenlane.local.journal import After, Before, Journal, Reply, Request
@@ -59,10 +59,11 @@ class LocalServer:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._connections: set[socket] = set()
-        self._http: BaseWSGIServer = make_server(
+        http: Any = make_server(
             "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Handler
         )
-        self._http.greenlane = self
+        http.connections = self._connections
+        self._http = http
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, name="aws-endpoint"
         )
@@ -177,13 +178,14 @@ class _Handler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+    server: Any
 
     def setup(self) -> None:
         super().setup()
-        self.server.greenlane._connections.add(self.connection)
+        self.server.connections.add(self.connection)
 
     def finish(self) -> None:
-        self.server.greenlane._connections.discard(self.connection)
+        self.server.connections.discard(self.connection)
         try:
             super().finish()
         except ConnectionError:

@@ -28,7 +28,7 @@ class ServiceClients:
     def __init__(self, context: LocalContext, journal: Journal) -> None:
         """See the class."""
         self._endpoint_url = context.endpoint_url
-        self._session = boto3.Session()
+        self._session: Any = boto3.Session()
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
         journal.name_caller(_KEY, _CALLER)
@@ -83,9 +83,9 @@ def _start_nested(
     state_credentials: Any,
 ) -> None:
     """`states:startExecution`: its parameters are named as ASL names them, boto3's are not."""
-    client = state_task_service_sfn.boto_client_for(
-        region=resource_runtime_part.region, service="stepfunctions"
-    )
+    # Through the module, where our clients have taken the place of moto's.
+    boto_client_for = vars(state_task_service_sfn)["boto_client_for"]
+    client = boto_client_for(region=resource_runtime_part.region, service="stepfunctions")
     parameters = {key[0].lower() + key[1:]: value for key, value in normalised_parameters.items()}
     response = getattr(client, task._get_boto_service_action())(**parameters)
     response.pop("ResponseMetadata")

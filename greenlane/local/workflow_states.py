@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
-from moto.stepfunctions.exceptions import AWSError
+from moto.core.exceptions import AWSError
 from moto.stepfunctions.parser.api import HistoryEventType, LambdaFunctionFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import (
     CustomErrorName,
@@ -240,7 +240,7 @@ def _fresh_token(task: Any, env: Environment) -> str | None:
     resource = getattr(task, "resource", None)
     if getattr(resource, "condition", None) != ResourceCondition.WaitForTaskToken:
         return None
-    context = env.states.context_object
+    context: Any = env.states.context_object
     token: str = context.context_object_data["Task"]["Token"]
     if context.context_object_data["State"]["RetryCount"]:
         token = context.update_task_token()
@@ -283,7 +283,7 @@ def _lambda_error(original: Any) -> Callable[[Any, Environment, Exception], Fail
             env=env,
             error_name=CustomErrorName(name),
             event_type=HistoryEventType.LambdaFunctionFailed,
-            event_details=EventDetails(lambdaFunctionFailedEventDetails=details),
+            event_details=cast(EventDetails, {"lambdaFunctionFailedEventDetails": details}),
         )
 
     return from_error

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackOutcome,
     CallbackOutcomeFailure,
@@ -94,7 +93,7 @@ class Workflows:
 
         def start_execution(
             backend: Any, arn: str, name: str | None = None, *rest: Any, **more: Any
-        ) -> Execution:
+        ) -> Any:
             return original(backend, arn, name or str(uuid.uuid4()), *rest, **more)
 
         def stop_execution(response: Any) -> ActionResult:
@@ -121,10 +120,10 @@ class Workflows:
     def _mend_executions(self) -> None:
         """Begin with a ready environment, report each change of status as an event."""
         host = self
-        original_reflect = BaseExecutionWorkerCommunication._reflect_execution_status
-        original_start = Execution.start
+        original_reflect: Any = BaseExecutionWorkerCommunication._reflect_execution_status
+        original_start: Any = Execution.start
 
-        def start_worker(worker: ExecutionWorker) -> None:
+        def start_worker(worker: Any) -> None:
             # StopExecution may come at once: it needs an environment that already runs.
             program = host._program_of(worker._evaluation_details.state_machine_details.definition)
             worker.env = worker._get_evaluation_environment()
@@ -136,12 +135,12 @@ class Workflows:
                 target=worker._execution_logic, name=f"execution-{name}", daemon=True
             ).start()
 
-        def start(execution: Execution) -> None:
+        def start(execution: Any) -> None:
             execution.start_date = host._context.clock.now()
             original_start(execution)
             host._report(execution)
 
-        def reflect(communication: BaseExecutionWorkerCommunication) -> None:
+        def reflect(communication: Any) -> None:
             execution = communication.execution
             state = execution.exec_worker.env.program_state()
             if isinstance(state, ProgramStopped):
@@ -152,7 +151,7 @@ class Workflows:
                 # As text, for moto would hand out a text without its quotes.
                 execution.output = to_json_str(execution.output, separators=(",", ":"))
 
-        def terminated(communication: BaseExecutionWorkerCommunication) -> None:
+        def terminated(communication: Any) -> None:
             communication._reflect_execution_status()
             host._report(communication.execution)
             _ended(communication.execution).set()
@@ -169,7 +168,7 @@ class Workflows:
                 self._programs[definition] = AmazonStateLanguageParser.parse(definition)[0]
             return self._programs[definition]
 
-    def _report(self, execution: Execution) -> None:
+    def _report(self, execution: Any) -> None:
         """Step Functions Execution Status Change, as EventBridge gets it."""
         ended = execution.stop_date if execution.status != "RUNNING" else None
         output = execution.output if execution.status == "SUCCEEDED" else None
@@ -196,13 +195,13 @@ def _milliseconds(instant: datetime | None) -> int | None:
     return None if instant is None else int(instant.timestamp() * 1000)
 
 
-def _ended(execution: Execution) -> threading.Event:
+def _ended(execution: Any) -> threading.Event:
     """Set when the execution's last status is known."""
     event: threading.Event = execution.__dict__.setdefault("greenlane_ended", threading.Event())
     return event
 
 
-def _end(execution: Execution, error: str | None, cause: str | None) -> None:
+def _end(execution: Any, error: str | None, cause: str | None) -> None:
     """Stop an execution and wait until it is ABORTED; nothing happens to one that has ended."""
     if execution.status != "RUNNING":
         return
@@ -213,7 +212,7 @@ def _end(execution: Execution, error: str | None, cause: str | None) -> None:
     ended.wait(_STOP_SECONDS)
 
 
-def _leave_silently(communication: BaseExecutionWorkerCommunication) -> None:
+def _leave_silently(communication: Any) -> None:
     communication._reflect_execution_status()
     _ended(communication.execution).set()
 
@@ -225,7 +224,7 @@ def _answer(response: Any, outcome: CallbackOutcome) -> EmptyResult:
         TaskTimedOut: the task has ended: answered, timed out, or its execution is over.
         TaskDoesNotExist: nobody ever gave out this token.
     """
-    machines: list[StateMachine] = response.stepfunction_backend.state_machines
+    machines = response.stepfunction_backend.state_machines
     for execution in [one for machine in machines for one in machine.executions]:
         environment = execution.exec_worker.env
         endpoint = environment.callback_pool_manager.get(outcome.callback_id)
