@@ -1,6 +1,8 @@
 """`greenlane local` and `greenlane demo`: the local cloud, on this machine."""
 
 import importlib
+from collections import deque
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,26 +58,53 @@ def down(context: typer.Context) -> None:
 @app.command()
 def logs(
     context: typer.Context,
+    function: Annotated[
+        str | None,
+        typer.Argument(help="Of this function only, such as greenlane-shift-traffic."),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Only the last ones.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Only the last ones.")] = 100,
 ) -> None:
-    """Print what the local cloud and its functions wrote."""
+    """Print what the local cloud, or one function in it, wrote."""
     session: Session = context.obj
-    path = session.directory / "daemon.log"
-    if not path.is_file():
-        raise InvalidInput("--local-dir", str(session.directory), "no local cloud has run there")
+    path = _log_file(session.directory, function)
     with path.open(encoding="utf-8", errors="replace") as log:
-        for line in log.readlines()[-lines or None :]:
+        for line in deque(log, maxlen=lines):
             session.console.out(line, end="")
         while follow:
-            line = log.readline()
-            session.console.out(line, end="") if line else session.sleep(0.3)
+            if line := log.readline():
+                session.console.out(line, end="")
+            else:
+                session.sleep(0.3)
+
+
+def _log_file(directory: Path, function: str | None) -> Path:
+    """The log of the cloud itself, or of one function.
+
+    Raises:
+        InvalidInput: there is no such log.
+    """
+    path = directory / "daemon.log"
+    if not path.is_file():
+        raise InvalidInput("--local-dir", str(directory), "no local cloud has run there")
+    if function is None:
+        return path
+    found = {path.stem: path for path in sorted((directory / "cloud" / "logs").glob("*.log"))}
+    if function not in found:
+        names = ", ".join(found) or "none has run yet"
+        raise InvalidInput("function", function, f"the functions that ran: {names}")
+    return found[function]
 
 
 def describe(state: Any) -> list[str]:
     """What a person needs to use a local cloud that runs."""
     return [
         f"AWS endpoint   {state.endpoint_url}  (region {state.region})",
+        *(
+            f"{name:14} {url}  (port {port})"
+            for name, ports in state.balancers.items()
+            for port, url in ports.items()
+        ),
         f"one real second is {state.time_scale:g} virtual seconds",
         "look around    greenlane --local get",
         "take it down   greenlane local down",

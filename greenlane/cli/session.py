@@ -1,7 +1,6 @@
 """What the global options of one command line decide: which cloud, and how to print."""
 
 import getpass
-import importlib
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any
 
 from greenlane.cli.exits import ExitCode
+from greenlane.cli.local_state import find_local
 from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Session:
         from greenlane.clock import ScaledClock
         from greenlane.deployments.client import Greenlane
 
-        state = importlib.import_module("greenlane.local.daemon").read_state(self.directory)
+        state = find_local(self.directory)
         if state is None:
             raise InvalidInput(
                 "--local",
