@@ -98,9 +98,7 @@ def test_what_is_none_is_absent_from_the_item(given_record):
 
 @given(earlier=instants, later=instants)
 def test_instants_sort_as_text_by_time(earlier, later):
-    assert (instant(earlier) < instant(later)) == (
-        earlier.astimezone(UTC) < later.astimezone(UTC)
-    )
+    assert (instant(earlier) < instant(later)) == (earlier.astimezone(UTC) < later.astimezone(UTC))
     assert len(instant(earlier)) == len(instant(later))
 
 

@@ -40,7 +40,7 @@ def test_an_outcome_is_left_only_towards_the_end_of_the_watch_or_a_rollback():
 
 
 def test_every_deployment_that_does_not_run_can_be_left_to_the_next():
-    assert FREE | LEASED == set(Phase)
+    assert set(Phase) == FREE | LEASED
     assert not FREE & LEASED
     assert FREE == TERMINAL
 
@@ -57,7 +57,7 @@ def test_from_every_phase_traffic_can_end_on_one_version():
 
 def test_a_dead_execution_is_answered_in_every_phase_that_has_one():
     running = LEASED - {Phase.ROLLING_BACK}
-    assert DIES_BACKWARD | DIES_FORWARD == running
+    assert running == DIES_BACKWARD | DIES_FORWARD
     assert not DIES_BACKWARD & DIES_FORWARD
     assert Phase.SHIFTING not in WITHOUT_TRAFFIC
     assert WITHOUT_TRAFFIC <= DIES_BACKWARD
