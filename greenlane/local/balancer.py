@@ -5,6 +5,7 @@ ports, target health, the minutes' counts and a journal of what was sent where, 
 """
 
 import json
+import logging
 import socket
 import subprocess
 import threading
@@ -15,6 +16,8 @@ from typing import IO, Any
 
 from greenlane.clock import ScaledClock
 from greenlane.local import child_process
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class LoadBalancer:
         self._process: subprocess.Popen[bytes] | None = None
         self._changed = threading.Condition()
         self._active = -1
+        self._stopping = False
         self._channel: socket.socket
         self._reader: threading.Thread
 
@@ -143,6 +147,7 @@ class LoadBalancer:
 
     def stop(self) -> None:
         """End the process; the journal stays readable."""
+        self._stopping = True
         if self._process is not None:
             child_process.end(self._process, 2.0)
             self._reader.join()
@@ -180,6 +185,8 @@ class LoadBalancer:
                     self._changed.notify_all()
                 if message["type"] == "minute":
                     self._minute_closed(message)
+        if not self._stopping:
+            _log.error("the local balancer's process ended: no request is served any more")
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = message["type"]

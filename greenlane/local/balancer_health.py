@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-MINIMUM_TIMEOUT_SECONDS = 1.0
+MINIMUM_TIMEOUT_SECONDS = 2.0
 """Real seconds a check may always take: a process does not answer faster in compressed time."""
 
 _IN_PROGRESS = ("initial", "Elb.InitialHealthChecking", "Initial health checks in progress")

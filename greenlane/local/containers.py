@@ -2,9 +2,9 @@
 
 moto keeps clusters, task definitions and tags; services and tasks are ours. A scheduler thread
 looks every `TICK_SECONDS` at what is due. What differs from AWS: a task has an address of its own
-in 127.0.0.0/8 instead of a network interface; a service's task counts as RUNNING, and is
-registered, once its process listens; task sets, capacity providers, placement and service
-deployments as a resource of their own are not emulated.
+in 127.0.0.0/8 instead of a network interface (Linux answers on all of them, macOS on one only);
+a service's task counts as RUNNING, and is registered, once its process listens; task sets,
+capacity providers, placement and service deployments as a resource of their own are not emulated.
 """
 
 import contextlib

@@ -70,10 +70,8 @@ class ElasticLoadBalancing:
                 self._clock, self._seed, self._minute_closed, output, self._floor
             )
             self._balancer.start()
-        for operation in ("CreateRule", "ModifyRule"):
-            self._operations.answer(operation, self._refuse_weights)
-        for operation in ("CreateListener", "ModifyListener"):
-            self._operations.answer(operation, self._refuse_weights)
+        for operation in ("CreateRule", "ModifyRule", "CreateListener", "ModifyListener"):
+            self._operations.answer(operation, self._refuse_bad_actions)
         self._operations.answer("DeregisterTargets", self._deregister_targets)
         self._operations.answer("DescribeTargetHealth", self._describe_target_health)
         self._watcher = threading.Thread(target=self._watch, name="elb-watcher", daemon=True)
@@ -123,8 +121,10 @@ class ElasticLoadBalancing:
             return 0.0
         self._backend.deregister_targets(group_arn, [{"Id": ip}])
         delay = float(str(group.attributes["deregistration_delay.timeout_seconds"]))
-        until = self._clock.now().timestamp() + delay
-        self._draining.setdefault(group_arn, {})[ip, port] = until
+        now = self._clock.now().timestamp()
+        draining = self._draining.get(group_arn, {}).items()
+        still = {address: until for address, until in draining if until > now}
+        self._draining[group_arn] = {**still, (ip, port): now + delay}
         return delay
 
     def state(self, group_arn: str, ip: str, port: int) -> tuple[str, str, str]:
@@ -167,11 +167,12 @@ class ElasticLoadBalancing:
         data = minute_metrics(minute, self._backend)
         cloudwatch.running(self._region).publish_minute(minute["start"], data)
 
-    def _refuse_weights(self, parameters: Parameters) -> None:
-        """Refuse the weights that AWS refuses and moto takes; moto does the rest."""
+    def _refuse_bad_actions(self, parameters: Parameters) -> None:
+        """Refuse the forward actions that AWS refuses and moto takes; moto does the rest."""
         actions = parameters.get("Actions") or parameters.get("DefaultActions") or []
-        for action in actions:
-            for group in (action.get("ForwardConfig") or {}).get("TargetGroups") or []:
+        for config in [action["ForwardConfig"] for action in actions if "ForwardConfig" in action]:
+            groups = config.get("TargetGroups") or []
+            for group in groups:
                 weight = int(group.get("Weight", 1))
                 if not 0 <= weight <= MAXIMUM_WEIGHT:
                     raise AwsError(
@@ -179,6 +180,17 @@ class ElasticLoadBalancing:
                         f"The weight of target group '{group['TargetGroupArn']}' is {weight}: "
                         f"it must be between 0 and {MAXIMUM_WEIGHT}",
                     )
+            sticky = (config.get("TargetGroupStickinessConfig") or {}).get("Enabled")
+            if len(groups) > 1 and not sticky and any(self._sticky(one) for one in groups):
+                raise AwsError(
+                    "InvalidLoadBalancerAction",
+                    "You must enable group stickiness on a rule if you enabled target stickiness "
+                    "on one of its target groups",
+                )
+
+    def _sticky(self, entry: dict[str, Any]) -> bool:
+        group = self._backend.target_groups.get(entry["TargetGroupArn"])
+        return group is not None and group.attributes.get("stickiness.enabled") == "true"
 
     def _deregister_targets(self, parameters: Parameters) -> dict[str, Any]:
         group = self._group(parameters["TargetGroupArn"])
