@@ -78,6 +78,10 @@ class Events(Construct):
                         "service": service.service.name,
                         "listener_rule_arn": service.listener_rule_arn,
                         "target_groups": service.target_group_arns,
+                        # Says whose alarm it is if the table cannot. The whole configuration:
+                        # a composite alarm has no metrics, and a path that is absent from an
+                        # event would make the input invalid.
+                        "configuration": field("$.detail.configuration"),
                     }
                 )
             ],

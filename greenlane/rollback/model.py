@@ -27,7 +27,7 @@ class RollbackRequest(BaseModel):
     deployment_id: str | None = None
     listener_rule_arn: str | None = None
     target_groups: dict[Slot, str] = Field(default_factory=dict)
-    metrics: Any = Field(None, description="the alarm's metrics, as the event has them")
+    configuration: Any = Field(None, description="the alarm's own, as the event has it")
     recipe: Recipe | None = None
 
     @field_validator("trigger", mode="before")
@@ -46,7 +46,7 @@ class RollbackRequest(BaseModel):
 
     def alarm_slot(self) -> Slot | None:
         """The slot whose target group the alarm's metrics name, for when the table is down."""
-        found = set(_TARGET_GROUP.findall(json.dumps(self.metrics)))
+        found = set(_TARGET_GROUP.findall(json.dumps(self.configuration)))
         for slot, arn in self.target_groups.items():
             if arn.rsplit(":", 1)[-1] in found:
                 return slot

@@ -71,13 +71,13 @@ def metrics_of(slot):
 
 @pytest.mark.parametrize("slot", ["blue", "green"])
 def test_an_alarms_metrics_name_its_slot(slot):
-    request = RollbackRequest.model_validate(ALARM | {"metrics": metrics_of(slot)})
+    request = RollbackRequest.model_validate(ALARM | {"configuration": {"metrics": metrics_of(slot)}})
     assert request.alarm_slot() == slot
 
 
 def test_an_alarm_without_metrics_belongs_to_no_slot():
     assert RollbackRequest.model_validate(ALARM).alarm_slot() is None
-    assert RollbackRequest.model_validate(ALARM | {"metrics": []}).alarm_slot() is None
+    assert RollbackRequest.model_validate(ALARM | {"configuration": {}}).alarm_slot() is None
 
 
 def test_a_request_survives_the_way_through_json():
