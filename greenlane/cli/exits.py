@@ -44,12 +44,12 @@ def exit_code_of_outcome(name: "OutcomeName", wanted: "OutcomeName" = "succeeded
 
 def exit_code_of_error(error: BaseException) -> ExitCode:
     """The exit code of an error that ended a command."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
     from greenlane import errors
 
     match error:
-        case errors.InvalidInput():
+        case errors.InvalidInput() | ProfileNotFound():
             return ExitCode.BAD_INPUT
         case errors.Refused() | errors.SignalRefused():
             return ExitCode.REFUSED

@@ -35,7 +35,7 @@ class Command(TyperGroup):
         """Run the command; an error becomes one or two lines and an exit code."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort):
+        except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception as error:
             if hasattr(error, "format_message"):  # of the command line itself: usage, exit code 2

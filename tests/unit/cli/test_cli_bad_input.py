@@ -1,5 +1,6 @@
 """Everything that is wrong with a command line: named field, way out, exit code, nothing done."""
 
+import errno
 import json
 
 import pytest
@@ -12,8 +13,11 @@ from botocore.exceptions import (
 from fake_cloud import record_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from greenlane.cli.exits import MEANINGS, ExitCode
+from greenlane.cli.main import app
+from greenlane.cli.session import Session
 from greenlane.errors import DeploymentInFlight, Refused, SignalRefused
 
 DEPLOY = ("deploy", "claude-manager", "--version", "1.4.2")
@@ -133,6 +137,18 @@ def test_a_late_signal_is_refused(run, client):
 def test_a_local_cloud_and_another_one_at_once_is_refused(run, client):
     line = refused(run("--local", "--profile", "work", "get"), client)
     assert "--profile" in line
+
+
+def test_a_profile_that_does_not_exist_is_bad_input():
+    result = CliRunner().invoke(app, ["--profile", "nobody-has-this", "get"], obj=Session())
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert "nobody-has-this" in result.stderr
+
+
+def test_a_reader_that_went_away_is_no_error_of_the_cloud(run, client):
+    client.looks = [BrokenPipeError(errno.EPIPE, "Broken pipe")]
+    result = run("get", "claude-manager", "-o", "json")
+    assert "Broken pipe" not in result.stderr
 
 
 def test_watching_needs_one_service(run, client):
