@@ -189,7 +189,9 @@ def test_a_group_that_no_rule_uses_is_not_checked(plane: DataPlane) -> None:
 
 
 def test_each_minute_has_the_metrics_that_alb_publishes(plane: DataPlane) -> None:
-    began = plane.context.clock.now()
+    clock = plane.context.clock
+    began = clock.now().replace(second=0, microsecond=0) + timedelta(minutes=1)
+    wait_until(lambda: clock.now() > began)
     versions(plane, 30)
     dimensions = [
         {"Name": "TargetGroup", "Value": plane.resources["blue"].rpartition(":")[2]},
@@ -198,8 +200,8 @@ def test_each_minute_has_the_metrics_that_alb_publishes(plane: DataPlane) -> Non
 
     def values(name: str, statistic: str) -> list[float]:
         answer = plane.client("cloudwatch").get_metric_data(
-            StartTime=began.replace(second=0, microsecond=0),
-            EndTime=plane.context.clock.now() + timedelta(minutes=1),
+            StartTime=began,
+            EndTime=clock.now() + timedelta(minutes=1),
             MetricDataQueries=[
                 {
                     "Id": "m",
