@@ -195,6 +195,7 @@ def test_exactly_the_alarms_of_the_service_start_the_way_back(assembly: Assembly
             "$.detail.state.reason": "Threshold Crossed",
             "$.detail.state.timestamp": "2026-01-01T00:00:00.000+0000",
             "$.id": "1",
+            "$.detail.configuration": {"metrics": []},
         },
     )
     assert document == {
@@ -211,6 +212,7 @@ def test_exactly_the_alarms_of_the_service_start_the_way_back(assembly: Assembly
             "blue": "<ClaudeManagerTargetGroupArnBlue>",
             "green": "<ClaudeManagerTargetGroupArnGreen>",
         },
+        "configuration": {"metrics": []},
     }
 
 
