@@ -1,9 +1,9 @@
 import pytest
-from fake_cloud import FakeClient, record_of, status_of
 from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
+from tests.unit.cli.fake_cloud import FakeClient, record_of, status_of
 
 
 @pytest.fixture

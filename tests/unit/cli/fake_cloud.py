@@ -131,7 +131,9 @@ class FakeClient:
 
     def outcome(self, service, deployment_id):
         record = next(look for look in self.looks if isinstance(look, Status)).record
-        return outcome_of(record) if record.deployment_id == deployment_id else None
+        if record is None or record.deployment_id != deployment_id:
+            return None
+        return outcome_of(record)
 
     def rollback_outcome(self, started):
         return self.outcome(started.service, started.deployment_id)

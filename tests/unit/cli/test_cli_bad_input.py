@@ -10,7 +10,6 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
 )
-from fake_cloud import record_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -19,6 +18,7 @@ from greenlane.cli.exits import MEANINGS, ExitCode
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
 from greenlane.errors import DeploymentInFlight, Refused, SignalRefused
+from tests.unit.cli.fake_cloud import record_of
 
 DEPLOY = ("deploy", "claude-manager", "--version", "1.4.2")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from fake_cloud import NOW, record_of, status_of
 from rich.console import Console
 
 from greenlane.cli.exits import ExitCode
@@ -18,6 +17,7 @@ from greenlane.cli.session import LOCAL_POLL_SECONDS, POLL_SECONDS, Session
 from greenlane.cli.views import change_line, history_view, status_view
 from greenlane.cli.watching import PATIENCE, watch
 from greenlane.deployments.model import HistoryEvent
+from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 
 CANARY = "tests/data/spec/canary-config.yaml"
 DEPLOY = ("deploy", "claude-manager", "--version", "1.4.2")

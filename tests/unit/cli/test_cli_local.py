@@ -10,11 +10,12 @@ from typer.testing import CliRunner
 
 from greenlane.cli import local as commands
 from greenlane.cli.exits import ExitCode
-from greenlane.cli.local_state import find_local
+from greenlane.cli.local_state import LocalState, find_local
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
 from greenlane.errors import InvalidInput
-from greenlane.local.daemon import DaemonState, LocalCloudError
+from greenlane.local.daemon import DaemonState
+from greenlane.local.errors import LocalCloudError
 
 STATE = DaemonState(
     pid=1,
@@ -59,12 +60,11 @@ def run(directory, *args, **session):
 
 
 def test_a_cloud_that_runs_is_found_as_its_daemon_wrote_it(running):
-    found = find_local(running)
-    assert found.endpoint_url == STATE.endpoint_url
-    assert (found.region, found.origin, found.time_scale) == (
-        STATE.region,
-        STATE.origin,
-        STATE.time_scale,
+    assert find_local(running) == LocalState(
+        endpoint_url=STATE.endpoint_url,
+        region=STATE.region,
+        origin=STATE.origin,
+        time_scale=STATE.time_scale,
     )
 
 
@@ -92,7 +92,7 @@ def test_real_credentials_are_never_sent_to_the_local_cloud(running, monkeypatch
     dynamodb = client.connection.client("dynamodb")
     assert dynamodb._request_signer._credentials.access_key == "local"
     assert dynamodb.meta.endpoint_url == STATE.endpoint_url
-    assert client.connection.clock.scale == 60
+    assert vars(client.connection.clock) == {"origin": STATE.origin, "scale": 60}
 
 
 def test_without_being_asked_for_the_local_cloud_is_not_used(running, monkeypatch):
@@ -134,7 +134,7 @@ def test_missing_packages_of_the_local_cloud_say_how_to_install_them(tmp_path, m
     def missing(name):
         raise ModuleNotFoundError("no moto", name="moto")
 
-    monkeypatch.setattr(commands.importlib, "import_module", missing)
+    monkeypatch.setattr("importlib.import_module", missing)
     result = run(tmp_path, "local", "up")
     assert result.exit_code == ExitCode.BAD_INPUT
     assert "greenlane[local]" in result.stderr

@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ class FakeStore:
         return self.latest
 
 
-class FakeClient:
+class Recorder:
     def __init__(self, outcome="succeeded"):
         self.store = FakeStore()
         self.connection = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW))
@@ -64,6 +65,10 @@ class FakeClient:
         return self.ended
 
 
+def fake_client(outcome="succeeded") -> Any:
+    return Recorder(outcome)
+
+
 @dataclass
 class Environment:
     name: str
@@ -74,7 +79,7 @@ def weights(request):
 
 
 def test_a_canary_goes_the_steps_of_the_specification():
-    client = FakeClient()
+    client = fake_client()
     assert CanaryDeployment("claude-manager", client=client).execute_canary("1.4.2")
     (request,) = client.requests
     assert (request.strategy, request.version) == ("canary", "1.4.2")
@@ -83,7 +88,7 @@ def test_a_canary_goes_the_steps_of_the_specification():
 
 
 def test_a_blue_green_deployment_goes_the_steps_of_the_specification():
-    client = FakeClient()
+    client = fake_client()
     assert BlueGreenDeployment("claude-manager", client).deploy("claude-manager:42")
     (request,) = client.requests
     assert request.task_definition == "claude-manager:42"
@@ -98,7 +103,7 @@ def test_a_blue_green_deployment_goes_the_steps_of_the_specification():
 
 
 def test_a_canary_that_the_service_declares_is_kept():
-    client = FakeClient()
+    client = fake_client()
     client.store.config = ServiceConfig(
         name="claude-manager", deployment=DeploymentConfig(strategy="canary", steps=(50, 100))
     )
@@ -107,7 +112,7 @@ def test_a_canary_that_the_service_declares_is_kept():
 
 
 def test_a_canary_configuration_is_applied_before():
-    client = FakeClient()
+    client = fake_client()
     config = {"traffic_policy": {"stages": [20, 100], "stage_duration": "1m"}}
     CanaryDeployment("claude-manager", config, client).execute_canary("1.4.2")
     (checked,) = client.applied
@@ -116,27 +121,27 @@ def test_a_canary_configuration_is_applied_before():
 
 @pytest.mark.parametrize("outcome", ["rolled_back", "held", "refused", "failed"])
 def test_anything_but_success_is_false(outcome):
-    client = FakeClient(outcome)
+    client = fake_client(outcome)
     assert not CanaryDeployment("claude-manager", client=client).execute_canary("1.4.2")
     assert not BlueGreenDeployment("claude-manager", client).deploy("claude-manager:42")
 
 
 def test_validation_tests_become_the_configurations_own():
-    client = FakeClient()
+    client = fake_client()
     deployment = BlueGreenDeployment("claude-manager", client)
     deployment.deploy("claude-manager:42", [{"name": "up", "path": "/health"}])
     assert [test.path for test in client.store.config.validation] == ["/health"]
 
 
 def test_a_wrong_validation_test_starts_nothing():
-    client = FakeClient()
+    client = fake_client()
     with pytest.raises(InvalidInput, match=r"validation\.0\.pth.*did you mean path"):
         BlueGreenDeployment("claude-manager", client).deploy("x:1", [{"name": "a", "pth": "/"}])
     assert client.requests == []
 
 
 def test_a_rollback_goes_from_the_new_slot_to_the_old_one():
-    client = FakeClient("rolled_back")
+    client = fake_client("rolled_back")
     manager = RollbackManager(BlueGreenDeployment("claude-manager", client))
     assert manager.automated_rollback("error rate", Environment("green"), "blue")
     (asked,) = client.rollbacks
@@ -147,7 +152,7 @@ def test_a_rollback_goes_from_the_new_slot_to_the_old_one():
     ("slots", "field"), [(("blue", "green"), "from_env"), (("green", "green"), "to_env")]
 )
 def test_a_rollback_with_its_slots_swapped_changes_nothing(slots, field):
-    client = FakeClient()
+    client = fake_client()
     manager = RollbackManager(BlueGreenDeployment("claude-manager", client))
     with pytest.raises(InvalidInput, match="goes back from green to blue") as caught:
         manager.automated_rollback("error rate", *slots)
@@ -156,7 +161,7 @@ def test_a_rollback_with_its_slots_swapped_changes_nothing(slots, field):
 
 
 def test_a_rollback_of_what_was_never_deployed_is_refused():
-    client = FakeClient()
+    client = fake_client()
     client.store.latest = None
     manager = RollbackManager(CanaryDeployment("claude-manager", client=client))
     with pytest.raises(Refused):
