@@ -5,10 +5,13 @@ DynamoDB, the listener rule with its tags and attributes, and ECR are moto's; th
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+
+import pytest
+from moto import mock_aws
 
 from greenlane.deployments.admission import PlanningEvent, plan_deployment
 from greenlane.deployments.before_traffic import run_pre_traffic
@@ -308,6 +311,15 @@ class World:
         trigger |= changes.pop("trigger", {})
         given = RollbackRequest(**(values | changes | {"trigger": Trigger(**trigger)}))
         return RollbackEvent(request=given, execution=execution)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world of its own for each test."""
+    # moto would load some thousand machine images each time: a second that nobody needs.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    with mock_aws():
+        yield World()
 
 
 def _balancer() -> tuple[dict[str, str], str]:

@@ -46,6 +46,7 @@ def begin(
         "phase": Phase.ROLLING_BACK,
         "rollback_execution": execution,
         "trigger": request.trigger,
+        "observed_dead_at": None,
         "updated_at": now,
     }
     assignments = ["previous_phase = #phase", "epoch = epoch + :one"]
@@ -65,7 +66,12 @@ def take_over(store: DynamoStore, record: Record, execution: str, now: datetime)
         ":rolling_back": attribute("phase", Phase.ROLLING_BACK),
         ":one": {"N": "1"},
     }
-    changes = {"phase": Phase.ROLLING_BACK, "rollback_execution": execution, "updated_at": now}
+    changes = {
+        "phase": Phase.ROLLING_BACK,
+        "rollback_execution": execution,
+        "observed_dead_at": None,
+        "updated_at": now,
+    }
     return _elect(store, record.service, changes, condition, values, ["epoch = epoch + :one"])
 
 

@@ -1,10 +1,3 @@
-import pytest
-from moto import mock_aws
+"""Every test here gets the same kind of world."""
 
-from tests.world import World
-
-
-@pytest.fixture
-def world():
-    with mock_aws():
-        yield World()
+from tests.world import world as world
