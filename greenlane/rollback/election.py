@@ -13,10 +13,12 @@ from greenlane.deployments.items import Item, attribute, instant, record_from
 from greenlane.deployments.model import Record
 from greenlane.deployments.phases import DIES_BACKWARD, REVERSIBLE, Phase
 from greenlane.deployments.store import DynamoStore
+from greenlane.errors import DeploymentFailed
 from greenlane.rollback.model import RollbackRequest
 
 _ALARMS_REACH = REVERSIBLE - {Phase.HELD}
 _FAILURES_REACH = DIES_BACKWARD | {Phase.PROMOTED}
+_JUDGEMENTS = frozenset(error.__name__ for error in DeploymentFailed.__subclasses__())
 
 
 class NotElected(Exception):
@@ -114,7 +116,8 @@ def _may_begin(request: RollbackRequest, now: datetime) -> tuple[str, Item]:
     elif trigger.kind == "execution":
         phases = DIES_BACKWARD
     elif trigger.kind == "failure":
-        phases = _FAILURES_REACH
+        # An accident is no judgement: what dies of one after promotion is completed.
+        phases = _FAILURES_REACH if trigger.name in _JUDGEMENTS else DIES_BACKWARD
     names = []
     for number, phase in enumerate(sorted(phases)):
         names.append(f":phase{number}")

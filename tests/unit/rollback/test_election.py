@@ -46,6 +46,17 @@ def test_a_trigger_reaches_exactly_its_phases(world, kind):
             assert lost.value.record == before == world.record
 
 
+@pytest.mark.parametrize("name", ["ClientError", "States.Timeout", "Lambda.Unknown", "Refused"])
+def test_dying_of_an_accident_after_promotion_is_not_a_reason_to_go_back(world, name):
+    before = kept(world, phase=Phase.PROMOTED)
+    with pytest.raises(NotElected):
+        elect(world, world.back("failure", trigger={"name": name}))
+    assert world.record == before
+    shifting = world.change(phase=Phase.SHIFTING)
+    found = elect(world, world.back("failure", trigger={"name": name}))
+    assert found.previous_phase is shifting.phase
+
+
 def test_everything_else_of_the_record_stays(world):
     before = kept(world, weight=50, step=1, bake_token="token", reason="why")
     found = elect(world, world.back())
