@@ -5,7 +5,7 @@ own model, counted, and can be made to fail.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import boto3
@@ -163,15 +163,15 @@ class Containers:
 
     def register_task_definition(
         self,
-        tags: list[dict[str, str]] = [],
-        **body: Any,  # noqa: B006
+        tags: Sequence[dict[str, str]] = (),
+        **body: Any,
     ) -> dict[str, Any]:
         number = len(self.definitions) + 1
         arn = f"{self.FAMILY}:{number}"
         self.definitions[arn] = {
             "taskDefinition": body
             | {"taskDefinitionArn": arn, "revision": number, "status": "ACTIVE"},
-            "tags": tags,
+            "tags": list(tags),
         }
         return self.definitions[arn]
 

@@ -77,6 +77,7 @@ def plan_deployment(event: PlanningEvent, runtime: Runtime) -> Deployment:
     try:
         plan, record, look = _admit(event, runtime)
     except (Refused, InvalidInput) as error:
+        _free_own_lease(runtime, event, error)
         _remember_refusal(runtime, event, error)
         raise
     try:
@@ -258,6 +259,16 @@ def _write_way_back(runtime: Runtime, plan: Plan, record: Record, look: Look) ->
     # The rehearsal writes the same body as the way back, but for the user's own stickiness.
     traffic.write_actions(runtime.elbv2_once, rule.arn, recipe.original_actions)
     return record
+
+
+def _free_own_lease(runtime: Runtime, event: PlanningEvent, error: GreenlaneError) -> None:
+    """An earlier run may have taken the lease before the live system turned against it."""
+    record = runtime.store.record(event.deployment.service)
+    if record is None or record.deployment_id != event.deployment.deployment_id:
+        return
+    if record.phase is Phase.PLANNING:
+        changes = {"phase": Phase.REFUSED, "reason": str(error)}
+        runtime.store.update(record, changes, phases={Phase.PLANNING})
 
 
 def _remember_refusal(runtime: Runtime, event: PlanningEvent, error: GreenlaneError) -> None:
