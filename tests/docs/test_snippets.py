@@ -6,13 +6,14 @@ import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec, patch
+from unittest.mock import MagicMock, create_autospec, patch
 
 import pytest
 from typer.main import get_command
 
 from greenlane.cli.main import app
 from greenlane.deployments.client import Greenlane
+from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.document import read_document
 from greenlane.deployments.workload import Workload
 from greenlane.local import images
@@ -22,7 +23,7 @@ from tests.docs.pages import PAGES, ROOT, Block, blocks, prose
 GREENLANE: Any = get_command(app)
 
 
-def parametrized(*languages: str) -> Any:
+def parametrized(*languages: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", blocks(*languages), ids=lambda block: block.id)
 
 
@@ -123,6 +124,23 @@ def test_the_python_api_is_called_as_it_is(capsys: pytest.CaptureFixture[str]) -
 
     assert capsys.readouterr().out.startswith("succeeded")
     assert client.deploy.call_args.args[0].version == "1.4.2"
+
+
+def test_the_blocking_classes_are_called_as_they_are() -> None:
+    client = create_autospec(Greenlane, instance=True)
+    client.store = MagicMock()
+    client.connection = MagicMock()
+    client.store.get_config.return_value.config = ServiceConfig(name="claude-manager")
+    client.wait.return_value.name = "rolled_back"
+    client.store.record.return_value.candidate = "green"
+    client.store.record.return_value.live = "blue"
+    client.wait_for_rollback.return_value.name = "rolled_back"
+    with patch.object(Greenlane, "connect", autospec=True, return_value=client):
+        exec(compile(snippet("deployments.md", "execute_canary"), "api", "exec"), {})
+
+    asked = [call.args[0] for call in client.deploy.call_args_list]
+    assert [request.strategy for request in asked] == ["blue_green", "canary"]
+    assert client.rollback.call_args.kwargs["reason"] == "wrong prices"
 
 
 def test_pushing_versions_works_as_shown() -> None:
