@@ -32,6 +32,8 @@ GROUP = {
     "UnhealthyThresholdCount": 2,
 }
 
+SESSION: Any = boto3.Session()
+
 
 @dataclass
 class DataPlane:
@@ -41,17 +43,20 @@ class DataPlane:
     events: list[dict[str, Any]]
     parts: dict[str, Any]
     resources: dict[str, Any] = field(default_factory=dict)
+    clients: dict[str, Any] = field(default_factory=dict)
     pushed: bool = False
     session: requests.Session = field(default_factory=requests.Session)
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            region_name=REGION,
-            endpoint_url=self.context.endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        if service not in self.clients:
+            self.clients[service] = SESSION.client(
+                service,
+                region_name=REGION,
+                endpoint_url=self.context.endpoint_url,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+            )
+        return self.clients[service]
 
     @property
     def elb(self) -> elb.ElasticLoadBalancing:
