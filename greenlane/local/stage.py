@@ -27,12 +27,13 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Stage:
-    """The sample on a local cloud that runs."""
+    """The sample on a local cloud that runs; `deployer` knows the stacks it deployed."""
 
     cloud: LocalCloud
     greenlane: Greenlane
     workload: Workload
     url: str
+    deployer: Deployer
 
     def push(self, version: str, behaviour: str) -> str:
         """Push a version that behaves so; its digest. See `greenlane.local.images`."""
@@ -49,7 +50,8 @@ def set_stage(
     """
     if not (assembly / "manifest.json").is_file():
         raise LocalCloudError(f"{assembly} holds no templates: run `make synth` first")
-    Deployer(cloud).deploy_assembly(assembly)
+    deployer = Deployer(cloud)
+    deployer.deploy_assembly(assembly)
     text = cloud.client("ssm").get_parameter(Name=parameter_name(SERVICE))["Parameter"]["Value"]
     workload = Workload.model_validate_json(text)
     push_image(cloud.client("ecr"), workload.repository, FIRST_VERSION, "good")
@@ -62,7 +64,7 @@ def set_stage(
     )
     greenlane.apply(configuration, by="the local cloud")
     url = cloud.parts["elb"].url(SERVICE, 80)
-    return Stage(cloud=cloud, greenlane=greenlane, workload=workload, url=url)
+    return Stage(cloud=cloud, greenlane=greenlane, workload=workload, url=url, deployer=deployer)
 
 
 def _go_live(cloud: LocalCloud, workload: Workload) -> None:
