@@ -223,6 +223,9 @@ def _task(clock: ScaledClock) -> Callable[[Any, Environment], None]:
                 wait_for(env, done, max(1.0, deadline - time.monotonic()))
         frame.set_ended()
         env.close_frame(frame)
+        if not finished:
+            # A function may run on, but what it does is no part of the history any more.
+            frame.event_manager = event_module.EventManager(cloud_watch_logging_session=None)
         if not env.is_running():
             _abandon(env, token)
             return

@@ -154,12 +154,15 @@ def test_stop_ends_the_sleep_between_retries_at_once(machines):
 
 def test_stop_does_not_wait_for_a_function_in_flight(machines):
     arn = machines.account.function(
-        "sleeper", "import time\ndef handler(e, c): time.sleep(3)", timeout=10
+        "sleeper", "import time\ndef handler(e, c): time.sleep(1.5)", timeout=10
     )
     execution = machines.start({"Run": {"Type": "Task", "Resource": arn, "End": True}})
     machines.account.wait_until(lambda: machines.cloud.transitions(execution) == 1)
     time.sleep(0.2)
     assert stopped(machines, execution)["status"] == "ABORTED"
+    time.sleep(1.5)
+    history = machines.sfn.get_execution_history(executionArn=execution)["events"]
+    assert history[-1]["type"] == "ExecutionAborted"
 
 
 def test_stop_right_after_start_is_not_lost(machines):
