@@ -1,5 +1,6 @@
 """The alarm operations of CloudWatch, the alarms' states, and what a change of state sets off."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from greenlane.local.cloudwatch_store import MetricStore
 from greenlane.local.operations import AwsError, Parameters
 
 STATES = (OK, IN_ALARM, INSUFFICIENT_DATA)
+_log = logging.getLogger(__name__)
 _INITIAL_REASON = "Unchecked: Initial alarm creation"
 _ACTIONS = {OK: "OKActions", IN_ALARM: "AlarmActions", INSUFFICIENT_DATA: "InsufficientDataActions"}
 
@@ -63,8 +65,11 @@ class Alarm:
         """The state as the event's detail gives it."""
         data = {"reasonData": self.reason_data} if self.reason_data else {}
         return {
-            "reason": self.reason, **data, "timestamp": stamp(self.changed), "value": self.value
-        }  # fmt: skip
+            "reason": self.reason,
+            **data,
+            "timestamp": stamp(self.changed),
+            "value": self.value,
+        }
 
     def configuration(self) -> dict[str, Any]:
         """The configuration as the event's detail gives it."""
@@ -107,9 +112,13 @@ class Alarms:
         with self._lock:
             alarms = list(self.alarms.values())
         for alarm in alarms:
-            verdict = evaluate_alarm(alarm.settings, alarm.value, self._store, end)
-            if verdict is not None and verdict.value != alarm.value:
-                self._change(alarm, verdict.value, verdict.reason, verdict.reason_data)
+            try:
+                verdict = evaluate_alarm(alarm.settings, alarm.value, self._store, end)
+                if verdict is not None and verdict.value != alarm.value:
+                    self._change(alarm, verdict.value, verdict.reason, verdict.reason_data)
+            except Exception:
+                # One broken alarm, or event target, must not keep the others from being judged.
+                _log.exception("alarm %s at %s", alarm.name, end)
 
     def put_metric_alarm(self, parameters: Parameters) -> dict[str, Any]:
         """A new alarm has INSUFFICIENT_DATA; a changed one keeps its state until evaluated."""

@@ -120,8 +120,8 @@ class Router:
 def forward_groups(action: Mapping[str, Any]) -> tuple[dict[str, int], Mapping[str, Any]]:
     """The target groups of a forward action with their weights, and its stickiness."""
     config = action.get("ForwardConfig") or {}
-    groups = {entry["TargetGroupArn"]: int(entry["Weight"]) for entry in config["TargetGroups"]} \
-        if config.get("TargetGroups") else {action["TargetGroupArn"]: 1}  # fmt: skip
+    entries = config.get("TargetGroups") or [{"TargetGroupArn": action.get("TargetGroupArn")}]
+    groups = {entry["TargetGroupArn"]: int(entry.get("Weight", 1)) for entry in entries}
     return groups, config.get("TargetGroupStickinessConfig") or {}
 
 
@@ -186,5 +186,6 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 def _matches(pattern: str, text: str) -> bool:
     """AWS's wildcards: `*` is any run of characters, `?` exactly one; the whole text counts."""
-    return pattern == "*" or pattern == "/*" and text[:1] == "/" \
-        or _pattern(pattern).fullmatch(text) is not None  # fmt: skip
+    if pattern == "*" or (pattern == "/*" and text[:1] == "/"):
+        return True
+    return _pattern(pattern).fullmatch(text) is not None

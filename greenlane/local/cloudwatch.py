@@ -92,11 +92,7 @@ class CloudWatch:
         """Evaluate each minute once, in order; after a stall, every minute that was missed."""
         end = int(self._now()) // 60 * 60
         while self._wait_for(end := end + 60):
-            try:
-                self.alarms.evaluate(end)
-            except Exception:
-                # One broken alarm, or event target, must not end the evaluation of all others.
-                _log.exception("alarms of the minute that ended at %s", end)
+            self.alarms.evaluate(end)
 
     def _wait_for(self, end: int) -> bool:
         """Wait for a minute's data; false when stopping."""
@@ -108,8 +104,9 @@ class CloudWatch:
                     not expects or self._published_through >= end or late >= PATIENCE_SECONDS
                 ):
                     return True
-                bound = PATIENCE_SECONDS if late >= EVALUATION_LAG_SECONDS else EVALUATION_LAG_SECONDS  # noqa: E501  # fmt: skip
-                self._published.wait(self._clock.real_seconds(max(bound - late, 0.1)))
+                early = late < EVALUATION_LAG_SECONDS
+                left = (EVALUATION_LAG_SECONDS if early else PATIENCE_SECONDS) - late
+                self._published.wait(self._clock.real_seconds(max(left, 0.1)))
         return False
 
     def _put_metric_data(self, parameters: Parameters) -> dict[str, Any]:

@@ -205,8 +205,11 @@ class _TaskOperations:
         names = [one["name"] for one in definition.container_definitions]
         for override in overrides.get("containerOverrides") or []:
             if override["name"] not in names:
-                message = f"Override for container named {override['name']} is not a container in the TaskDefinition."  # noqa: E501
-                raise AwsError("InvalidParameterException", message)
+                raise AwsError(
+                    "InvalidParameterException",
+                    f"Override for container named {override['name']} is not a container in the "
+                    "TaskDefinition.",
+                )
             if override.get("command"):
                 return str(override["name"])
         essential = [one for one in definition.container_definitions if one.get("essential", True)]

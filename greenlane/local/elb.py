@@ -55,6 +55,7 @@ class ElasticLoadBalancing:
         self._stopping = threading.Event()
         self._tables = 0
         self._pushed: dict[str, Any] = {}
+        self._pushing = threading.Lock()
         self._balancer: LoadBalancer
         self._watcher: threading.Thread
 
@@ -71,7 +72,7 @@ class ElasticLoadBalancing:
             )
             self._balancer.start()
         for operation in ("CreateRule", "ModifyRule", "CreateListener", "ModifyListener"):
-            self._operations.answer(operation, self._refuse_bad_actions)
+            self._operations.answer(operation, self._refuse_bad_rules)
         self._operations.answer("DeregisterTargets", self._deregister_targets)
         self._operations.answer("DescribeTargetHealth", self._describe_target_health)
         self._watcher = threading.Thread(target=self._watch, name="elb-watcher", daemon=True)
@@ -103,7 +104,7 @@ class ElasticLoadBalancing:
 
     def settle(self, timeout_seconds: float = 10.0) -> None:
         """Wait until every change made so far is in force at the balancer."""
-        time.sleep(2 * WATCH_SECONDS)
+        self._push_if_changed()
         self._balancer.wait_active(self._tables, timeout_seconds)
 
     def register(self, group_arn: str, ip: str, port: int) -> None:
@@ -152,23 +153,28 @@ class ElasticLoadBalancing:
                 self._push_if_changed()
 
     def _push_if_changed(self) -> None:
-        table = routing_table(self._backend)
-        if table == self._pushed or not table["listeners"]:
-            return
-        self._pushed = table
-        self._tables += 1
-        delay = self._clock.real_seconds(self.propagation_seconds)
-        active_at = time.time() + (delay if self._tables > 1 else 0.0)
-        self._balancer.push(
-            {**table, "sequence": self._tables, "active_at": active_at}, percentages(table)
-        )
+        with self._pushing:
+            table = routing_table(self._backend)
+            if table == self._pushed or not table["listeners"]:
+                return
+            self._pushed = table
+            self._tables += 1
+            delay = self._clock.real_seconds(self.propagation_seconds)
+            active_at = time.time() + (delay if self._tables > 1 else 0.0)
+            self._balancer.push(
+                {**table, "sequence": self._tables, "active_at": active_at}, percentages(table)
+            )
 
     def _minute_closed(self, minute: dict[str, Any]) -> None:
         data = minute_metrics(minute, self._backend)
         cloudwatch.running(self._region).publish_minute(minute["start"], data)
 
-    def _refuse_bad_actions(self, parameters: Parameters) -> None:
-        """Refuse the forward actions that AWS refuses and moto takes; moto does the rest."""
+    def _refuse_bad_rules(self, parameters: Parameters) -> None:
+        """Refuse what AWS refuses and moto takes, and what is not emulated; moto does the rest."""
+        for condition in parameters.get("Conditions") or []:
+            if condition.get("Field") == "source-ip":
+                message = "The local load balancer does not know the condition 'source-ip'"
+                raise AwsError("InvalidLoadBalancerAction", message)
         actions = parameters.get("Actions") or parameters.get("DefaultActions") or []
         for config in [action["ForwardConfig"] for action in actions if "ForwardConfig" in action]:
             groups = config.get("TargetGroups") or []
