@@ -79,6 +79,7 @@ class World:
             ("elbv2_once", "elbv2", balancer),
             ("ecs", "ecs", self.ecs),
             ("ecr", "ecr", client("ecr")),
+            ("ssm", "ssm", client("ssm")),
             ("cloudwatch", "cloudwatch", self.watch),
             ("autoscaling", "application-autoscaling", self.scaling),
             ("stepfunctions", "stepfunctions", self.machines),
@@ -98,6 +99,7 @@ class World:
             source="test.yaml",
             by="ada",
             at=self.clock.now(),
+            workload_declared=True,
         )
 
     def faults_of(self, service: str, operation: str) -> tuple[Exception | None, Exception | None]:

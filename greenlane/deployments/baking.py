@@ -75,7 +75,10 @@ def _decided_already(runtime: Runtime, plan: Plan, record: Record) -> str | None
     if signal is not None and (signal.name == "abort" or signal.step == fresh.step):
         return f"signal {signal.name}"
     step = plan.steps[fresh.step]
-    if step.bake_seconds == 0 and fresh.hold_until is None and not fresh.paused:
+    if fresh.fast_track and step.kind != "watch":
+        return "a person said promote all the way"
+    waits = fresh.hold_until is not None or fresh.paused or step.approval
+    if step.bake_seconds == 0 and not waits:
         return "a bake of 0"
     alarms = read_alarms(runtime.cloudwatch, plan.workload.slots[plan.candidate].alarms)
     red = [alarm.name for alarm in alarms if alarm.red]

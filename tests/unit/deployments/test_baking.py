@@ -1,0 +1,173 @@
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import ClientError
+
+from greenlane.deployments.baking import BakeEvent, answer, fail, start_bake
+from greenlane.deployments.model import Signal
+from greenlane.deployments.phases import Phase
+from greenlane.errors import FenceLost
+from tests.builders import NOW
+
+
+def bake(world, state, token="token-1"):
+    start_bake(BakeEvent(token=token, deployment=state), world.runtime)
+
+
+def say(world, name, step=0):
+    return world.change(signal=Signal(name=name, step=step, by="ada", at=NOW))
+
+
+def test_a_bake_keeps_its_token_and_its_absolute_end(world):
+    state = world.shifted()
+    world.clock.advance(seconds=4)
+    bake(world, state)
+    record = world.record
+    assert (record.bake_token, record.bake_step) == ("token-1", 0)
+    assert record.bake_until == NOW + timedelta(seconds=300), "counted from the shift"
+    assert world.machines.answers == []
+
+
+def test_a_repeated_or_resumed_bake_keeps_its_first_end(world):
+    state = world.shifted()
+    bake(world, state)
+    until = world.record.bake_until
+    world.clock.advance(minutes=9)
+    bake(world, state, "token-2")
+    assert (world.record.bake_token, world.record.bake_until) == ("token-2", until)
+
+
+def test_the_watch_is_counted_from_promotion(world):
+    state = world.promoted()
+    world.clock.advance(minutes=1)
+    bake(world, state)
+    assert world.record.bake_until == NOW + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("name", ["pause", "promote", "promote_all", "abort"])
+def test_a_signal_that_came_before_the_token_ends_the_bake_at_once(world, name):
+    state = world.shifted()
+    say(world, name)
+    bake(world, state)
+    assert world.machines.answers == [("token-1", "success", f"signal {name}")]
+
+
+def test_a_signal_that_comes_between_token_and_look_is_seen(world):
+    state = world.shifted()
+    world.just_before("dynamodb", "get_item", lambda: say(world, "pause"), skip=2)
+    bake(world, state)
+    assert world.machines.answers == [("token-1", "success", "signal pause")]
+
+
+def test_a_signal_for_another_step_decides_nothing_but_abort_does(world):
+    state = world.shifted(step=1)
+    say(world, "promote", step=0)
+    bake(world, state)
+    assert world.machines.answers == []
+    say(world, "abort", step=0)
+    bake(world, state, "token-2")
+    assert world.machines.answers == [("token-2", "success", "signal abort")]
+
+
+def test_an_alarm_that_is_red_already_ends_the_bake_at_once(world):
+    state = world.shifted()
+    world.alarm(world.alarm_of("green"), "ALARM")
+    bake(world, state)
+    ((_, kind, reason),) = world.machines.answers
+    assert (kind, reason) == ("success", f"alarms are red: {world.alarm_of('green')}")
+
+
+def test_a_red_live_alarm_does_not_end_the_bake(world):
+    state = world.shifted()
+    world.alarm(world.alarm_of("blue"), "ALARM")
+    bake(world, state)
+    assert world.machines.answers == []
+
+
+def quick(world, **step):
+    world.configure(
+        deployment={"strategy": "canary", "steps": [{"weight": 10, "bake": "0s"} | step, 100]}
+    )
+    return world.shifted()
+
+
+def test_a_bake_of_zero_ends_at_once(world):
+    state = quick(world)
+    assert state.bake_seconds == 1
+    bake(world, state)
+    assert world.machines.answers == [("token-1", "success", "a bake of 0")]
+
+
+def test_a_bake_of_zero_still_waits_while_evidence_is_missing(world):
+    state = quick(world)
+    world.change(hold_until=NOW + timedelta(minutes=30))
+    bake(world, state)
+    assert world.machines.answers == []
+
+
+def test_a_bake_of_zero_still_waits_while_paused(world):
+    state = quick(world)
+    world.change(paused=True)
+    bake(world, state)
+    assert world.machines.answers == []
+
+
+def test_a_bake_of_zero_still_waits_for_an_approval(world):
+    """Otherwise the machine would go round without a pause until its history is full."""
+    state = quick(world, approval=True)
+    bake(world, state)
+    assert world.machines.answers == []
+
+
+def test_promoting_all_the_way_skips_the_bakes_that_are_left(world):
+    state = world.shifted(step=2)
+    world.change(fast_track=True)
+    bake(world, state)
+    ((_, kind, reason),) = world.machines.answers
+    assert (kind, reason) == ("success", "a person said promote all the way")
+
+
+def test_promoting_all_the_way_keeps_the_watch(world):
+    state = world.promoted()
+    world.change(fast_track=True)
+    bake(world, state)
+    assert world.machines.answers == []
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARING, Phase.ROLLING_BACK, Phase.WATCHING])
+def test_only_a_deployment_that_bakes_keeps_a_token(world, phase):
+    state = world.shifted()
+    before = world.change(phase=phase)
+    with pytest.raises(FenceLost):
+        bake(world, state)
+    assert world.record == before
+
+
+def test_a_rollback_that_begins_meanwhile_keeps_the_token_out(world):
+    state = world.shifted()
+    epoch = world.record.epoch + 1
+    world.just_before(
+        "dynamodb",
+        "update_item",
+        lambda: world.change(epoch=epoch, phase=Phase.ROLLING_BACK),
+    )
+    with pytest.raises(FenceLost):
+        bake(world, state)
+    assert world.record.bake_token is None
+
+
+def test_a_late_answer_is_normal_and_says_so(world):
+    machines = world.runtime.stepfunctions
+    assert answer(machines, "token-1", "why") is True
+    assert answer(machines, "token-1", "why") is False
+    assert fail(machines, "token-1", "JudgedBad", "why") is False
+    assert fail(machines, "token-2", "JudgedBad", "why") is True
+    assert [kind for _, kind, _ in world.machines.answers] == ["success", "failure"]
+
+
+def test_an_answer_that_could_not_be_sent_is_an_error(world):
+    world.fail("stepfunctions", "*", "ThrottlingException", times=2)
+    with pytest.raises(ClientError):
+        answer(world.runtime.stepfunctions, "token-1", "why")
+    with pytest.raises(ClientError):
+        fail(world.runtime.stepfunctions, "token-1", "JudgedBad", "why")
