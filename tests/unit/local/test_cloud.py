@@ -1,6 +1,8 @@
 import json
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -10,11 +12,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from greenlane.local import LocalCloud
 from greenlane.local.errors import LocalCloudError
 from greenlane.local.server import HttpReply
+from tests.unit.local.conftest import Account
 
 ONE_ATTEMPT = Config(retries={"total_max_attempts": 1})
 
 
-def test_one_runs_at_a_time(account, tmp_path):
+def test_one_runs_at_a_time(account: Account, tmp_path: Path) -> None:
     with pytest.raises(LocalCloudError, match="stop it first"):
         LocalCloud(tmp_path / "other", parts=()).start()
     assert account.client("sqs").list_queues()
@@ -37,7 +40,9 @@ def test_one_runs_at_a_time(account, tmp_path):
         ("scheduler", lambda c: c.list_schedules(), ("scheduler", "ListSchedules")),
     ],
 )  # fmt: skip
-def test_the_journal_names_services_and_operations(account, service, call, expected):
+def test_the_journal_names_services_and_operations(
+    account: Account, service: Any, call: Any, expected: Any
+) -> None:
     calls = account.cloud.context.calls
     calls.clear()
     try:
@@ -53,15 +58,15 @@ def test_the_journal_names_services_and_operations(account, service, call, expec
     assert abs(found.at - time.time()) < 5
 
 
-def test_a_caller_can_be_named(account):
+def test_a_caller_can_be_named(account: Account) -> None:
     account.cloud.client("sqs", caller="pipeline").list_queues()
     assert account.cloud.context.calls[-1].caller == "pipeline"
     line = (account.cloud.directory / "calls.jsonl").read_text().splitlines()[-1]
     assert json.loads(line)["caller"] == "pipeline"
 
 
-def test_a_hook_before_a_call_may_answer_in_its_place(account):
-    def throttle(request):
+def test_a_hook_before_a_call_may_answer_in_its_place(account: Account) -> Any:
+    def throttle(request: Any) -> Any:
         if request.operation == "CreateQueue":
             body = json.dumps({"__type": "ThrottlingException", "message": "slow down"})
             return HttpReply(400, [("Content-Type", "application/x-amz-json-1.0")], body.encode())
@@ -75,8 +80,8 @@ def test_a_hook_before_a_call_may_answer_in_its_place(account):
     assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix="throttled")
 
 
-def test_a_hook_after_a_call_may_lose_its_answer(account):
-    def lose(request, reply):
+def test_a_hook_after_a_call_may_lose_its_answer(account: Account) -> None:
+    def lose(request: Any, reply: Any) -> None:
         if request.operation == "CreateQueue":
             raise ConnectionError
         return
@@ -89,7 +94,7 @@ def test_a_hook_after_a_call_may_lose_its_answer(account):
     assert len(sqs.list_queues(QueueNamePrefix="lost")["QueueUrls"]) == 1
 
 
-def test_a_conditional_write_is_won_once_however_many_try(account):
+def test_a_conditional_write_is_won_once_however_many_try(account: Account) -> None:
     dynamodb = account.client("dynamodb")
     dynamodb.create_table(
         TableName="leases",
@@ -99,7 +104,7 @@ def test_a_conditional_write_is_won_once_however_many_try(account):
     )
     won = []
 
-    def take(name):
+    def take(name: Any) -> None:
         try:
             dynamodb.put_item(
                 TableName="leases",
@@ -118,7 +123,7 @@ def test_a_conditional_write_is_won_once_however_many_try(account):
     assert len(won) == 1
 
 
-def test_plain_boto3_works_with_the_endpoint(account):
+def test_plain_boto3_works_with_the_endpoint(account: Account) -> None:
     client = boto3.client(
         "sts",
         endpoint_url=account.cloud.endpoint_url,
@@ -130,7 +135,7 @@ def test_plain_boto3_works_with_the_endpoint(account):
     client.close()
 
 
-def test_the_clock_runs_as_fast_as_asked(account):
+def test_the_clock_runs_as_fast_as_asked(account: Account) -> None:
     began, virtual = time.monotonic(), account.cloud.clock.now()
     time.sleep(0.1)
     seconds = (account.cloud.clock.now() - virtual).total_seconds()

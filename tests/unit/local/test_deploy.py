@@ -1,11 +1,15 @@
 import copy
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from greenlane.local.deploy import Artifact, Deployer, read_assembly
 from greenlane.local.errors import DeploymentFailed, UnknownResourceType
+from tests.unit.local.conftest import Account
 
 ANSWERING = """
 import json, urllib.request
@@ -28,7 +32,7 @@ def handler(event, context):
 """
 
 
-def parameter(value, name="/p", **more):
+def parameter(value: Any, name: Any = "/p", **more: Any) -> Any:
     properties = {"Name": name, "Type": "String", "Value": value}
     return {"Type": "AWS::SSM::Parameter", "Properties": properties, **more}
 
@@ -36,24 +40,26 @@ def parameter(value, name="/p", **more):
 class Stacks:
     """Deploys templates written in the test."""
 
-    def __init__(self, account, tmp_path):
+    def __init__(self, account: Account, tmp_path: Path) -> None:
         self.account = account
         self.deployer = Deployer(account.cloud)
         self.directory = tmp_path
 
-    def deploy(self, resources, name="Test", roll_back=False, **template):
+    def deploy(
+        self, resources: Any, name: Any = "Test", roll_back: Any = False, **template: Any
+    ) -> Any:
         artifact = Artifact(name, self.directory, {"Resources": resources, **template}, {})
         changes = self.deployer.deploy(artifact, roll_back=roll_back)
         return [(change.action, change.logical_id) for change in changes]
 
-    def value(self, name="/p"):
+    def value(self, name: Any = "/p") -> Any:
         ssm = self.account.client("ssm")
         try:
             return ssm.get_parameter(Name=name)["Parameter"]["Value"]
         except ssm.exceptions.ParameterNotFound:
             return None
 
-    def calls(self):
+    def calls(self) -> Any:
         """Operations that CloudFormation called since the last look."""
         calls = self.account.cloud.context.calls
         found = [call.operation for call in calls if call.caller == "cloudformation"]
@@ -62,14 +68,14 @@ class Stacks:
 
 
 @pytest.fixture
-def stacks(account, tmp_path):
+def stacks(account: Account, tmp_path: Path) -> Iterator[Any]:
     made = Stacks(account, tmp_path)
     yield made
     for name in reversed(list(made.deployer.stacks)):
         made.deployer.delete(name)
 
 
-def test_resources_are_created_in_the_order_of_their_references(stacks):
+def test_resources_are_created_in_the_order_of_their_references(stacks: Stacks) -> None:
     resources = {
         "Last": parameter({"Fn::Sub": "${Middle.Value}!"}, "/last"),
         "Middle": parameter({"Ref": "First"}, "/middle"),
@@ -80,7 +86,7 @@ def test_resources_are_created_in_the_order_of_their_references(stacks):
     assert stacks.value("/last") == "/first!"
 
 
-def test_the_same_template_again_changes_nothing(stacks):
+def test_the_same_template_again_changes_nothing(stacks: Stacks) -> None:
     resources = {"P": parameter("x")}
     stacks.deploy(resources)
     stacks.calls()
@@ -88,21 +94,21 @@ def test_the_same_template_again_changes_nothing(stacks):
     assert "PutParameter" not in stacks.calls()
 
 
-def test_only_what_changed_is_updated(stacks):
+def test_only_what_changed_is_updated(stacks: Stacks) -> None:
     stacks.deploy({"P": parameter("x"), "Q": parameter("y", "/q")})
     assert stacks.deploy({"P": parameter("x"), "Q": parameter("z", "/q")}) == [("update", "Q")]
     assert stacks.value("/q") == "z"
 
 
-def test_a_change_that_cannot_be_made_in_place_replaces_and_then_deletes(stacks):
+def test_a_change_that_cannot_be_made_in_place_replaces_and_then_deletes(stacks: Stacks) -> None:
     stacks.deploy({"P": parameter("x", "/old"), "Q": parameter({"Ref": "P"}, "/q")})
     changes = stacks.deploy({"P": parameter("x", "/new"), "Q": parameter({"Ref": "P"}, "/q")})
     assert changes == [("replace", "P"), ("update", "Q"), ("delete", "P")]
     assert (stacks.value("/old"), stacks.value("/new"), stacks.value("/q")) == (None, "x", "/new")
 
 
-def test_what_must_be_replaced_but_has_a_name_of_its_own_is_refused(stacks):
-    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q"}}
+def test_what_must_be_replaced_but_has_a_name_of_its_own_is_refused(stacks: Stacks) -> None:
+    queue: dict[str, Any] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q"}}
     stacks.deploy({"Q": queue})
     changed = copy.deepcopy(queue)
     changed["Properties"]["FifoQueue"] = True
@@ -110,7 +116,7 @@ def test_what_must_be_replaced_but_has_a_name_of_its_own_is_refused(stacks):
         stacks.deploy({"Q": changed})
 
 
-def test_what_the_template_has_no_more_is_deleted_unless_retained(stacks):
+def test_what_the_template_has_no_more_is_deleted_unless_retained(stacks: Stacks) -> None:
     stacks.deploy(
         {
             "Gone": parameter("x", "/gone"),
@@ -123,7 +129,7 @@ def test_what_the_template_has_no_more_is_deleted_unless_retained(stacks):
     assert (stacks.value("/gone"), stacks.value("/kept")) == (None, "x")
 
 
-def test_a_failed_update_is_rolled_back_by_writing_the_old_properties(stacks):
+def test_a_failed_update_is_rolled_back_by_writing_the_old_properties(stacks: Stacks) -> None:
     stacks.deploy({"P": parameter("old"), "Q": parameter("q", "/q")})
     with pytest.raises(DeploymentFailed, match="Broken"):
         stacks.deploy(
@@ -141,7 +147,7 @@ def test_a_failed_update_is_rolled_back_by_writing_the_old_properties(stacks):
     assert stacks.deploy({"P": parameter("old"), "Q": parameter("q", "/q")}) == []
 
 
-def test_a_simulated_failure_rolls_back_after_the_last_resource(stacks):
+def test_a_simulated_failure_rolls_back_after_the_last_resource(stacks: Stacks) -> None:
     stacks.deploy({"P": parameter("old"), "Q": parameter("q", "/q")})
     stacks.calls()
     changes = stacks.deploy({"P": parameter("new"), "N": parameter("n", "/n")}, roll_back=True)
@@ -150,14 +156,14 @@ def test_a_simulated_failure_rolls_back_after_the_last_resource(stacks):
     assert (stacks.value(), stacks.value("/n"), stacks.value("/q")) == ("old", None, "q")
 
 
-def test_an_unknown_type_is_an_error_before_anything_is_done(stacks):
+def test_an_unknown_type_is_an_error_before_anything_is_done(stacks: Stacks) -> None:
     resources = {"P": parameter("x"), "Odd": {"Type": "AWS::Odd::Thing"}}
     with pytest.raises(UnknownResourceType, match="Odd is a AWS::Odd::Thing"):
         stacks.deploy(resources)
     assert stacks.value() is None
 
 
-def test_conditions_parameters_outputs_and_exports(stacks):
+def test_conditions_parameters_outputs_and_exports(stacks: Stacks) -> None:
     stacks.account.client("ssm").put_parameter(Name="/given", Value="a,b", Type="String")
     template = {
         "Parameters": {
@@ -182,13 +188,13 @@ def test_conditions_parameters_outputs_and_exports(stacks):
     assert stacks.value("/i") == "a,b"
 
 
-def test_a_parameter_that_ssm_lacks_is_named(stacks):
+def test_a_parameter_that_ssm_lacks_is_named(stacks: Stacks) -> None:
     parameters = {"P": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/absent"}}
     with pytest.raises(DeploymentFailed, match="/absent"):
         stacks.deploy({}, Parameters=parameters)
 
 
-def custom(token, name="thing", **properties):
+def custom(token: str, name: Any = "thing", **properties: Any) -> Any:
     return {
         "Type": "Custom::Thing",
         "Properties": {"ServiceToken": token, "Name": name, **properties},
@@ -196,11 +202,13 @@ def custom(token, name="thing", **properties):
 
 
 @pytest.fixture
-def token(account):
+def token(account: Account) -> Any:
     return account.function("answering", ANSWERING)
 
 
-def test_a_custom_resource_is_created_updated_and_deleted_by_its_function(stacks, token):
+def test_a_custom_resource_is_created_updated_and_deleted_by_its_function(
+    stacks: Stacks, token: str
+) -> None:
     out = parameter({"Fn::Join": ["|", [{"Ref": "C"}, {"Fn::GetAtt": ["C", "Kind"]}]]}, "/out")
     stacks.deploy({"C": custom(token, Number=1, Flag=True), "Out": out})
     assert stacks.value("/out") == "thing|Create"
@@ -213,19 +221,23 @@ def test_a_custom_resource_is_created_updated_and_deleted_by_its_function(stacks
     assert stacks.deploy({"Out": parameter("x", "/out")}) == [("update", "Out"), ("delete", "C")]
 
 
-def test_a_custom_resource_with_a_new_id_is_a_replacement(stacks, token):
+def test_a_custom_resource_with_a_new_id_is_a_replacement(stacks: Stacks, token: str) -> None:
     stacks.deploy({"C": custom(token, "one")})
     assert stacks.deploy({"C": custom(token, "two")}) == [("update", "C"), ("delete", "C")]
 
 
-def test_a_custom_resource_that_fails_fails_the_stack_with_its_reason(stacks, token):
+def test_a_custom_resource_that_fails_fails_the_stack_with_its_reason(
+    stacks: Stacks, token: str
+) -> None:
     with pytest.raises(DeploymentFailed, match="as asked"):
         stacks.deploy({"P": parameter("x"), "C": {**custom(token, Fail=True), "DependsOn": "P"}})
     assert stacks.value() is None
 
 
-def test_an_ecs_services_whole_description_is_written_when_one_property_changes(stacks):
-    def resources(grace, tags):
+def test_an_ecs_services_whole_description_is_written_when_one_property_changes(
+    stacks: Stacks,
+) -> Any:
+    def resources(grace: Any, tags: Any) -> Any:
         return {
             "Cluster": {"Type": "AWS::ECS::Cluster", "Properties": {"ClusterName": "c"}},
             "Task": {
@@ -254,7 +266,7 @@ def test_an_ecs_services_whole_description_is_written_when_one_property_changes(
     )["taskDefinition"]["taskDefinitionArn"]
     ecs.update_service(cluster="c", service="s", taskDefinition=newer, desiredCount=4)
 
-    def live():
+    def live() -> Any:
         found = ecs.describe_services(cluster="c", services=["s"])["services"][0]
         return found["taskDefinition"].rsplit(":", 1)[1], found["desiredCount"]
 
@@ -265,9 +277,9 @@ def test_an_ecs_services_whole_description_is_written_when_one_property_changes(
 
 
 def test_functions_versions_keep_their_code_and_machines_get_their_substitutions(
-    stacks, account, tmp_path
-):
-    def artifact(answer, digest):
+    stacks: Stacks, account: Account, tmp_path: Path
+) -> Any:
+    def artifact(answer: Any, digest: Any) -> Any:
         folder = tmp_path / f"asset.{digest}"
         folder.mkdir()
         (folder / "app.py").write_text(f"def handler(e, c): return {answer!r}")
@@ -323,7 +335,7 @@ def test_functions_versions_keep_their_code_and_machines_get_their_substitutions
     machine = stacks.deployer.stacks["Functions"].resources["M"].live.physical_id
     sfn = account.client("stepfunctions")
 
-    def bound():
+    def bound() -> Any:
         text = sfn.describe_state_machine(stateMachineArn=machine)["definition"]
         return json.loads(text)["States"]["A"]["Resource"]
 
@@ -340,18 +352,18 @@ def test_functions_versions_keep_their_code_and_machines_get_their_substitutions
     assert bound() != first
 
 
-def test_a_deleted_stack_leaves_nothing_that_is_not_retained(stacks):
+def test_a_deleted_stack_leaves_nothing_that_is_not_retained(stacks: Stacks) -> None:
     stacks.deploy({"P": parameter("x"), "K": parameter("x", "/k", DeletionPolicy="Retain")})
     stacks.deployer.delete("Test")
     assert (stacks.value(), stacks.value("/k")) == (None, "x")
 
 
-def test_a_directory_without_templates_says_what_to_do(tmp_path):
+def test_a_directory_without_templates_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DeploymentFailed, match="make synth"):
         read_assembly(tmp_path)
 
 
-def test_the_account_is_not_changed_by_a_template_that_does_not_resolve(stacks):
+def test_the_account_is_not_changed_by_a_template_that_does_not_resolve(stacks: Stacks) -> None:
     with pytest.raises(DeploymentFailed, match="Nobody"):
         stacks.deploy({"P": parameter("x"), "Q": parameter({"Ref": "Nobody"}, "/q")})
     assert stacks.value() is None

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from greenlane.local.event_patterns import matches
@@ -41,7 +43,7 @@ ALARM = {
         {"$or": [{"source": ["aws.ecs"]}, {"detail": {"state": {"n": [3]}}}]},
     ],
 )
-def test_matches(pattern):
+def test_matches(pattern: dict[str, Any]) -> None:
     assert matches(pattern, ALARM)
 
 
@@ -66,10 +68,10 @@ def test_matches(pattern):
         {"source": ["aws.cloudwatch"], "detail": {"state": {"value": ["OK"]}}},
     ],
 )
-def test_does_not_match(pattern):
+def test_does_not_match(pattern: dict[str, Any]) -> None:
     assert not matches(pattern, ALARM)
 
 
-def test_an_operator_that_eventbridge_lacks_is_an_error():
+def test_an_operator_that_eventbridge_lacks_is_an_error() -> None:
     with pytest.raises(ValueError, match="contains"):
         matches({"source": [{"contains": "cloud"}]}, ALARM)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from greenlane.local.errors import DeploymentFailed
@@ -14,7 +16,7 @@ TEMPLATE = {
 
 
 @pytest.fixture
-def resolver():
+def resolver() -> Any:
     return Resolver(
         template=TEMPLATE,
         parameters={"Stage": "production", "Subnets": ["a", "b"]},
@@ -54,11 +56,11 @@ def resolver():
         ({"Ref": "Table", "Other": 1}, {"Ref": "Table", "Other": 1}),
     ],
 )  # fmt: skip
-def test_resolves(resolver, given, expected):
+def test_resolves(resolver: Resolver, given: Any, expected: Any) -> None:
     assert resolver.resolve(given) == expected
 
 
-def test_conditions(resolver):
+def test_conditions(resolver: Resolver) -> None:
     assert resolver.condition("IsProduction")
     assert not resolver.condition("Both")
 
@@ -75,12 +77,12 @@ def test_conditions(resolver):
         ({"Fn::FindInMap": ["Sizes", "x", "y"]}, "x.y"),
     ],
 )
-def test_what_is_unknown_is_named(resolver, given, named):
+def test_what_is_unknown_is_named(resolver: Resolver, given: Any, named: Any) -> None:
     with pytest.raises(DeploymentFailed, match=named):
         resolver.resolve(given)
 
 
-def test_references_finds_every_kind():
+def test_references_finds_every_kind() -> None:
     value = {
         "a": [{"Ref": "A"}],
         "b": {"Fn::GetAtt": ["B", "Arn"]},
