@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import pkgutil
 import threading
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -66,6 +67,8 @@ class ServiceClients:
                     patches.set(loaded, "boto_client_for", self.get)
         task = state_task_service_sfn.StateTaskServiceSfn
         patches.set(task, "_eval_service_task", _start_nested)
+        for name in ("_build_sync_resolver", "_build_sync2_resolver"):
+            patches.set(task, name, _named_as_in_asl(getattr(task, name)))
 
     def close(self) -> None:
         """Close the connections."""
@@ -89,6 +92,27 @@ def _start_nested(
     parameters = {key[0].lower() + key[1:]: value for key, value in normalised_parameters.items()}
     response = getattr(client, task._get_boto_service_action())(**parameters)
     response.pop("ResponseMetadata")
-    if "startDate" in response:
-        response["startDate"] = response["startDate"].timestamp()
-    env.stack.append({key[0].upper() + key[1:]: value for key, value in response.items()})
+    env.stack.append(_asl_names(response))
+
+
+def _named_as_in_asl(build: Any) -> Any:
+    """`states:startExecution.sync`: what the awaited execution gives, in ASL's names."""
+
+    def built(task: Any, *positional: Any, **named: Any) -> Any:
+        resolver = build(task, *positional, **named)
+
+        def resolve() -> Any:
+            found = resolver()
+            return found if found is None else _asl_names(found)
+
+        return resolve
+
+    return built
+
+
+def _asl_names(response: dict[str, Any]) -> dict[str, Any]:
+    """Members with their first letter in upper case, instants as Unix seconds."""
+    return {
+        key[0].upper() + key[1:]: value.timestamp() if isinstance(value, datetime) else value
+        for key, value in response.items()
+    }

@@ -1,4 +1,4 @@
-"""Each mend of moto's Step Functions interpreter."""
+"""Mends of the Step Functions API: stopping, answering, starting."""
 
 import json
 import time
@@ -6,30 +6,8 @@ from typing import Any
 
 import pytest
 
-from greenlane.local import LocalCloud
 from tests.unit.local.conftest import Account
-
-ROLE = "arn:aws:iam::123456789012:role/local"
-CALLBACK = "arn:aws:states:::lambda:invoke.waitForTaskToken"
-KEEP_TOKEN = """
-import boto3
-def handler(event, context):
-    boto3.client("ssm").put_parameter(
-        Name=event["key"], Value=event["token"], Type="String", Overwrite=True)
-"""
-FAIL_TWICE = """
-import boto3
-class NotStable(Exception): pass
-def handler(event, context):
-    table = boto3.client("dynamodb")
-    n = int(table.update_item(
-        TableName="attempts", Key={"pk": {"S": event["key"]}}, ReturnValues="UPDATED_NEW",
-        UpdateExpression="ADD n :one", ExpressionAttributeValues={":one": {"N": "1"}},
-    )["Attributes"]["n"]["N"])
-    if n < 3: raise NotStable(f"attempt {n}")
-    return n
-"""
-
+from tests.unit.local.machines import LONG_WAIT, Machines
 
 SLEEP = """
 import boto3, time
@@ -41,80 +19,9 @@ def handler(event, context):
 """
 
 
-class Machines:
-    """Starts machines and waits for them."""
-
-    def __init__(self, account: Any) -> None:
-        self.account = account
-        self.cloud: LocalCloud = account.cloud
-        self.sfn = account.client("stepfunctions")
-        self.keep = account.function("keep-token", KEEP_TOKEN)
-        self.count = 0
-
-    def create(self, states: dict[str, Any], **more: Any) -> str:
-        self.count += 1
-        definition = {"StartAt": next(iter(states)), "States": states, **more}
-        return str(
-            self.sfn.create_state_machine(
-                name=f"machine-{self.count}", roleArn=ROLE, definition=json.dumps(definition)
-            )["stateMachineArn"]
-        )
-
-    def start(self, states: dict[str, Any], given: Any = None, **more: Any) -> str:
-        machine = self.create(states, **more)
-        return str(
-            self.sfn.start_execution(stateMachineArn=machine, input=json.dumps(given or {}))[
-                "executionArn"
-            ]
-        )
-
-    def ended(self, execution: str) -> dict[str, Any]:
-        def look() -> dict[str, Any] | None:
-            found: dict[str, Any] = self.sfn.describe_execution(executionArn=execution)
-            return None if found["status"] == "RUNNING" else found
-
-        found: dict[str, Any] = self.account.wait_until(look)
-        return found
-
-    def callback(self, key: str, **more: Any) -> dict[str, Any]:
-        """A callback task that leaves its token in the parameter `key`."""
-        parameters = {
-            "FunctionName": self.keep,
-            "Payload": {"key": key, "token.$": "$$.Task.Token"},
-        }
-        return {
-            "Type": "Task",
-            "Resource": CALLBACK,
-            "Parameters": parameters,
-            "End": True,
-            **more,
-        }
-
-    def parameter(self, name: str) -> str:
-        """The value of an SSM parameter, or nothing."""
-        found = self.account.client("ssm").get_parameters(Names=[name])["Parameters"]
-        return str(found[0]["Value"]) if found else ""
-
-    def token(self, key: str, after: str = "") -> str:
-        def look() -> str | None:
-            value = self.parameter(key)
-            return value if value != after else None
-
-        return str(self.account.wait_until(look))
-
-
 @pytest.fixture(scope="module")
-def machines(account: Account) -> Any:
-    account.client("dynamodb").create_table(
-        TableName="attempts",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+def machines(account: Account) -> Machines:
     return Machines(account)
-
-
-LONG_WAIT = {"Wait": {"Type": "Wait", "Seconds": 36000, "End": True}}
 
 
 def stopped(machines: Machines, execution: Any, seconds: float = 5) -> Any:
@@ -258,58 +165,6 @@ def test_each_attempt_of_a_callback_has_a_token_of_its_own(machines: Machines) -
     assert machines.ended(execution)["output"] == '"done"'
 
 
-def test_a_wait_takes_virtual_seconds(machines: Machines) -> None:
-    began = time.monotonic()
-    execution = machines.start({"Wait": {"Type": "Wait", "Seconds": 30, "End": True}})
-    found = machines.ended(execution)
-    assert 0.45 < time.monotonic() - began < 10
-    assert 25 < (found["stopDate"] - found["startDate"]).total_seconds() < 600
-
-
-def test_the_machines_own_timeout_is_virtual(machines: Machines) -> None:
-    execution = machines.start(LONG_WAIT, TimeoutSeconds=30)
-    assert machines.ended(execution)["status"] == "TIMED_OUT"
-
-
-def test_retries_wait_virtual_seconds_and_count_as_transitions(machines: Machines) -> None:
-    arn = machines.account.function("fail-twice", FAIL_TWICE)
-    retry = [
-        {"ErrorEquals": ["NotStable"], "IntervalSeconds": 15, "BackoffRate": 1, "MaxAttempts": 9}
-    ]
-    states = {
-        "Await": {"Type": "Task", "Resource": arn, "Retry": retry, "Next": "End"},
-        "End": {"Type": "Pass", "End": True},
-    }
-    began = time.monotonic()
-    execution = machines.start(states, {"key": "retries"})
-    assert machines.ended(execution)["output"] == "3"
-    assert 0.5 < time.monotonic() - began < 10
-    assert machines.cloud.transitions(execution) == 2 + 2
-
-
-def test_a_functions_version_is_called_by_its_arn(machines: Machines) -> None:
-    account = machines.account
-    arn = account.function("pinned", "def handler(e, c): return 'old'")
-    version = account.client("lambda").publish_version(FunctionName="pinned")["Version"]
-    account.function("pinned", "def handler(e, c): return 'new'")
-    states = {"Run": {"Type": "Task", "Resource": f"{arn}:{version}", "End": True}}
-    assert machines.ended(machines.start(states))["output"] == '"old"'
-
-
-def test_an_unhandled_error_fails_the_execution_with_the_class_name(machines: Machines) -> None:
-    arn = machines.account.function("bad", "def handler(e, c): raise KeyError('weights')")
-    execution = machines.start({"Run": {"Type": "Task", "Resource": arn, "End": True}})
-    found = machines.ended(execution)
-    assert (found["status"], found["error"]) == ("FAILED", "KeyError")
-    assert json.loads(found["cause"])["errorMessage"] == "'weights'"
-
-
-def test_a_missing_function_is_lambdas_error(machines: Machines) -> None:
-    arn = "arn:aws:lambda:eu-west-1:123456789012:function:nobody"
-    execution = machines.start({"Run": {"Type": "Task", "Resource": arn, "End": True}})
-    assert machines.ended(execution)["error"] == "Lambda.ResourceNotFoundException"
-
-
 def test_an_execution_without_a_name_gets_one(machines: Machines) -> None:
     machine = machines.create({"Done": {"Type": "Pass", "End": True}})
     arns = {machines.sfn.start_execution(stateMachineArn=machine)["executionArn"] for _ in range(3)}
@@ -327,23 +182,6 @@ def test_a_name_starts_once(machines: Machines) -> None:
         machines.sfn.start_execution(**start)
 
 
-def test_a_nested_execution_starts_and_is_not_awaited(machines: Machines) -> None:
-    inner = machines.create(LONG_WAIT)
-    states = {
-        "Start": {
-            "Type": "Task",
-            "Resource": "arn:aws:states:::states:startExecution",
-            "Parameters": {"StateMachineArn": inner, "Input": {"id.$": "$.id"}},
-            "End": True,
-        }
-    }
-    found = machines.ended(machines.start(states, {"id": "d-7"}))
-    child = json.loads(found["output"])["ExecutionArn"]
-    described = machines.sfn.describe_execution(executionArn=child)
-    assert (described["status"], described["input"]) == ("RUNNING", '{"id":"d-7"}')
-    machines.sfn.stop_execution(executionArn=child)
-
-
 def test_an_execution_keeps_the_definition_it_began_with(machines: Machines) -> None:
     states = {
         "Bake": machines.callback("kept", End=False, Next="Old"),
@@ -359,3 +197,14 @@ def test_an_execution_keeps_the_definition_it_began_with(machines: Machines) -> 
     assert machines.ended(execution)["output"] == '"old"'
     again = machines.sfn.start_execution(stateMachineArn=machine)["executionArn"]
     assert machines.ended(again)["output"] == '"new"'
+
+
+def test_stop_ends_every_branch_of_a_parallel_state(machines: Machines) -> None:
+    branch = {"StartAt": "Wait", "States": LONG_WAIT}
+    bake = {"StartAt": "Bake", "States": {"Bake": machines.callback("branch")}}
+    states = {"Both": {"Type": "Parallel", "Branches": [branch, bake], "End": True}}
+    execution = machines.start(states)
+    token = machines.token("branch")
+    assert stopped(machines, execution)["status"] == "ABORTED"
+    with pytest.raises(machines.sfn.exceptions.TaskTimedOut):
+        machines.sfn.send_task_success(taskToken=token, output="{}")
