@@ -73,7 +73,9 @@ def _await_approval(plan: Plan, record: Record, now: datetime) -> Decision:
     until = (record.bake_until or now) + plan.config.deployment.approval_timeout
     if now >= until:
         raise ApprovalMissing(f"nobody approved step {record.step + 1} by {until.isoformat()}")
-    return _bake(record, until, now, "waiting for approval", {"paused": False})
+    # The hold is over, if there was one: the evidence is in, and only a person is waited for.
+    changes = {"paused": False, "hold_until": None}
+    return _bake(record, until, now, "waiting for approval", changes)
 
 
 def _pause(record: Record, now: datetime, why: str) -> Decision:
