@@ -1,0 +1,182 @@
+"""rollback.asl.json, run as it is: every branch, and what each function gets to know."""
+
+import pytest
+
+from tests.workflows.machines import load
+
+FORWARD = "arn:aws:states:eu-west-1:123456789012:execution:greenlane-deployment:d"
+WAY = ["TakeTrafficBack", "IsAnythingToDo", "StopForward", "HoldTraffic", "EmptySlot", "Close"]
+TRIGGER = {
+    "service": "claude-manager",
+    "trigger": {"kind": "alarm", "name": "claude-manager-green-error-rate"},
+}
+
+
+def rollback(execution, action):
+    """The state document as the first function answers it."""
+    return {
+        "schema_version": 1,
+        "service": "claude-manager",
+        "deployment_id": "d",
+        "epoch": 2,
+        "execution": execution,
+        "action": action,
+        "reason": "from shifting",
+        "trigger": TRIGGER["trigger"],
+        "fenced": True,
+    }
+
+
+@pytest.fixture
+def back(machines):
+    """Every function does its part at once."""
+    for name in ("stop_forward", "hold_traffic", "empty_slot"):
+        machines.functions.answers[name] = lambda given: given
+    machines.functions.answers["close_rollback"] = lambda given: given.get("rollback")
+
+    def run(action="settle"):
+        machines.functions.answers["take_traffic_back"] = lambda given: rollback(
+            given["execution"], action
+        )
+        return machines.run("rollback", TRIGGER)
+
+    machines.back = run
+    return machines
+
+
+@pytest.mark.parametrize("action", ["settle", "raise", "abandon"])
+def test_what_has_to_go_back_goes_the_whole_way(back, action):
+    ran = back.back(action)
+    assert (ran.status, ran.states) == ("SUCCEEDED", WAY)
+    assert back.functions.given("take_traffic_back") == [{"request": TRIGGER, "execution": ran.arn}]
+    assert back.functions.given("hold_traffic") == [rollback(ran.arn, action)]
+    assert back.functions.given("close_rollback") == [
+        {"rollback": rollback(ran.arn, action), "execution": ran.arn}
+    ]
+
+
+def test_the_way_to_the_write_is_one_state(back):
+    """Between the event and `ModifyRule` there is nothing but the first function."""
+    assert back.back().states[0] == "TakeTrafficBack"
+    assert back.functions.calls[0][0] == "take_traffic_back"
+
+
+def test_nothing_to_do_ends_well_and_calls_nobody(back):
+    ran = back.back("none")
+    assert (ran.status, ran.states) == ("SUCCEEDED", [*WAY[:2], "NothingToDo"])
+    assert back.functions.count() == {"take_traffic_back": 1}
+
+
+def test_a_hold_pages_and_fails(back):
+    ran = back.back("held")
+    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", ["Page", "Held"])
+    (given,) = back.functions.given("close_rollback")
+    assert (given["held"], given["rollback"]["action"]) == (True, "held")
+    assert back.functions.count()["stop_forward"] == 0
+
+
+def test_going_back_is_tried_again_and_again(back):
+    back.functions.failures["take_traffic_back"] = ["ReadTimeoutError"] * 8
+    ran = back.back()
+    assert (ran.status, ran.states) == ("SUCCEEDED", WAY)
+    assert back.functions.count()["take_traffic_back"] == 9
+
+
+def test_when_going_back_fails_for_good_a_person_is_paged_with_the_reason(back):
+    back.functions.always["take_traffic_back"] = "AccessDeniedException"
+    ran = back.back()
+    assert (ran.status, ran.error) == ("FAILED", "Held")
+    assert ran.states == ["TakeTrafficBack", "PageUnknown", "Held"]
+    (given,) = back.functions.given("close_rollback")
+    assert (given["held"], given["execution"]) == (True, ran.arn)
+    assert given["request"]["service"] == "claude-manager"
+    assert given["failure"]["Error"] == "AccessDeniedException"
+
+
+@pytest.mark.parametrize("error", ["Held", "InvalidInput"])
+def test_what_only_a_person_can_solve_is_not_tried_again(back, error):
+    back.functions.always["take_traffic_back"] = error
+    ran = back.back()
+    assert (ran.status, ran.states[-2:]) == ("FAILED", ["PageUnknown", "Held"])
+    assert back.functions.count()["take_traffic_back"] == 1
+
+
+@pytest.mark.parametrize("page", ["Page", "PageUnknown"])
+def test_a_page_that_cannot_be_sent_still_ends_in_held(back, page):
+    back.functions.always["close_rollback"] = "ClientError"
+    if page == "PageUnknown":
+        back.functions.always["take_traffic_back"] = "Held"
+    ran = back.back("held")
+    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", [page, "Held"])
+    assert back.functions.count()["close_rollback"] == 5
+
+
+def test_a_forward_machine_that_cannot_be_stopped_does_not_stop_the_way_back(back):
+    back.functions.always["stop_forward"] = "ThrottlingException"
+    ran = back.back()
+    assert (ran.status, ran.states) == ("SUCCEEDED", WAY)
+    (given,) = back.functions.given("hold_traffic")
+    assert given.pop("failure")["Error"] == "ThrottlingException"
+    assert given == rollback(ran.arn, "settle")
+
+
+def test_the_weights_are_watched_every_five_seconds_until_they_settle(back):
+    back.functions.failures["hold_traffic"] = ["NotSettled"] * 12
+    ran = back.back()
+    assert ran.status == "SUCCEEDED"
+    assert back.functions.count()["hold_traffic"] == 13
+
+    (rule,) = [
+        rule
+        for rule in load("rollback")["States"]["HoldTraffic"]["Retry"]
+        if rule["ErrorEquals"] == ["NotSettled"]
+    ]
+    assert (rule["IntervalSeconds"], rule["BackoffRate"]) == (5, 1)
+
+
+def test_a_slot_that_still_serves_is_waited_for(back):
+    back.functions.failures["empty_slot"] = ["NotDrained"] * 5
+    assert back.back().status == "SUCCEEDED"
+    assert back.functions.count()["empty_slot"] == 6
+
+
+@pytest.mark.parametrize("function", ["hold_traffic", "empty_slot", "close_rollback"])
+def test_who_is_taken_over_ends_well_and_asks_once(back, function):
+    back.functions.always[function] = "FenceLost"
+    ran = back.back()
+    assert (ran.status, ran.states[-1]) == ("SUCCEEDED", "TakenOver")
+    assert back.functions.count()[function] == 1
+
+
+def test_weights_that_cannot_be_watched_page_a_person(back):
+    back.functions.always["hold_traffic"] = "ClientError"
+    ran = back.back()
+    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", ["Page", "Held"])
+    assert back.functions.count()["hold_traffic"] == 5
+    (given,) = back.functions.given("close_rollback")
+    assert given["rollback"]["failure"]["Error"] == "ClientError"
+
+
+def test_a_bad_slot_that_cannot_be_emptied_is_told_but_the_traffic_is_back(back):
+    back.functions.always["empty_slot"] = "AccessDeniedException"
+    ran = back.back()
+    assert (ran.status, ran.states[-2:]) == ("SUCCEEDED", ["EmptySlot", "CloseIncomplete"])
+    (given,) = back.functions.given("close_rollback")
+    assert given["failure"]["Error"] == "AccessDeniedException"
+    assert given["execution"] == ran.arn
+
+
+def test_an_end_that_cannot_be_written_fails_for_the_reconciler_to_see(back):
+    back.functions.always["close_rollback"] = "ClientError"
+    ran = back.back()
+    assert (ran.status, ran.error) == ("FAILED", "ClientError")
+    assert back.functions.count()["close_rollback"] == 5
+
+
+def test_the_forward_machine_is_known_to_the_function_that_stops_it(back):
+    back.functions.answers["take_traffic_back"] = lambda given: (
+        rollback(given["execution"], "settle") | {"forward_execution": FORWARD}
+    )
+    back.run("rollback", TRIGGER)
+    (given,) = back.functions.given("stop_forward")
+    assert given["forward_execution"] == FORWARD
