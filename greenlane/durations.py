@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST_SECONDS = 3653 * 86400
+
 _WHOLE = re.compile(r"(?:\d+[smhdw])+")
 _PART = re.compile(r"(\d+)([smhdw])")
 
@@ -15,11 +17,14 @@ def parse_seconds(text: str) -> int:
     """The number of seconds that a duration such as `1h30m` means.
 
     Raises:
-        ValueError: it is not a sum of whole numbers with a unit each.
+        ValueError: it is not a sum of whole numbers with a unit each, or more than 10 years.
     """
     if not _WHOLE.fullmatch(text.strip()):
         raise ValueError("write a duration such as 30s, 5m, 2h, 1h30m or 14d")
-    return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds > LONGEST_SECONDS:
+        raise ValueError("a duration may be at most 10 years")
+    return seconds
 
 
 def format_seconds(seconds: float) -> str:

@@ -47,7 +47,8 @@ def plan_steps(config: DeploymentConfig, request: DeploymentRequest) -> tuple[Pl
     """
     strategy = request.strategy or config.strategy
     steps = _declared(config, request, strategy)
-    bake = request.bake or config.bake or _BAKE[strategy]
+    bakes = (request.bake, config.bake, _BAKE[strategy])
+    bake = next(bake for bake in bakes if bake is not None)
     planned = [
         PlannedStep(
             weight=step.weight,
