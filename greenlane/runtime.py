@@ -79,6 +79,11 @@ class Runtime:
         return aws.client("ecr")
 
     @cached_property
+    def ssm(self) -> Any:
+        """The parameters in which workloads describe themselves."""
+        return aws.client("ssm")
+
+    @cached_property
     def cloudwatch(self) -> Any:
         """Metrics and alarms."""
         return aws.client("cloudwatch")

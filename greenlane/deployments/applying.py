@@ -11,10 +11,11 @@ from greenlane.deployments.connection import Connection
 from greenlane.deployments.document import Checked, Sources, compose, read_document
 from greenlane.deployments.model import StoredModel
 from greenlane.deployments.store import StoredConfig
-from greenlane.deployments.workload import Workload, parameter_name
+from greenlane.deployments.workload import Workload
+from greenlane.deployments.workloads import read_workload
 from greenlane.documents import decode
 from greenlane.errors import InvalidInput, UnknownService
-from greenlane.problems import ABSENT, Excerpt
+from greenlane.problems import ABSENT
 
 
 class Applied(StoredModel):
@@ -49,14 +50,21 @@ class Applier:
         if stored is not None and before == Sources():
             base = stored.config
         config, warnings = compose(sources, base)
-        if config.workload is None:
+        declared = config.workload is not None
+        if not declared:
             config = config.model_copy(update={"workload": self._workload(name, checked)})
         if config.workload is not None and config.workload.service != name:
             raise InvalidInput(
                 "workload.service", config.workload.service, f"it must be the service's, {name}"
             )
         now = self._connection.clock.now()
-        after = self._store.put_config(config, source=sources.model_dump_json(), by=by, at=now)
+        after = self._store.put_config(
+            config,
+            source=sources.model_dump_json(),
+            by=by,
+            at=now,
+            workload_declared=declared,
+        )
         changed = stored is None or after.version != stored.version
         warnings += self._subscribe(config.notifications.email_list)
         return Applied(service=name, version=after.version, changed=changed, warnings=warnings)
@@ -110,28 +118,12 @@ class Applier:
             return None
 
     def _workload(self, service: str, checked: Checked) -> Workload:
-        name = parameter_name(service)
         try:
-            answer = self._connection.client("ssm").get_parameter(Name=name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterNotFound":
-                raise
-            if checked.kind == "canary":
+            return read_workload(self._connection.client("ssm"), service)
+        except InvalidInput as error:
+            if checked.kind == "canary" and error.field == "service.workload":
                 raise UnknownService(service, self._store.services()) from None
-            raise InvalidInput(
-                "service.workload",
-                ABSENT,
-                f"write it in the file, or deploy the workload's stack, which writes {name}",
-            ) from None
-        value = answer["Parameter"]["Value"]
-        try:
-            return Workload.model_validate_json(value)
-        except ValidationError as error:
-            found = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in found["loc"])
-            raise InvalidInput(
-                f"{name}{'.' if where else ''}{where}", Excerpt("its value"), found["msg"]
-            ) from None
+            raise
 
 
 def check(document: Path | str) -> Checked:

@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
+from pydantic import Field
 
 from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.items import (
@@ -33,10 +34,10 @@ from greenlane.deployments.items import (
 from greenlane.deployments.model import (
     DeploymentSummary,
     HistoryEvent,
+    Judgement,
     Plan,
     Record,
     StoredModel,
-    Verdict,
 )
 from greenlane.deployments.phases import FREE, Phase
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
@@ -48,6 +49,7 @@ class StoredConfig(StoredModel):
     service: str
     version: int
     config: ServiceConfig
+    workload_declared: bool = Field(False, description="in the file; else SSM describes it")
     source: str
     applied_by: str
     applied_at: datetime
@@ -124,7 +126,13 @@ class DynamoStore:
         return StoredConfig.model_validate_json(item["body"]["S"])
 
     def put_config(
-        self, config: ServiceConfig, *, source: str, by: str, at: datetime
+        self,
+        config: ServiceConfig,
+        *,
+        source: str,
+        by: str,
+        at: datetime,
+        workload_declared: bool = False,
     ) -> StoredConfig:
         """Keep a configuration as the next version; the same content keeps its version."""
         item = self._get("SERVICES", config.name)
@@ -136,6 +144,7 @@ class DynamoStore:
             service=config.name,
             version=version,
             config=config,
+            workload_declared=workload_declared,
             source=source,
             applied_by=by,
             applied_at=at,
@@ -318,15 +327,15 @@ class DynamoStore:
         items = self._query(f"DEPLOYMENT#{deployment_id}", "EVENT#")
         return [HistoryEvent.model_validate_json(item["body"]["S"]) for item in items]
 
-    def put_look(self, deployment_id: str, verdict: Verdict) -> None:
+    def put_look(self, deployment_id: str, look: Judgement) -> None:
         """Keep the latest look at a bake; each look replaces the one before."""
-        item = body_item(f"DEPLOYMENT#{deployment_id}", "LOOK", verdict)
+        item = body_item(f"DEPLOYMENT#{deployment_id}", "LOOK", look)
         self.client.put_item(TableName=self.table, Item=item)
 
-    def last_look(self, deployment_id: str) -> Verdict | None:
+    def last_look(self, deployment_id: str) -> Judgement | None:
         """The latest look at a bake; None before the first."""
         item = self._get(f"DEPLOYMENT#{deployment_id}", "LOOK")
-        return Verdict.model_validate_json(item["body"]["S"]) if item else None
+        return Judgement.model_validate_json(item["body"]["S"]) if item else None
 
     def put_summary(self, summary: DeploymentSummary) -> None:
         """Write the deployment's line in its service's list."""

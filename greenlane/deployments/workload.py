@@ -5,9 +5,9 @@ JSON to the SSM parameter `/greenlane/workloads/<service>`, so that a service bu
 templates can be adopted by writing the same few lines.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SlotName = Literal["blue", "green"]
 
@@ -57,6 +57,12 @@ class Capacity(_Frozen):
 
     min_tasks: int = Field(ge=1)
     max_tasks: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_tasks > self.max_tasks:
+            raise ValueError(f"min_tasks {self.min_tasks} is more than max_tasks {self.max_tasks}")
+        return self
 
 
 class Workload(_Frozen):

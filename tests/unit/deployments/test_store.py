@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Signal
+from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Judgement, Signal
 from greenlane.deployments.phases import FREE, LEASED, Phase
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
 from tests.builders import NOW, SERVICE, plan, record, service_config, verdict
@@ -178,6 +178,6 @@ def test_a_summary_of_the_same_deployment_replaces_its_line(store):
 
 def test_only_the_latest_look_is_kept(store):
     assert store.last_look("d-1") is None
-    store.put_look("d-1", verdict("hold"))
-    store.put_look("d-1", verdict("pass"))
-    assert store.last_look("d-1").verdict == "pass"
+    for name in ("hold", "pass"):
+        store.put_look("d-1", Judgement(at=NOW, step=0, verdict=verdict(name)))
+    assert store.last_look("d-1").verdict.verdict == "pass"
