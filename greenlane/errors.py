@@ -4,6 +4,7 @@
 
     GreenlaneError
     ├── InvalidInput            a request or a file is wrong; nothing was changed
+    │   ├── InvalidDocument     everything that is wrong with one file (greenlane.problems)
     │   ├── UnknownService      no service of that name was applied
     │   └── UnknownDeployment   no deployment of that id
     ├── Refused                 plan looked at the live system and said no; nothing was changed

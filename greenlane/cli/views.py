@@ -6,8 +6,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent
-from greenlane.deployments.status import Judgement, SlotStatus, Status, judgement_of
+from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent, Judgement
+from greenlane.deployments.status import SlotStatus, Status, judgement_of
 from greenlane.durations import format_seconds
 
 BAR_WIDTH = 25

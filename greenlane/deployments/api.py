@@ -61,18 +61,17 @@ class BlueGreenDeployment:
 
         Args:
             task_definition: `family:revision` or an ARN.
-            validation_tests: each as under `service.validation`. They become the tests of the
-                service's configuration, as a new version of it; the configuration's own stay
-                when left out.
+            validation_tests: each as under `service.validation`, for this deployment; the
+                configuration's own when left out.
 
         Raises:
             UnknownService: the service was never applied.
             InvalidInput: a test is wrong; nothing was changed.
             DeploymentInFlight: another deployment holds the service; nothing was changed.
         """
-        if validation_tests is not None:
-            self._set_tests(validation_tests)
         asked: dict[str, Any] = {"task_definition": task_definition}
+        if validation_tests is not None:
+            asked["validation"] = _tests(validation_tests)
         return _deploy(
             self.client,
             asked | {"service": self.service, "requested_by": self.by},
@@ -81,20 +80,15 @@ class BlueGreenDeployment:
             BLUE_GREEN_BAKE,
         )
 
-    def _set_tests(self, tests: Sequence[Mapping[str, Any] | ValidationTest]) -> None:
-        stored = self.client.store.get_config(self.service)
-        given = [test if isinstance(test, ValidationTest) else dict(test) for test in tests]
-        try:
-            checked = ServiceConfig.model_validate({"name": self.service, "validation": given})
-        except ValidationError as error:
-            problems = explain(error, ServiceConfig, {"validation": given})
-            raise as_error(problems, "validation_tests") from None
-        self.client.store.put_config(
-            stored.config.model_copy(update={"validation": checked.validation}),
-            source=stored.source,
-            by=self.by,
-            at=self.client.connection.clock.now(),
-        )
+
+def _tests(tests: Sequence[Mapping[str, Any] | ValidationTest]) -> tuple[ValidationTest, ...]:
+    given = [test if isinstance(test, ValidationTest) else dict(test) for test in tests]
+    try:
+        checked = ServiceConfig.model_validate({"name": "any-service", "validation": given})
+    except ValidationError as error:
+        problems = explain(error, ServiceConfig, {"validation": given})
+        raise as_error(problems, "validation_tests") from None
+    return checked.validation
 
 
 class CanaryDeployment:

@@ -278,7 +278,15 @@ class Greenlane:
         if record is not None:
             changes["outcome"] = outcome_of(record)
             changes["bake_left_seconds"] = bake_left(record, now)
-            changes["judgement"] = last_judgement(self.store.history(record.deployment_id))
+            looks = (
+                self.store.last_look(record.deployment_id),
+                last_judgement(self.store.history(record.deployment_id)),
+            )
+            changes["judgement"] = max(
+                (look for look in looks if look is not None),
+                key=lambda look: look.at,
+                default=None,
+            )
             try:
                 plan = self.store.plan(record.deployment_id)
             except UnknownDeployment:

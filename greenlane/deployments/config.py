@@ -4,8 +4,10 @@ Every model forbids unknown keys and is frozen. Percent is 0..100, ratio 0..1, d
 their unit in the text (`5m`).
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -45,6 +47,23 @@ class StepConfig(Document):
 Step = Annotated[StepConfig, BeforeValidator(_step_from_number)]
 
 
+def check_weights(weights: Sequence[int]) -> None:
+    """Whether weights in percent make a rollout: rising, from at least 1 to 100.
+
+    Raises:
+        ValueError: they do not.
+    """
+    for before, after in pairwise(weights):
+        if after <= before:
+            raise ValueError(
+                f"steps: weights must rise from step to step, but {after} follows {before}"
+            )
+    if not weights or weights[0] == 0:
+        raise ValueError("steps: the first weight must be at least 1 percent")
+    if weights[-1] != 100:
+        raise ValueError(f"steps: the last weight must be 100 percent, not {weights[-1]}")
+
+
 class DeploymentConfig(Document):
     """How a new version replaces the live one."""
 
@@ -72,18 +91,8 @@ class DeploymentConfig(Document):
 
     @model_validator(mode="after")
     def _weights_rise_to_100(self) -> Self:
-        if self.steps is None:
-            return self
-        weights = [step.weight for step in self.steps]
-        for before, after in zip(weights, weights[1:], strict=False):
-            if after <= before:
-                raise ValueError(
-                    f"steps: weights must rise from step to step, but {after} follows {before}"
-                )
-        if weights[0] == 0:
-            raise ValueError("steps: the first weight must be at least 1 percent")
-        if weights[-1] != 100:
-            raise ValueError(f"steps: the last weight must be 100 percent, not {weights[-1]}")
+        if self.steps is not None:
+            check_weights([step.weight for step in self.steps])
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from greenlane.deployments.config import (
     Strategy,
     ValidationTest,
     WarmUp,
+    check_weights,
 )
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.workload import Workload
@@ -59,11 +60,20 @@ class DeploymentRequest(Model):
     strategy: Strategy | None = None
     steps: tuple[Step, ...] | None = None
     bake: Duration | None = None
+    validation: tuple[ValidationTest, ...] | None = Field(
+        None, description="instead of the configured tests"
+    )
     despite_alarms: str | None = Field(None, min_length=3, description="why red alarms are ignored")
     requested_by: str = "unknown"
     deployment_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$", description="for idempotent requests"
     )
+
+    @model_validator(mode="after")
+    def _weights_rise_to_100(self) -> Self:
+        if self.steps is not None:
+            check_weights([step.weight for step in self.steps])
+        return self
 
     @model_validator(mode="after")
     def _names_one_thing_to_deploy(self) -> Self:
@@ -131,6 +141,7 @@ class Recipe(StoredModel):
     good_slot: Slot
     good_target_group: str
     bad_target_group: str
+    capacity: int = Field(1, description="tasks that carry all of the traffic")
     actions: list[dict[str, Any]]
     original_actions: list[dict[str, Any]] = Field(description="with the user's own stickiness")
 
@@ -205,6 +216,7 @@ class Record(StoredModel):
     stable_by: datetime | None = None
     settled_by: datetime | None = None
     fast_track: bool = False
+    before_traffic_since: datetime | None = None
     observed_dead_at: datetime | None = None
     reason: str | None = None
 
@@ -228,6 +240,7 @@ class Deployment(StoredModel):
     next: Literal["shift", "bake", "promote", "finish"] = "shift"
     bake_seconds: int = 1
     probe: Probe | None = None
+    recipe: Recipe | None = Field(None, description="the way back, for when the table is down")
     note: str | None = Field(None, description="what a function without AWS access has to tell")
 
 
@@ -257,6 +270,14 @@ class Verdict(StoredModel):
     checks: tuple[CheckResult, ...] = ()
     requests: int = 0
     reason: str = ""
+
+
+class Judgement(StoredModel):
+    """A verdict, and the step it was about; the latest look at a bake is kept as one."""
+
+    at: datetime
+    step: int | None
+    verdict: Verdict
 
 
 class DeploymentSummary(StoredModel):

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from greenlane.deployments.fleet import container_of, read_service, read_task_definition, tag_of
-from greenlane.deployments.model import HistoryEvent, Plan, Record, Slot, StoredModel, Verdict
+from greenlane.deployments.model import (
+    HistoryEvent,
+    Judgement,
+    Plan,
+    Record,
+    Slot,
+    StoredModel,
+    Verdict,
+)
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.traffic import read_rule, slot_health
 from greenlane.deployments.workload import Workload
@@ -47,14 +55,6 @@ class SlotStatus(StoredModel):
     task_definition: str
     image: str
     version: str
-
-
-class Judgement(StoredModel):
-    """The latest verdict of a deployment, and the step it was about."""
-
-    at: datetime
-    step: int | None
-    verdict: Verdict
 
 
 class Status(StoredModel):

@@ -126,11 +126,12 @@ def test_anything_but_success_is_false(outcome):
     assert not BlueGreenDeployment("claude-manager", client).deploy("claude-manager:42")
 
 
-def test_validation_tests_become_the_configurations_own():
+def test_validation_tests_are_this_deployments_own():
     client = fake_client()
     deployment = BlueGreenDeployment("claude-manager", client)
     deployment.deploy("claude-manager:42", [{"name": "up", "path": "/health"}])
-    assert [test.path for test in client.store.config.validation] == ["/health"]
+    (asked,) = client.requests
+    assert [test.path for test in asked.validation] == ["/health"]
 
 
 def test_a_wrong_validation_test_starts_nothing():

@@ -5,6 +5,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto import mock_aws
+from pydantic import ValidationError
 
 from greenlane.deployments.client import Greenlane, Started
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE, TABLE
@@ -359,9 +360,8 @@ def test_a_deployment_of_an_unknown_service_names_the_known_ones(applied, machin
 
 
 def test_steps_that_fall_start_nothing(applied, machines):
-    with pytest.raises(InvalidInput, match="5 follows 10") as caught:
+    with pytest.raises(ValidationError, match="5 follows 10"):
         applied.deploy(request(steps=[10, 5, 100]))
-    assert caught.value.field == "steps"
     assert executions(applied, DEPLOYMENT_MACHINE) == []
 
 
