@@ -24,6 +24,7 @@ from greenlane.deployments.phases import LEASED, Phase
 from greenlane.deployments.plan import plan_steps
 from greenlane.deployments.store import StoredConfig
 from greenlane.deployments.workload import Workload
+from greenlane.deployments.workloads import read_workload
 from greenlane.errors import DeploymentInFlight, GreenlaneError, InvalidInput, Refused
 from greenlane.health.alarms import AlarmState, read_alarms
 from greenlane.runtime import Runtime
@@ -109,6 +110,7 @@ def plan_deployment(event: PlanningEvent, runtime: Runtime) -> Deployment:
         service=handle.service,
         epoch=record.epoch,
         bake_seconds=max(first.bake_seconds, 1),
+        recipe=record.recipe,
     )
 
 
@@ -119,8 +121,9 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         raise InvalidInput("request.service", request.service, f"must be {handle.service!r}")
     stored = runtime.store.get_config(handle.service)
     workload = stored.config.workload
-    if workload is None:
-        raise Refused(f"{handle.service} has no workload; apply its configuration again")
+    if workload is None or not stored.workload_declared:
+        # Read again: a stack that changed its alarms or the tasks' shape counts from now on.
+        workload = read_workload(runtime.ssm, handle.service)
     before = runtime.store.record(handle.service)
     ours = before is not None and before.deployment_id == handle.deployment_id
     if before is not None and not ours and before.phase in LEASED:
@@ -215,7 +218,9 @@ def _plan(
     return Plan(
         deployment_id=event.deployment.deployment_id,
         request=request,
-        config=config,
+        config=config
+        if request.validation is None
+        else config.model_copy(update={"validation": request.validation}),
         config_version=stored.version,
         workload=workload,
         strategy=request.strategy or config.deployment.strategy,
@@ -246,7 +251,7 @@ def _write_way_back(runtime: Runtime, plan: Plan, record: Record, look: Look) ->
     rule = traffic.read_rule(runtime.elbv2, look.rule.arn)
     if rule.weights != look.rule.weights:
         raise Refused(f"weights: the live weights changed while planning, now {rule.weights}")
-    recipe = traffic.recipe_for(rule, plan.workload, plan.live)
+    recipe = traffic.recipe_for(rule, plan.workload, plan.live, plan.full_capacity)
     record = runtime.store.update(record, {"recipe": recipe}, phases={Phase.PLANNING})
     runtime.elbv2.add_tags(
         ResourceArns=[rule.arn],
@@ -254,6 +259,7 @@ def _write_way_back(runtime: Runtime, plan: Plan, record: Record, look: Look) ->
             {"Key": "greenlane:deployment", "Value": plan.deployment_id},
             {"Key": "greenlane:good-target-group", "Value": recipe.good_target_group},
             {"Key": "greenlane:epoch", "Value": str(record.epoch)},
+            {"Key": "greenlane:capacity", "Value": str(recipe.capacity)},
         ],
     )
     # The rehearsal writes the same body as the way back, but for the user's own stickiness.

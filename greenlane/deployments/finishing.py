@@ -1,7 +1,5 @@
 """Promotion and what comes after it: watch, drain, let go of the old slot, clean up, tell."""
 
-from datetime import timedelta
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import fleet, scaling, traffic
@@ -13,6 +11,14 @@ from greenlane.deployments.phases import Phase
 from greenlane.errors import NotDrained, WeightsDrifted
 from greenlane.logs import logger
 from greenlane.runtime import Runtime
+
+RECIPE_TAGS = (
+    "greenlane:deployment",
+    "greenlane:good-target-group",
+    "greenlane:epoch",
+    "greenlane:capacity",
+)
+"""What planning writes on the rule, for a rollback that cannot read the table."""
 
 AFTER_PROMOTION = frozenset({Phase.PROMOTED, Phase.WATCHING, Phase.RETIRED})
 
@@ -128,6 +134,11 @@ def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:
 def tidy(runtime: Runtime, plan: Plan, *, active: str, standby: str) -> None:
     """Tags and old revisions, as well as possible: neither decides anything."""
     try:
+        # The way back is the record's alone from here on: the tags know nothing of the old slot's
+        # size, and the next deployment writes its own.
+        runtime.elbv2.remove_tags(
+            ResourceArns=[plan.workload.listener_rule_arn], TagKeys=list(RECIPE_TAGS)
+        )
         for name, role in ((active, "active"), (standby, "standby")):
             service = fleet.read_service(runtime.ecs, plan.workload.cluster, name)
             runtime.ecs.tag_resource(
@@ -141,10 +152,3 @@ def tidy(runtime: Runtime, plan: Plan, *, active: str, standby: str) -> None:
         return
     if gone:
         note_best_effort(runtime, plan.deployment_id, "old revisions removed", revisions=gone)
-
-
-def watch_left(record: Record, runtime: Runtime) -> timedelta:
-    """How much of the extended watch is left; 0 when it is over."""
-    if record.watch_until is None:
-        return timedelta(0)
-    return max(record.watch_until - runtime.clock.now(), timedelta(0))

@@ -112,7 +112,7 @@ def split(plan: Plan, candidate_percent: int) -> dict[str, int]:
     }
 
 
-def recipe_for(rule: LiveRule, workload: Workload, good: Slot) -> Recipe:
+def recipe_for(rule: LiveRule, workload: Workload, good: Slot, capacity: int) -> Recipe:
     """The `ModifyRule` body that puts all traffic on `good`, stickiness dropped."""
     good_group = workload.slots[good].target_group_arn
     bad_group = workload.slots[other(good)].target_group_arn
@@ -122,6 +122,7 @@ def recipe_for(rule: LiveRule, workload: Workload, good: Slot) -> Recipe:
         good_slot=good,
         good_target_group=good_group,
         bad_target_group=bad_group,
+        capacity=capacity,
         actions=actions_with(rule, weights, keep_stickiness=False),
         original_actions=actions_with(rule, weights, keep_stickiness=True),
     )

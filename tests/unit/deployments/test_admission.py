@@ -62,6 +62,7 @@ def test_the_way_back_is_written_and_rehearsed_before_any_weight_moves(world):
         "greenlane:deployment": "d-1",
         "greenlane:good-target-group": world.groups["blue"],
         "greenlane:epoch": "1",
+        "greenlane:capacity": "2",
     }
 
 

@@ -57,7 +57,7 @@ def test_a_stored_oidc_secret_stays_in_use():
 
 
 def test_going_back_drops_the_rules_stickiness_and_can_restore_it():
-    recipe = recipe_for(rule(forward(TargetGroupStickinessConfig=STICKY)), workload(), "blue")
+    recipe = recipe_for(rule(forward(TargetGroupStickinessConfig=STICKY)), workload(), "blue", 2)
     (back,), (original,) = recipe.actions, recipe.original_actions
     assert back["ForwardConfig"]["TargetGroupStickinessConfig"] == {"Enabled": False}
     assert original["ForwardConfig"]["TargetGroupStickinessConfig"] == STICKY
