@@ -29,7 +29,14 @@ EVENT_OVERDUE = timedelta(seconds=60)
 """An alarm red for longer than this should have triggered by its event."""
 
 _ALARMED = frozenset(
-    {Phase.PLANNING, Phase.PREPARING, Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING}
+    {
+        Phase.PLANNING,
+        Phase.PREPARING,
+        Phase.SHIFTING,
+        Phase.PROMOTED,
+        Phase.WATCHING,
+        Phase.RETIRED,
+    }
 )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import fleet, scaling, traffic
 from greenlane.deployments.drain import still_served
@@ -78,16 +78,31 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
     recipe, took_back_at = rollback.recipe, rollback.took_back_at
     if recipe is None or took_back_at is None:
         raise FenceLost("a rollback without a recipe has nothing to hold")
-    if not rollback.fenced:
-        rollback = _fence_now(rollback, runtime)
-    elif _record(rollback, runtime) is None:
-        raise FenceLost("another rollback took over")
-    if not _grown(rollback, recipe, runtime):
+    try:
+        rollback, record = _owned(rollback, runtime)
+        grown = _grown(rollback, recipe, runtime)
+    except (ClientError, BotoCoreError) as error:
+        # Without the table the weights are still watched over; it is not finished before.
+        if rollback.action != "raise":
+            _reassert(rollback, recipe, runtime)
+        raise NotSettled(f"not everything answers: {error}") from error
+    if not grown:
         raise NotSettled("the good slot is growing back to its capacity")
     _reassert(rollback, recipe, runtime)
-    if runtime.clock.now() < took_back_at + SETTLE_FOR:
+    # A forward step could pass its check until the fence was written.
+    if runtime.clock.now() < max(took_back_at, record.updated_at) + SETTLE_FOR:
         raise NotSettled("a late forward write might still land")
     return rollback
+
+
+def _owned(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
+    """The rollback with its fence written, and its record."""
+    if not rollback.fenced:
+        return _fence_now(rollback, runtime)
+    record = _record(rollback, runtime)
+    if record is None:
+        raise FenceLost("another rollback took over")
+    return rollback, record
 
 
 def _record(rollback: Rollback, runtime: Runtime) -> Record | None:
@@ -99,7 +114,7 @@ def _record(rollback: Rollback, runtime: Runtime) -> Record | None:
     return record if ours else None
 
 
-def _fence_now(rollback: Rollback, runtime: Runtime) -> Rollback:
+def _fence_now(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
     """Write the fence that the first function could not write."""
     if rollback.request is None:
         raise FenceLost("an unfenced rollback must know its request")
@@ -116,14 +131,13 @@ def _fence_now(rollback: Rollback, runtime: Runtime) -> Rollback:
         if not ours or lost.record is None:
             raise FenceLost("another rollback was elected meanwhile") from lost
         record = lost.record
-    return rollback.model_copy(
-        update={
-            "fenced": True,
-            "epoch": record.epoch,
-            "deployment_id": record.deployment_id,
-            "forward_execution": record.execution,
-        }
-    )
+    known = {
+        "fenced": True,
+        "epoch": record.epoch,
+        "deployment_id": record.deployment_id,
+        "forward_execution": record.execution,
+    }
+    return rollback.model_copy(update=known), record
 
 
 def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:

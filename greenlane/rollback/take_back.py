@@ -169,17 +169,12 @@ def _without_record(event: RollbackEvent, runtime: Runtime, service: str) -> Rol
     if request.trigger.kind == "alarm" and request.alarm_slot() == recipe.good_slot:
         reason = "the table is down, and the alarm is the good slot's own"
         return rollback.model_copy(update={"reason": reason, "fenced": True})
-    good = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
-    if not good:
-        return rollback.model_copy(
-            update={"action": "held", "reason": "no healthy target to go back to"}
-        )
-    traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+    action, _ = _put_back(runtime, recipe, recipe.capacity)
     return rollback.model_copy(
         update={
-            "action": "settle",
+            "action": action,
             "took_back_at": runtime.clock.now(),
-            "capacity": good,
+            "capacity": recipe.capacity,
             "reason": "the table was down; by the recipe outside it",
         }
     )
@@ -207,6 +202,7 @@ def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe:
         good_slot=slot,
         good_target_group=good,
         bad_target_group=bad,
+        capacity=int(tags.get("greenlane:capacity", "1")),
         actions=traffic.actions_with(rule, weights, keep_stickiness=False),
         original_actions=traffic.actions_with(rule, weights, keep_stickiness=True),
     )
