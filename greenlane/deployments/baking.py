@@ -5,16 +5,17 @@ then reads signal and alarms. Whoever comes second sees the other's write, so no
 """
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from greenlane.deployments.fence import fenced
-from greenlane.deployments.model import Deployment, Plan, Record
+from greenlane.deployments.model import Deployment, Plan, PlannedStep, Record
 from greenlane.deployments.phases import Phase
 from greenlane.health.alarms import read_alarms
+from greenlane.health.metrics import METRIC_LAG, MINUTE, whole_minutes
 from greenlane.logs import logger
 from greenlane.runtime import Runtime
 
@@ -57,13 +58,26 @@ def start_bake(event: BakeEvent, runtime: Runtime) -> None:
         answer(runtime.stepfunctions, event.token, reason)
 
 
-def _until(runtime: Runtime, plan: Plan, record: Record, deployment: Deployment) -> Any:
+def _until(runtime: Runtime, plan: Plan, record: Record, deployment: Deployment) -> datetime:
     """The step's absolute deadline; a repeated or resumed bake keeps the first one."""
     if record.bake_step == deployment.step and record.bake_until is not None:
         return record.bake_until
     step = plan.steps[deployment.step]
     begun = record.promoted_at if step.kind == "watch" else record.shifted_at
-    return (begun or runtime.clock.now()) + timedelta(seconds=step.bake_seconds)
+    return bake_until(plan, step, begun or runtime.clock.now())
+
+
+def bake_until(plan: Plan, step: PlannedStep, begun: datetime) -> datetime:
+    """When a bake that began then may end.
+
+    A bake is a minimum: it also needs one whole minute of metrics since the weight has reached
+    every node of the balancer, or the judgement could only hold. A bake of 0 waits for nothing.
+    """
+    declared = begun + timedelta(seconds=step.bake_seconds)
+    if step.bake_seconds == 0 or step.kind == "watch":
+        return declared
+    first_minute, _ = whole_minutes(begun + plan.config.deployment.propagation, begun)
+    return max(declared, first_minute + MINUTE + METRIC_LAG)
 
 
 def _decided_already(runtime: Runtime, plan: Plan, record: Record) -> str | None:

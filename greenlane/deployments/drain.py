@@ -3,9 +3,8 @@
 from datetime import datetime, timedelta
 
 from greenlane.deployments import traffic
-from greenlane.deployments.examine import METRIC_LAG
 from greenlane.deployments.model import Plan, Slot, other
-from greenlane.health.metrics import read_traffic, whole_minutes
+from greenlane.health.metrics import METRIC_LAG, read_traffic, whole_minutes
 from greenlane.runtime import Runtime
 
 _LOOK_BACK = timedelta(minutes=3)

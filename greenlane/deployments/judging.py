@@ -1,5 +1,6 @@
 """Judging a bake: at its end, and each minute inside it."""
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
 from greenlane.deployments import baking
@@ -9,7 +10,7 @@ from greenlane.deployments.decide import decide
 from greenlane.deployments.examine import examine
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
-from greenlane.deployments.model import Deployment, Plan, Record, SignalName, Verdict
+from greenlane.deployments.model import Deployment, Judgement, Plan, Record, SignalName, Verdict
 from greenlane.errors import DeploymentFailed, FenceLost, GreenlaneError
 from greenlane.health.judge import LEVEL_AT_THE_END, LEVEL_ON_THE_WAY, worst
 from greenlane.logs import logger
@@ -108,12 +109,12 @@ def judge_tick(tick: Tick, runtime: Runtime) -> None:
     """
     del tick
     for service in runtime.store.services():
-        record = runtime.store.record(service)
-        if record is None or record.phase not in BAKING or record.bake_token is None:
-            continue
         try:
+            record = runtime.store.record(service)
+            if record is None or record.phase not in BAKING or record.bake_token is None:
+                continue
             _look_into(runtime, record, record.bake_token)
-        except GreenlaneError as error:
+        except (GreenlaneError, ClientError, BotoCoreError) as error:
             logger.warning("a bake was not judged", service=service, error=str(error))
 
 
@@ -124,7 +125,8 @@ def _look_into(runtime: Runtime, record: Record, token: str) -> None:
     except DeploymentFailed as error:
         baking.fail(runtime.stepfunctions, token, type(error).__name__, str(error))
         return
-    runtime.store.put_look(plan.deployment_id, verdict)
+    seen = Judgement(at=runtime.clock.now(), step=record.step, verdict=verdict)
+    runtime.store.put_look(plan.deployment_id, seen)
     if verdict.verdict == "fail":
         baking.fail(runtime.stepfunctions, token, "JudgedBad", verdict.reason)
     elif verdict.verdict == "pass" and _waits_for_evidence(plan, record, runtime):

@@ -6,9 +6,10 @@ stalled call, a kill before the second read) is found and reverted by the rollba
 """
 
 from greenlane.deployments import traffic
+from greenlane.deployments.baking import bake_until
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
-from greenlane.deployments.model import Deployment, Plan, Record, other
+from greenlane.deployments.model import Deployment, Plan, PlannedStep, Record, other
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.plan import carries, share_of
 from greenlane.errors import CapacityShort, NotStable, ValidationFailed, WeightsDrifted
@@ -70,7 +71,7 @@ def shift_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
         part=step.kind,
     )
     return deployment.model_copy(
-        update={"next": "bake", "bake_seconds": max(step.bake_seconds, 1), "note": None}
+        update={"next": "bake", "bake_seconds": _bake_seconds(plan, record, step), "note": None}
     )
 
 
@@ -88,6 +89,12 @@ def _settle(runtime: Runtime, deployment: Deployment, record: Record, weight: in
         "paused": False,
     }
     return runtime.store.update(record, changes, phases=SHIFTABLE)
+
+
+def _bake_seconds(plan: Plan, record: Record, step: PlannedStep) -> int:
+    """How long the callback may wait; Step Functions wants at least one second."""
+    begun = record.shifted_at or record.updated_at
+    return max(int((bake_until(plan, step, begun) - begun).total_seconds()), 1)
 
 
 def _expected(rule: traffic.LiveRule, plan: Plan, record: Record) -> int:

@@ -19,6 +19,9 @@ from greenlane.errors import IncompleteRead
 
 MINUTE = timedelta(minutes=1)
 
+METRIC_LAG = timedelta(seconds=10)
+"""A minute is judged this long after it closed: its metrics do not arrive all at once."""
+
 _COUNTS = {
     "requests": "RequestCount",
     "ok2": "HTTPCode_Target_2XX_Count",
