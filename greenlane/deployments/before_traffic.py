@@ -37,14 +37,21 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
     record = fenced(runtime, deployment, {Phase.PREPARING})
     still_wanted(runtime, record)
     plan = runtime.store.plan(deployment.deployment_id)
+    since = record.before_traffic_since
+    if since is None:
+        since = runtime.clock.now()
+        record = runtime.store.update(
+            record, {"before_traffic_since": since}, phases={Phase.PREPARING}
+        )
     if plan.config.run_task is not None:
         _run_task(runtime, plan, record, plan.config.run_task)
     for check in call_hooks(
         runtime, plan, plan.config.hooks.pre_traffic, phase="pre_traffic", step=0, weight=0
     ):
-        if check.verdict == "hold":
+        patience = plan.config.deployment.max_hold
+        if check.verdict == "hold" and runtime.clock.now() < since + patience:
             raise NotFinished(f"hook {check.name}: {check.reason}")
-        if check.verdict == "fail":
+        if check.verdict != "pass":
             raise ValidationFailed(f"hook {check.name}: {check.reason}")
     return deployment
 
@@ -68,8 +75,8 @@ def _run_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> 
     arn = started["tasks"][0]["taskArn"]
     task = runtime.ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
     if task["lastStatus"] != "STOPPED":
-        deadline = record.settled_by or record.deadline
-        if runtime.clock.now() >= deadline + wanted.timeout:
+        since = record.before_traffic_since or record.started_at
+        if runtime.clock.now() >= since + wanted.timeout:
             raise ValidationFailed(f"the task before traffic ran longer than {wanted.timeout}")
         raise NotFinished(f"the task before traffic is {task['lastStatus']}")
     codes = {entry["name"]: entry.get("exitCode") for entry in task["containers"]}

@@ -28,6 +28,8 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
         runtime.ecs, plan.workload.cluster, plan.workload.slots[plan.live].service
     )
     capacity = max(live.desired, plan.full_capacity)
+    if plan.workload.capacity is not None:
+        capacity = max(capacity, plan.workload.capacity.min_tasks)
     note(
         runtime,
         deployment.deployment_id,

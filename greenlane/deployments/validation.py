@@ -21,6 +21,7 @@ from greenlane.errors import ValidationFailed
 
 _BODY_LIMIT_BYTES = 1_000_000
 _PAUSE_SECONDS = 1.0
+_TARGETS_AT_ONCE = 16
 
 
 class Reply(BaseModel):
@@ -44,10 +45,13 @@ def validate_slot(
     probe = deployment.probe
     if probe is None or not probe.targets:
         raise ValidationFailed("there is no target to validate")
-    slowest = Decimal(0)
-    for target in probe.targets:
-        for test in probe.tests:
-            slowest = max(slowest, run_test(target, test, sleep=sleep))
+
+    def slowest_of(target: str) -> Decimal:
+        times = [run_test(target, test, sleep=sleep) for test in probe.tests]
+        return max(times, default=Decimal(0))
+
+    with ThreadPoolExecutor(max_workers=_TARGETS_AT_ONCE) as pool:
+        slowest = max(pool.map(slowest_of, probe.targets))
     warmed = _warm_up(probe)
     note = (
         f"{len(probe.tests)} tests on {len(probe.targets)} tasks passed, slowest "
