@@ -148,7 +148,8 @@ class Permissions:
         return Allow(
             "SeeAlarms",
             ["cloudwatch:DescribeAlarms"],
-            [self._arn("cloudwatch", "alarm", name) for it in self.services for name in it.alarms],
+            ["*"],
+            because="CloudWatch tells of composite alarms only to a permission on everything.",
         )
 
     def see_metrics(self) -> Allow:
@@ -170,6 +171,21 @@ class Permissions:
             ["lambda:InvokeFunction"],
             [self._arn("lambda", "function", f"{HOOK_PREFIX}*")],
             because="the prefix is how a user says that a function is a hook.",
+        )
+
+    def read_workloads(self) -> Allow:
+        """Read how workloads describe themselves."""
+        return Allow(
+            "ReadWorkloads",
+            ["ssm:GetParameter"],
+            [
+                self.stack.format_arn(
+                    service="ssm",
+                    resource="parameter",
+                    resource_name=f"greenlane/workloads/{it.service.name}",
+                )
+                for it in self.services
+            ],
         )
 
     def tell(self) -> Allow:

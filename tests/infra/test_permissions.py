@@ -15,6 +15,7 @@ MODULES = sorted(path.stem for path in (ROOT / "functions").glob("[a-z]*.py"))
 # thing exists). Everything else names what it touches.
 OVER_EVERYTHING = {
     "application-autoscaling:DescribeScalableTargets",
+    "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     # Lambda attaches functions to networks with interfaces of its own making.
     "ec2:AssignPrivateIpAddresses",
