@@ -1,0 +1,1 @@
+"""Figures, side by side with what a user would pick instead."""
