@@ -14,8 +14,8 @@ from greenlane.local.journal import Reply, Request
 from greenlane.local.stage import SERVICE
 from tests.scenarios.conftest import PATIENCE_SECONDS, Scenario
 
-# Ends soon: one step, nothing to bake, no watch.
-SHORT: dict[str, Any] = {"strategy": "all_at_once", "steps": None, "bake": "0s", "watch": "0s"}
+# Ends soon: one step, hardly a bake, no watch.
+SHORT: dict[str, Any] = {"strategy": "all_at_once", "steps": None, "bake": "1s", "watch": "0s"}
 
 # What PutMetricAlarm takes of what DescribeAlarms gives.
 ALARM_SETTINGS = (
@@ -129,6 +129,14 @@ def entered(scenario: Scenario, deployment_id: str, state: str) -> None:
         return any(e.get("stateEnteredEventDetails", {}).get("name") == state for e in events)
 
     wait_for(there, f"{deployment_id} in {state}")
+
+
+def in_bake(scenario: Scenario, deployment_id: str, weight: int) -> None:
+    """Wait until the step of this weight bakes."""
+    scenario.until(
+        lambda r: r.deployment_id == deployment_id and r.weight == weight and bool(r.bake_token),
+        f"{deployment_id} bakes at {weight} percent",
+    )
 
 
 def start_directly(scenario: Scenario, deployment_id: str, version: str) -> None:

@@ -15,14 +15,6 @@ from tests.scenarios.conftest import Scenario
 STATUS_RULE = "greenlane-deployment-ended-badly"
 
 
-def in_bake(scenario: Scenario, deployment_id: str, weight: int) -> None:
-    """Wait until the step of this weight bakes."""
-    scenario.until(
-        lambda r: r.deployment_id == deployment_id and r.weight == weight and bool(r.bake_token),
-        f"{deployment_id} bakes at {weight} percent",
-    )
-
-
 def event(scenario: Scenario, deployment_id: str, kind: str) -> HistoryEvent:
     return next(e for e in scenario.history(deployment_id) if e.kind == kind)
 
@@ -52,7 +44,7 @@ def test_killed_while_preparing_it_is_abandoned(scenario: Scenario) -> None:
 def test_killed_in_a_bake_the_traffic_goes_back(scenario: Scenario, weight: int) -> None:
     version = acts.live_version(scenario)
     deployment_id = scenario.deploy()
-    in_bake(scenario, deployment_id, weight)
+    acts.in_bake(scenario, deployment_id, weight)
     acts.kill(scenario, deployment_id)
 
     goes_back(scenario, deployment_id, version)
@@ -75,7 +67,7 @@ def test_the_reconciler_alone_takes_a_dead_deployment_back_after_two_looks(
 ) -> None:
     version = acts.live_version(scenario)
     deployment_id = scenario.deploy()
-    in_bake(scenario, deployment_id, 10)
+    acts.in_bake(scenario, deployment_id, 10)
     killed_at = scenario.cloud.clock.now()
     acts.kill(scenario, deployment_id)
 
