@@ -239,7 +239,7 @@ def test_an_execution_that_ended_badly_starts_the_way_back(product: Template) ->
     }
 
 
-def fill(transformer: dict[str, Any], values: dict[str, str]) -> Any:
+def fill(transformer: dict[str, Any], values: dict[str, Any]) -> Any:
     """What EventBridge makes of an input transformer: strings are quoted where they stand bare."""
     text = as_finding(transformer["InputTemplate"])
     for name, path in transformer["InputPathsMap"].items():

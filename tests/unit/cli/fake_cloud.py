@@ -7,11 +7,12 @@ from greenlane.deployments.model import (
     CheckResult,
     DeploymentSummary,
     HistoryEvent,
+    Judgement,
     Record,
     Verdict,
 )
 from greenlane.deployments.signals import SignalOutcome
-from greenlane.deployments.status import Judgement, SlotStatus, Status, outcome_of
+from greenlane.deployments.status import SlotStatus, Status, outcome_of
 from greenlane.errors import UnknownDeployment, UnknownService
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
