@@ -34,7 +34,7 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
     ):
         raise FenceLost("another rollback took over")
     plan = runtime.store.plan(record.deployment_id)
-    if rollback.recipe is not None:
+    if rollback.action != "abandon":  # then nothing was written that had to be restored
         _restore_stickiness(runtime, rollback)
     if record.phase is Phase.ROLLING_BACK:
         trigger = rollback.trigger

@@ -77,6 +77,7 @@ class Rollback(StoredModel):
     forward_execution: str | None = None
     recipe: Recipe | None = None
     capacity: int = 1
+    bad_at_most: int = Field(100, description="percent the bad slot may keep while the good grows")
     took_back_at: datetime | None = None
     request: RollbackRequest | None = Field(None, description="kept while the fence is unwritten")
 

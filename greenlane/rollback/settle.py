@@ -164,7 +164,7 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
         return True
     healthy = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
     if healthy < rollback.capacity and healthy:
-        put_share_back(runtime, recipe, good=healthy, capacity=rollback.capacity)
+        put_share_back(runtime, rollback, recipe, good=healthy)
     return healthy >= rollback.capacity
 
 

@@ -23,8 +23,9 @@ def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
     """Elect this execution, look at the good slot, put the traffic back.
 
     Raises:
-        Held: the way back is not known anywhere; a person must choose.
-        botocore.exceptions.ClientError: the balancer refused the write; the workflow retries.
+        Held: the trigger does not say what it is about.
+        botocore.exceptions.ClientError: the balancer refused the write, or the table did not
+            answer and nothing outside it knows the way back; the workflow retries.
     """
     request = event.request
     service = request.service or _service_of(runtime, request)
@@ -36,8 +37,11 @@ def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
             return _nothing(event, service, lost.record)
         record = again
     except (ClientError, BotoCoreError) as error:
+        recipe = request.recipe or _recipe_from_tags(runtime, request)
+        if recipe is None:
+            raise
         logger.error("the table did not answer; going back without it", error=str(error))
-        return _without_record(event, runtime, service)
+        return _without_record(event, runtime, service, recipe)
     return _with_record(event, runtime, record)
 
 
@@ -52,37 +56,41 @@ def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Roll
         forward_execution=record.execution,
         recipe=record.recipe,
         capacity=record.full_capacity,
+        bad_at_most=max(record.weight, record.intended_weight or 0),
         reason=f"from {record.previous_phase.value if record.previous_phase else 'unknown'}",
     )
     if record.previous_phase in WITHOUT_TRAFFIC or record.recipe is None:
         _report(runtime, rollback, weights=None)
         return rollback
-    action, weights = _put_back(runtime, record.recipe, record.full_capacity)
+    action, weights = _put_back(runtime, rollback, record.recipe)
     rollback = rollback.model_copy(update={"action": action, "took_back_at": runtime.clock.now()})
     _report(runtime, rollback, weights=weights)
     return rollback
 
 
 def _put_back(
-    runtime: Runtime, recipe: Recipe, capacity: int
+    runtime: Runtime, rollback: Rollback, recipe: Recipe
 ) -> tuple[Action, dict[str, int] | None]:
     """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written."""
     health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
-    if health.healthy and health.total >= capacity:
+    if health.healthy and health.total >= rollback.capacity:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
     if not health.healthy:
         # Targets but no healthy one: sick too. No targets at all: scaled down, it must grow first.
         return ("held" if health.total else "raise"), None
-    return "raise", put_share_back(runtime, recipe, good=len(health.healthy), capacity=capacity)
+    return "raise", put_share_back(runtime, rollback, recipe, good=len(health.healthy))
 
 
-def put_share_back(runtime: Runtime, recipe: Recipe, *, good: int, capacity: int) -> dict[str, int]:
+def put_share_back(
+    runtime: Runtime, rollback: Rollback, recipe: Recipe, *, good: int
+) -> dict[str, int]:
     """The good slot has shrunk: its healthy share now, the rest once it has grown again.
 
-    All at once when the bad slot serves nothing. The weights written, by target group.
+    All at once when the bad slot serves nothing; and the bad slot never gets more than it had.
+    The weights written, by target group.
     """
-    share = min(100 * good // capacity, 100)
+    share = min(max(100 * good // rollback.capacity, 100 - rollback.bad_at_most), 100)
     bad = len(traffic.slot_health(runtime.elbv2, recipe.bad_target_group).healthy)
     if not bad or share == 100:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
@@ -152,10 +160,11 @@ def _service_of(runtime: Runtime, request: RollbackRequest) -> str:
         return "unknown"
 
 
-def _without_record(event: RollbackEvent, runtime: Runtime, service: str) -> Rollback:
-    """Go back by the execution's input, else by the tags on the rule."""
+def _without_record(
+    event: RollbackEvent, runtime: Runtime, service: str, recipe: Recipe
+) -> Rollback:
+    """Go back by a recipe from the execution's input, or from the tags on the rule."""
     request = event.request
-    recipe = request.recipe or _recipe_from_tags(runtime, request)
     rollback = Rollback(
         service=service,
         deployment_id=request.deployment_id,
@@ -164,27 +173,30 @@ def _without_record(event: RollbackEvent, runtime: Runtime, service: str) -> Rol
         trigger=request.trigger,
         fenced=False,
         recipe=recipe,
+        capacity=recipe.capacity,
         request=request,
     )
     if request.trigger.kind == "alarm" and request.alarm_slot() == recipe.good_slot:
         reason = "the table is down, and the alarm is the good slot's own"
         return rollback.model_copy(update={"reason": reason, "fenced": True})
-    action, _ = _put_back(runtime, recipe, recipe.capacity)
+    action, _ = _put_back(runtime, rollback, recipe)
     return rollback.model_copy(
         update={
             "action": action,
             "took_back_at": runtime.clock.now(),
-            "capacity": recipe.capacity,
             "reason": "the table was down; by the recipe outside it",
         }
     )
 
 
-def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe:
-    """The way back as planning wrote it on the rule itself, before any weight moved."""
+def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe | None:
+    """The way back as planning wrote it on the rule itself, before any weight moved.
+
+    None when the trigger names no rule, or no deployment is on the rule's tags.
+    """
     arn = request.listener_rule_arn
     if arn is None:
-        raise Held("the table is down, and the trigger names no listener rule")
+        return None
     answer = runtime.elbv2.describe_tags(ResourceArns=[arn])
     tags: dict[str, Any] = {
         tag["Key"]: tag["Value"] for tag in answer["TagDescriptions"][0]["Tags"]
@@ -192,7 +204,7 @@ def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe:
     good = tags.get("greenlane:good-target-group")
     slots: dict[str, Slot] = {group: slot for slot, group in request.target_groups.items()}
     if good is None or good not in slots:
-        raise Held("the table is down, and the rule has no tags of a deployment")
+        return None
     rule = traffic.read_rule(runtime.elbv2, arn)
     slot = slots[good]
     bad = request.target_groups[other(slot)]
