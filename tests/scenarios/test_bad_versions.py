@@ -81,14 +81,6 @@ def test_a_version_that_answers_slowly_is_taken_back_by_its_p95(scenario: Scenar
     assert "response_time_p95" in record.trigger.reason
 
 
-def test_a_version_that_never_answers_in_time_is_taken_back(scenario: Scenario) -> None:
-    # The balancer gives up on each request first: what is left are requests without an answer.
-    scenario.configure(deployment=STEPS, warm_up={"requests": 0})
-    record = taken_back(scenario, "slow:6")
-    assert record.trigger is not None
-    assert record.trigger.kind in ("alarm", "failure")
-
-
 def test_a_version_that_crashes_at_start_never_gets_traffic(scenario: Scenario) -> None:
     since = time.time()
     _, idle = acts.slots(scenario)

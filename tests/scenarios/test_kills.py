@@ -8,7 +8,6 @@ import pytest
 
 from greenlane.deployments.model import HistoryEvent
 from greenlane.deployments.phases import Phase
-from greenlane.rollback.reconcile import SECOND_LOOK
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
 
@@ -76,8 +75,8 @@ def test_the_reconciler_alone_takes_a_dead_deployment_back_after_two_looks(
     goes_back(scenario, deployment_id, version)
     began = event(scenario, deployment_id, "rollback began")
     assert began.detail["trigger"]["kind"] == "reconciler"
-    assert began.at - killed_at >= SECOND_LOOK
-    assert began.at - killed_at < SECOND_LOOK + timedelta(minutes=5)
+    assert began.at - killed_at >= timedelta(seconds=60)
+    assert began.at - killed_at < timedelta(minutes=6)
 
 
 def test_killed_in_the_watch_it_is_completed_forward(scenario: Scenario) -> None:

@@ -89,6 +89,7 @@ def test_a_red_live_alarm_refuses_unless_a_person_gives_a_reason(scenario: Scena
         before = Untouched(scenario)
         before.refused(scenario.deploy(), f"alarms: {alarm} of the live slot {live} are red")
 
+        scenario.configure(deployment=SHORT)
         cure = scenario.deploy(despite_alarms="this version is the cure")
         scenario.until_phase(cure, Phase.SHIFTING)
     assert scenario.outcome(cure) == "succeeded"
@@ -166,6 +167,7 @@ def test_an_unknown_container_is_refused(scenario: Scenario) -> None:
 def test_of_deployments_started_at_once_one_goes_on_untouched_by_the_others(
     scenario: Scenario,
 ) -> None:
+    scenario.configure(deployment={"steps": [100], "watch": "0s"})
     live, idle = acts.slots(scenario)
     versions = [acts.push(scenario) for _ in range(3)]
     scenario.load.phase(versions[0])

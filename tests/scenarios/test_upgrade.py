@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from greenlane.local.stage import ASSEMBLY
+from greenlane.local.stage import ASSEMBLY, SERVICE
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
 
@@ -45,6 +45,9 @@ def versions_used(scenario: Scenario, deployment_id: str) -> set[str]:
 
 
 def test_an_upgrade_in_mid_deployment_is_survived(scenario: Scenario, tmp_path: Path) -> None:
+    # The first bake lasts as long as the upgrade does.
+    first = {"weight": 10, "bake": "30m"}
+    scenario.configure(deployment={"steps": [first, 100], "watch": "0s"})
     live, idle = acts.slots(scenario)
     upgrade = newer_assembly(tmp_path)
     deployment_id = scenario.deploy()
@@ -59,7 +62,9 @@ def test_an_upgrade_in_mid_deployment_is_survived(scenario: Scenario, tmp_path: 
     assert ("update", "AWS::StepFunctions::StateMachine") in done
     assert ("delete", "AWS::Lambda::Version") not in done, "what runs still calls the old ones"
     assert changes["GreenlaneWorkload"] == []
-    assert scenario.record().deployment_id == deployment_id
+    record = scenario.record()
+    assert (record.deployment_id, record.weight) == (deployment_id, 10), "it still bakes"
+    scenario.stage.greenlane.signal(SERVICE, "promote", by="a test")
 
     assert scenario.outcome(deployment_id) == "succeeded"
     assert acts.slots(scenario) == (idle, live)
