@@ -187,6 +187,7 @@ ROLLBACK = (
             may.write_rule("ModifyRule"),
             may.see_services(),
             may.change_services("UpdateService"),
+            may.change_scaling(),
         ],
     ),
     FunctionSpec(

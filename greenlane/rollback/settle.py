@@ -80,6 +80,7 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         raise FenceLost("a rollback without a recipe has nothing to hold")
     try:
         rollback, record = _owned(rollback, runtime)
+        record = _rest_scale_in(record, runtime)
         grown = _grown(rollback, recipe, runtime)
     except (ClientError, BotoCoreError) as error:
         # Without the table the weights are still watched over; it is not finished before.
@@ -138,6 +139,14 @@ def _fence_now(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
         "forward_execution": record.execution,
     }
     return rollback.model_copy(update=known), record
+
+
+def _rest_scale_in(record: Record, runtime: Runtime) -> Record:
+    """After the watch auto scaling works again; it must not shrink the slot that grows here."""
+    if record.scaling_rests or not record.scaling:
+        return record
+    scaling.suspend_scale_in(runtime.autoscaling, record.scaling)
+    return runtime.store.update(record, {"scaling_rests": True}, phases={Phase.ROLLING_BACK})
 
 
 def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
