@@ -94,7 +94,7 @@ def _tell(
 def _page(event: CloseEvent, runtime: Runtime) -> None:
     """A person is needed: say so in the record if it answers, and on the topic in any case."""
     rollback, request = event.rollback, event.request
-    service = _service(rollback, request)
+    service = _service(runtime, rollback, request)
     reason = rollback.reason if rollback is not None else "the traffic could not be put back"
     if event.failure is not None:
         reason = f"{reason}: {event.failure}"[:2000]
@@ -114,12 +114,17 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
     )
 
 
-def _service(rollback: Rollback | None, request: RollbackRequest | None) -> str:
+def _service(runtime: Runtime, rollback: Rollback | None, request: RollbackRequest | None) -> str:
+    """The service a page is about; its deployment's id if nothing else is known."""
     if rollback is not None:
         return rollback.service
-    if request is not None and request.service is not None:
-        return request.service
-    return request.deployment_id or "unknown" if request is not None else "unknown"
+    if request is None or request.deployment_id is None or request.service is not None:
+        return "unknown" if request is None else request.service or "unknown"
+    try:
+        return runtime.store.plan(request.deployment_id).service
+    except (ClientError, BotoCoreError, UnknownDeployment) as error:
+        logger.error("the service is not known", error=str(error))
+        return request.deployment_id
 
 
 def _hold(runtime: Runtime, service: str, execution: str, reason: str) -> Record | None:

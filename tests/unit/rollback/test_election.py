@@ -9,8 +9,7 @@ from tests.builders import NOW, SERVICE, record
 from tests.fakes import BACK, timeout
 
 REACH = {
-    "alarm": set(Phase)
-    - {Phase.HELD, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.REFUSED},
+    "alarm": set(Phase) - {Phase.HELD, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.REFUSED},
     "person": set(Phase) - {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.REFUSED},
     "reconciler": set(Phase) - {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.REFUSED},
     "execution": {Phase.PLANNING, Phase.PREPARING, Phase.SHIFTING},

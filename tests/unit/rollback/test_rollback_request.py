@@ -71,7 +71,9 @@ def metrics_of(slot):
 
 @pytest.mark.parametrize("slot", ["blue", "green"])
 def test_an_alarms_metrics_name_its_slot(slot):
-    request = RollbackRequest.model_validate(ALARM | {"configuration": {"metrics": metrics_of(slot)}})
+    request = RollbackRequest.model_validate(
+        ALARM | {"configuration": {"metrics": metrics_of(slot)}}
+    )
     assert request.alarm_slot() == slot
 
 

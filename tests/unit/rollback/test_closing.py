@@ -1,0 +1,163 @@
+import pytest
+from botocore.exceptions import ClientError
+
+from greenlane.deployments.phases import Phase
+from greenlane.errors import FenceLost
+from greenlane.rollback.closing import close_rollback
+from greenlane.rollback.model import CloseEvent
+from greenlane.rollback.settle import empty_slot, hold_traffic
+from greenlane.rollback.take_back import take_traffic_back
+from tests.builders import NOW, SERVICE
+from tests.fakes import BACK, timeout
+
+STICKY = {"Enabled": True, "DurationSeconds": 600}
+
+
+def emptied(world, kind="alarm"):
+    """A rollback that has only its end left."""
+    rollback = take_traffic_back(world.back(kind), world.runtime)
+    world.clock.advance(minutes=6)
+    rollback = hold_traffic(rollback, world.runtime)
+    return empty_slot(rollback, world.runtime)
+
+
+def close(world, rollback, **more):
+    event = CloseEvent(rollback=rollback, execution=BACK, **more)
+    return close_rollback(event, world.runtime)
+
+
+def test_the_end_frees_the_lease_and_says_why(world):
+    world.shifted()
+    world.runtime.actor = "close_rollback"
+    close(world, emptied(world))
+    record = world.record
+    assert (record.phase, record.weight, record.bake_token) == (Phase.ROLLED_BACK, 0, None)
+    assert record.reason.startswith(f"alarm {world.alarm_of('green')}")
+    (line,) = world.store.deployments(SERVICE)
+    assert (line.phase, line.reason, line.ended_at) == (
+        Phase.ROLLED_BACK,
+        record.reason,
+        world.clock.now(),
+    )
+    assert "rolled back" in world.kinds()
+    assert world.topic.told[-1] == f"Greenlane took {SERVICE} back"
+    assert world.ecs.tags == {
+        "blue": {"Deployment": "active"},
+        "green": {"Deployment": "standby"},
+    }
+
+
+def test_the_next_deployment_can_begin(world):
+    world.shifted()
+    close(world, emptied(world))
+    assert world.planned(deployment_id="d-2").epoch == 3
+
+
+def test_the_users_stickiness_comes_back_at_the_end(world):
+    world.set_weights(100, 0, TargetGroupStickinessConfig=STICKY)
+    world.shifted()
+    rollback = emptied(world)
+    (action,) = world.actions()
+    assert action["ForwardConfig"]["TargetGroupStickinessConfig"]["Enabled"] is False
+    close(world, rollback)
+    (action,) = world.actions()
+    assert action["ForwardConfig"]["TargetGroupStickinessConfig"] == STICKY
+    assert world.weights() == (100, 0)
+
+
+def test_an_abandoned_deployment_never_writes_the_rule(world):
+    world.set_weights(100, 0, TargetGroupStickinessConfig=STICKY)
+    world.stable()
+    world.calls.clear()
+    close(world, emptied(world))
+    assert ("elbv2", "modify_rule") not in world.calls
+    assert world.record.phase is Phase.ROLLED_BACK
+
+
+def test_an_end_that_died_is_repeated(world):
+    world.shifted()
+    rollback = emptied(world)
+    world.fail("dynamodb", "get_item", skip=1)
+    with pytest.raises(ClientError):
+        close(world, rollback)
+    close(world, rollback)
+    close(world, rollback)
+    assert world.record.phase is Phase.ROLLED_BACK
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [("sns", "publish"), ("dynamodb", "put_item"), ("ecs", "tag_resource")],
+)
+@pytest.mark.parametrize("problem", ["ThrottlingException", timeout()])
+def test_telling_people_never_changes_the_outcome(world, service, operation, problem):
+    world.shifted()
+    rollback = emptied(world)
+    world.fail(service, operation, problem, times=9)
+    close(world, rollback)
+    assert world.record.phase is Phase.ROLLED_BACK
+
+
+@pytest.mark.parametrize("change", [{"epoch": 9}, {"deployment_id": "d-2"}])
+def test_only_the_owner_writes_the_end(world, change):
+    world.set_weights(100, 0, TargetGroupStickinessConfig=STICKY)
+    world.shifted()
+    rollback = emptied(world)
+    world.change(**change)
+    with world.untouched(), pytest.raises(FenceLost):
+        close(world, rollback)
+    assert world.topic.told == []
+
+
+def test_a_slot_that_still_runs_is_told(world):
+    world.shifted()
+    close(world, emptied(world), failure={"Error": "AccessDeniedException"})
+    line = next(e for e in world.store.history("d-1") if e.kind == "rolled back")
+    assert line.detail["failure"] == {"Error": "AccessDeniedException"}
+
+
+def test_a_hold_pages_and_lets_a_person_or_the_next_deployment_act(world):
+    world.shifted()
+    world.serve("blue", 0, sick=2)
+    rollback = take_traffic_back(world.back(), world.runtime)
+    close(world, rollback, held=True)
+    assert (world.record.phase, world.weights()) == (Phase.HELD, (90, 10))
+    assert world.topic.told == [f"PAGE: Greenlane holds {SERVICE}, a person is needed"]
+    assert "held" in world.kinds()
+    world.serve("blue", 2)
+    again = take_traffic_back(world.back("person", execution="second"), world.runtime)
+    assert (again.action, world.weights()) == ("settle", (100, 0))
+
+
+def test_a_page_goes_out_although_the_table_is_down(world):
+    world.shifted()
+    request = world.back().request
+    world.fail("dynamodb", "*", timeout(), times=99)
+    event = CloseEvent(request=request, execution=BACK, held=True, failure={"Error": "Denied"})
+    assert close_rollback(event, world.runtime) is None
+    assert world.topic.told == [f"PAGE: Greenlane holds {SERVICE}, a person is needed"]
+
+
+def test_a_rollback_that_could_not_write_holds_its_own_record_only(world):
+    world.shifted()
+    world.fail("elbv2", "modify_rule", "AccessDeniedException")
+    with pytest.raises(ClientError):
+        take_traffic_back(world.back(), world.runtime)
+    failed = {"request": world.back().request, "held": True, "failure": {"Error": "Denied"}}
+    close_rollback(CloseEvent(execution="somebody else's", **failed), world.runtime)
+    assert world.record.phase is Phase.ROLLING_BACK
+    close_rollback(CloseEvent(execution=BACK, **failed), world.runtime)
+    assert (world.record.phase, world.record.updated_at) == (Phase.HELD, NOW)
+    assert "Denied" in world.record.reason
+
+
+def test_an_execution_event_that_could_not_act_holds_the_service_it_is_about(world):
+    world.shifted()
+    world.fail("elbv2", "modify_rule", "AccessDeniedException")
+    with pytest.raises(ClientError):
+        take_traffic_back(world.back("execution"), world.runtime)
+    request = world.back("execution").request
+    assert request.service is None
+    close_rollback(CloseEvent(request=request, execution=BACK, held=True), world.runtime)
+    assert world.record.phase is Phase.HELD
+    assert world.topic.told == [f"PAGE: Greenlane holds {SERVICE}, a person is needed"]
