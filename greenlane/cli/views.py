@@ -29,8 +29,10 @@ def status_view(status: Status) -> Text:
     """Everything about one service, a few lines."""
     lines = [_headline(status)]
     lines += [_slot_line(slot) for slot in status.slots]
-    if status.judgement is not None:
-        lines += _judgement_lines(status.judgement)
+    judgement = status.judgement
+    # Once it has ended, the last look says something only if it is why.
+    if judgement is not None and (status.outcome is None or judgement.verdict.verdict == "fail"):
+        lines += _judgement_lines(judgement)
     if _is_paused(status):
         lines.append(Text("  paused", style="yellow"))
     if status.signals:
