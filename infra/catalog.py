@@ -79,7 +79,7 @@ FORWARD = (
         "run_pre_traffic",
         "forward",
         lambda may: [
-            may.table("GetItem", "PutItem"),
+            may.table(*WRITE),
             may.see_services(),
             may.run_tasks(),
             may.see_tasks(),
@@ -185,6 +185,8 @@ ROLLBACK = (
             may.table(*WRITE),
             may.see_traffic("Rules", "TargetHealth"),
             may.write_rule("ModifyRule"),
+            # A rollback without the table learns late which execution to stop.
+            may.executions("DescribeExecution", "StopExecution"),
             may.see_services(),
             may.change_services("UpdateService"),
             may.change_scaling(),
