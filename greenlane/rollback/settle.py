@@ -76,6 +76,7 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
     if rollback.action == "abandon":
         return rollback
     recipe, took_back_at = rollback.recipe, rollback.took_back_at
+    found_fenced = rollback.fenced
     if recipe is None or took_back_at is None:
         raise FenceLost("a rollback without a recipe has nothing to hold")
     try:
@@ -93,7 +94,8 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
     # A forward step could pass its check until the fence was written.
     if runtime.clock.now() < max(took_back_at, record.updated_at) + SETTLE_FOR:
         raise NotSettled("a late forward write might still land")
-    return rollback
+    # Without the table nobody knew which execution to stop.
+    return rollback if found_fenced else stop_forward(rollback, runtime)
 
 
 def _owned(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
