@@ -68,7 +68,7 @@ def test_the_old_slot_is_drained_when_it_serves_nothing(world):
     world.clock.advance(minutes=4)
     world.traffic("green", requests=100)
     assert drain_slot(state, world.runtime) == state
-    world.traffic("blue", requests=1, minutes=1)
+    world.traffic("blue", requests=1, minutes=2)
     with pytest.raises(NotDrained, match="blue served 1 requests"):
         drain_slot(state, world.runtime)
 
