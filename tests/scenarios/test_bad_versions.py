@@ -49,14 +49,17 @@ def _stayed_within_its_steps(
     name = f"claude-manager-{bad}"
     shares = shares_since(scenario, since)
     weights = [weight_in(table, scenario, bad) for table, _ in shares]
-    steps = [e.detail["weight"] for e in scenario.history(deployment_id) if e.kind == "shifted"]
+    intended = [
+        e.detail["weight"] for e in scenario.history(deployment_id) if e.kind == "shift intended"
+    ]
     seen = [w for i, w in enumerate(weights) if w and (i == 0 or weights[i - 1] != w)]
-    assert seen == steps
+    assert seen == intended[: len(seen)]
+    assert bool(seen) == bool(intended)
     assert weights[-1:] in ([], [0]), "no table at all where no weight moved"
     for table, requests in shares:
         share, sent = weight_in(table, scenario, bad) / 100, sum(requests.values())
-        # Three standard errors, and nothing at all where the weight is 0.
-        most = share * sent + 3 * (sent * share * (1 - share)) ** 0.5
+        # Four standard errors, and nothing at all where the weight is 0.
+        most = share * sent + 4 * (sent * share * (1 - share)) ** 0.5
         assert requests[name] <= most, f"{requests} by {table}"
 
 
