@@ -59,6 +59,8 @@ class Spy:
                 self.meta.method_to_api_mapping[operation]
             ).input_shape
             validate_parameters(arguments, shape)
+            if operation in ("get_item", "query"):
+                assert arguments["ConsistentRead"], "what decides is read strongly consistent"
             self._world.calls.append((self._service, operation))
             before, after = self._world.faults_of(self._service, operation)
             if before is not None:
