@@ -98,3 +98,17 @@ def test_killed_in_the_watch_it_is_completed_forward(scenario: Scenario) -> None
     assert "reconciler completes" in scenario.kinds(deployment_id)
     acts.clients_see(scenario, version)
     assert scenario.lost(version) == 0
+
+
+def test_a_killed_rollback_is_taken_over(scenario: Scenario) -> None:
+    scenario.configure(deployment={"steps": [50, 100]})
+    version = acts.live_version(scenario)
+    deployment_id = scenario.deploy()
+    acts.in_bake(scenario, deployment_id, 50)
+    acts.kill(scenario, deployment_id)
+    first = scenario.until_phase(deployment_id, Phase.ROLLING_BACK).rollback_execution
+    scenario.cloud.client("stepfunctions").stop_execution(executionArn=first)
+
+    goes_back(scenario, deployment_id, version)
+    assert scenario.record().rollback_execution != first
+    assert "reconciler rolls back" in scenario.kinds(deployment_id)
