@@ -1,12 +1,11 @@
 """deployment.asl.json, run as it is: what goes where, how often, and at what price."""
 
 import json
-import time
 
 import pytest
 
 from greenlane.errors import DeploymentFailed
-from tests.workflows.machines import SCALE, Raised, load
+from tests.workflows.machines import SCALE, load
 
 FAILURES = sorted(error.__name__ for error in DeploymentFailed.__subclasses__())
 ACCIDENTS = [
@@ -15,6 +14,7 @@ ACCIDENTS = [
     *("Lambda.TooManyRequestsException", "KeyError"),
 ]
 STEPS = 6
+LONG = 20 * SCALE
 TASKS = {
     "Prepare": "prepare_slot",
     "AwaitStability": "check_stability",
@@ -86,6 +86,13 @@ def started_at_once(machines):
         machines.sfn.send_task_success(taskToken=given["token"], output='{"reason": "test"}')
 
     machines.functions.answers["start_bake"] = answer
+    patient(machines)
+
+
+def patient(machines):
+    """No bake ends by itself, however busy the machine is that runs this test."""
+    for name in ("shift_traffic", "promote"):
+        machines.functions.answers[name] = lambda given: given | {"bake_seconds": LONG}
 
 
 def test_a_canary_goes_its_way(forward):
@@ -103,46 +110,34 @@ def test_planning_gets_the_request_and_its_own_execution(forward):
     assert given == ask() | {"execution": ran.arn}
 
 
-def test_six_steps_with_tasks_that_take_two_minutes_cost_at_most_45_transitions(forward):
-    began = time.monotonic()
-
-    def starting(given):
-        if (time.monotonic() - forward.ready) * SCALE < 120:
-            raise Raised("NotStable")
-        return given
-
-    def prepare(given):
-        forward.ready = time.monotonic()
-        return given
-
-    forward.functions.answers |= {"check_stability": starting, "prepare_slot": prepare}
-    ran = forward.run("deployment", ask())
-    assert ran.status == "SUCCEEDED"
-    assert forward.functions.count()["check_stability"] >= 3, "the tasks did take their time"
-    assert ran.transitions <= 45, ran.transitions
-    assert ran.transitions == len(WAY) + forward.functions.count()["check_stability"] - 1
-    assert time.monotonic() - began < 20
-
-
-def test_waiting_for_two_minutes_takes_at_most_eight_looks(forward):
-    """By the retry's own numbers, whatever the machine that runs this test is busy with."""
-
+def looks_within(seconds):
+    """How often the machine asks for stability while tasks take that long to start."""
     (rule,) = [
         rule
         for rule in load("deployment")["States"]["AwaitStability"]["Retry"]
         if rule["ErrorEquals"] == ["NotStable"]
     ]
     waited, looks, pause = 0.0, 1, rule["IntervalSeconds"]
-    while waited < 120:
+    while waited < seconds:
         waited += min(pause, rule["MaxDelaySeconds"])
         pause *= rule["BackoffRate"]
         looks += 1
-    assert len(WAY) + looks - 1 <= 45
+    return looks
+
+
+def test_six_steps_with_tasks_that_take_two_minutes_cost_at_most_45_transitions(forward):
+    looks = looks_within(120)
+    forward.functions.failures["check_stability"] = ["NotStable"] * (looks - 1)
+    ran = forward.run("deployment", ask())
+    assert (ran.status, ran.states) == ("SUCCEEDED", WAY)
+    assert forward.functions.count()["check_stability"] == looks
+    assert ran.transitions == len(WAY) + looks - 1
+    assert ran.transitions <= 45
 
 
 def test_a_bake_of_any_length_costs_the_same_history(forward):
     lengths = []
-    for seconds in (1, 60, 1200):
+    for seconds in (1200, 3600):
         forward.functions.answers["shift_traffic"] = lambda given, s=seconds: (
             given | {"bake_seconds": s}
         )
@@ -154,7 +149,7 @@ def test_time_passing_is_the_normal_way_on(forward):
     ran = forward.run("deployment", ask())
     kinds = [event["type"] for event in ran.events]
     assert kinds.count("TaskTimedOut") == STEPS + 1
-    assert forward.functions.count()["start_bake"] == STEPS + 1, "a time-out is not retried"
+    assert kinds.count("TaskScheduled") == STEPS + 1, "a time-out is not retried"
 
 
 def test_an_answer_ends_the_bake_and_leaves_the_state_as_it_was(forward):
@@ -162,10 +157,11 @@ def test_an_answer_ends_the_bake_and_leaves_the_state_as_it_was(forward):
     ran = forward.run("deployment", ask())
     assert (ran.status, ran.states) == ("SUCCEEDED", WAY)
     first = forward.functions.given("judge_step")[0]
-    assert first == state(bake_seconds=300, deployment_id="d")
+    assert first == state(bake_seconds=LONG)
 
 
 def test_each_bake_knows_its_state_and_has_a_token_of_its_own(forward):
+    started_at_once(forward)
     forward.run("deployment", ask())
     bakes = forward.functions.given("start_bake")
     assert [bake["deployment"]["step"] for bake in bakes] == list(range(STEPS + 1))
@@ -189,7 +185,7 @@ def test_a_hold_bakes_and_judges_again_without_a_shift(forward):
 
 
 def test_a_resumed_deployment_enters_where_its_state_says(forward):
-    resumed = state(step=STEPS, next="bake", bake_seconds=1, epoch=2)
+    resumed = state(step=STEPS, next="bake", bake_seconds=1200, epoch=2)
     ran = forward.run("deployment", resumed)
     assert (ran.status, ran.states) == (
         "SUCCEEDED",
@@ -299,6 +295,7 @@ def test_a_bake_that_the_judge_ends_goes_back_exactly_once(forward, error):
         )
 
     forward.functions.answers["start_bake"] = fail
+    patient(forward)
     ran = forward.run("deployment", ask())
     assert (ran.status, ran.error, ran.cause) == ("FAILED", error, "32 of 400 requests failed")
     assert forward.functions.count()["start_bake"] == 1
