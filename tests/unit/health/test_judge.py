@@ -68,9 +68,7 @@ def test_the_tail_at_its_edges():
     assert binomial_tail(51, 50, 0.5) == 0.0
 
 
-@given(
-    requests=st.integers(1, 2000), errors=st.integers(0, 2000), ratio=st.floats(0.0001, 0.9999)
-)
+@given(requests=st.integers(1, 2000), errors=st.integers(0, 2000), ratio=st.floats(0.0001, 0.9999))
 def test_the_tail_is_a_probability_that_falls_with_errors(requests, errors, ratio):
     here, next_one = (binomial_tail(errors + more, requests, ratio) for more in (0, 1))
     assert 0 <= next_one <= here + 1e-12
