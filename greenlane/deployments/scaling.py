@@ -85,15 +85,33 @@ def give_back(
         live_min, live_max = workload.capacity.min_tasks, workload.capacity.max_tasks
     for target in recorded:
         is_idle = target.resource_id == resource_id(workload, idle)
-        autoscaling.register_scalable_target(
-            ServiceNamespace="ecs",
-            ResourceId=target.resource_id,
-            ScalableDimension=_DIMENSION,
-            MinCapacity=min(idle_floor, live_max) if is_idle else live_min,
-            MaxCapacity=live_max,
-            SuspendedState={
-                "DynamicScalingInSuspended": target.dynamic_in,
-                "DynamicScalingOutSuspended": target.dynamic_out,
-                "ScheduledScalingSuspended": target.scheduled,
-            },
-        )
+        minimum = min(idle_floor, live_max) if is_idle else live_min
+        _register(autoscaling, target, minimum=minimum, maximum=live_max)
+
+
+def give_back_as_found(
+    autoscaling: Any, workload: Workload, targets: Iterable[SuspendedScaling], *, idle: str
+) -> None:
+    """Restore everything as it was recorded: a rollback gives both slots their old roles.
+
+    Only the minimum of the idle one becomes 0, or auto scaling would start the bad version again.
+    """
+    for target in targets:
+        is_idle = target.resource_id == resource_id(workload, idle)
+        minimum = 0 if is_idle else target.min_capacity
+        _register(autoscaling, target, minimum=minimum, maximum=target.max_capacity)
+
+
+def _register(autoscaling: Any, target: SuspendedScaling, *, minimum: int, maximum: int) -> None:
+    autoscaling.register_scalable_target(
+        ServiceNamespace="ecs",
+        ResourceId=target.resource_id,
+        ScalableDimension=_DIMENSION,
+        MinCapacity=minimum,
+        MaxCapacity=maximum,
+        SuspendedState={
+            "DynamicScalingInSuspended": target.dynamic_in,
+            "DynamicScalingOutSuspended": target.dynamic_out,
+            "ScheduledScalingSuspended": target.scheduled,
+        },
+    )

@@ -206,7 +206,7 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
         if reason is not None:
             raise NotDrained(reason)
     bad = plan.workload.slots[plan.candidate].service
-    scaling.give_back(runtime.autoscaling, plan.workload, record.scaling, idle=bad, idle_floor=0)
+    scaling.give_back_as_found(runtime.autoscaling, plan.workload, record.scaling, idle=bad)
     runtime.store.update(record, {"scaling_rests": False}, phases={Phase.ROLLING_BACK})
     fleet.set_service(runtime.ecs, plan.workload.cluster, bad, desired=0)
     note_best_effort(
