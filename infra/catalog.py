@@ -209,7 +209,7 @@ ROLLBACK = (
         "rollback",
         lambda may: [
             may.table(*WRITE),
-            may.write_rule("ModifyRule", "RemoveTags"),
+            may.write_rule("RemoveTags"),
             may.see_services(),
             may.change_services("TagResource"),
             may.see_task_definitions(*REVISIONS),
@@ -230,7 +230,8 @@ ROLLBACK = (
             may.see_task_definitions(*REVISIONS),
             may.forget_task_definitions(),
             may.change_scaling(),
-            may.write_rule("RemoveTags"),
+            may.write_rule("ModifyRule", "RemoveTags"),
+            may.see_traffic("Rules"),
         ],
         tick=True,
     ),

@@ -148,6 +148,8 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         trigger_alarms=workload.slots[plan.candidate].alarms,
         scaling=before.scaling if before is not None and before.scaling_rests else (),
         scaling_rests=before is not None and before.scaling_rests,
+        stickiness=before.stickiness if before is not None else None,
+        stickiness_due=before.stickiness_due if before is not None else None,
     )
     if ours and before is not None:
         if before.phase not in (Phase.PLANNING, Phase.PREPARING):
@@ -263,7 +265,8 @@ def _write_way_back(runtime: Runtime, plan: Plan, record: Record, look: Look) ->
         ],
     )
     # The rehearsal writes the same body as the way back, but for the user's own stickiness.
-    traffic.write_actions(runtime.elbv2_once, rule.arn, recipe.original_actions)
+    as_it_is = traffic.actions_with(rule, rule.weights, keep_stickiness=True)
+    traffic.write_actions(runtime.elbv2_once, rule.arn, as_it_is)
     return record
 
 

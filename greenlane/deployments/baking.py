@@ -86,7 +86,7 @@ def _decided_already(runtime: Runtime, plan: Plan, record: Record) -> str | None
     if fresh is None or fresh.epoch != record.epoch:
         return "the record moved on"
     signal = fresh.signal
-    if signal is not None and (signal.name == "abort" or signal.step == fresh.step):
+    if signal is not None and signal.reaches(fresh.step):
         return f"signal {signal.name}"
     step = plan.steps[fresh.step]
     if fresh.fast_track and step.kind != "watch":

@@ -17,7 +17,7 @@ from greenlane.deployments.model import Record
 
 Item = dict[str, dict[str, Any]]
 
-_JSON_FIELDS = frozenset({"recipe", "trigger", "signal", "scaling"})
+_JSON_FIELDS = frozenset({"recipe", "trigger", "signal", "scaling", "stickiness"})
 
 
 def instant(moment: datetime) -> str:

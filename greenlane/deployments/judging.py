@@ -81,7 +81,7 @@ def _take_signal(runtime: Runtime, record: Record) -> tuple[Record, SignalName |
             raise
         still_wanted(runtime, fresh)
         return _take_signal(runtime, fresh)
-    if signal is None or signal.step != record.step:
+    if signal is None or not signal.reaches(record.step):
         return record, None
     return record, signal.name
 

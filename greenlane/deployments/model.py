@@ -143,7 +143,7 @@ class Recipe(StoredModel):
     bad_target_group: str
     capacity: int = Field(1, description="tasks that carry all of the traffic")
     actions: list[dict[str, Any]]
-    original_actions: list[dict[str, Any]] = Field(description="with the user's own stickiness")
+    stickiness: dict[str, Any] | None = Field(None, description="the user's own, when it was on")
 
 
 class Trigger(StoredModel):
@@ -163,6 +163,16 @@ class Signal(StoredModel):
     step: int
     by: str
     at: datetime
+
+    def reaches(self, step: int) -> bool:
+        """Whether it is for that step.
+
+        What means the deployment as a whole, abort and pause, also reaches the step after the one
+        it was sent at: the shift may have been under way already.
+        """
+        if self.name == "abort":
+            return True
+        return step == self.step or (self.name == "pause" and step == self.step + 1)
 
 
 class SuspendedScaling(StoredModel):
@@ -217,6 +227,8 @@ class Record(StoredModel):
     settled_by: datetime | None = None
     fast_track: bool = False
     before_traffic_since: datetime | None = None
+    stickiness: dict[str, Any] | None = Field(None, description="the user's own, switched off")
+    stickiness_due: datetime | None = None
     observed_dead_at: datetime | None = None
     reason: str | None = None
 

@@ -12,6 +12,7 @@ from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Plan, PlannedStep, Record, other
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.plan import carries, share_of
+from greenlane.deployments.stickiness import owed
 from greenlane.errors import CapacityShort, NotStable, ValidationFailed, WeightsDrifted
 from greenlane.health.alarms import read_alarms
 from greenlane.runtime import Runtime
@@ -55,10 +56,13 @@ def shift_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
                 "step": deployment.step,
                 "intended_weight": step.weight,
                 "updated_at": runtime.clock.now(),
+                **(owed(rule.stickiness, runtime.clock.now()) if step.weight == 100 else {}),
             },
             phases=SHIFTABLE,
         )
-        actions = traffic.actions_with(rule, traffic.split(plan, step.weight), keep_stickiness=True)
+        actions = traffic.actions_with(
+            rule, traffic.split(plan, step.weight), keep_stickiness=step.weight < 100
+        )
         traffic.write_actions(runtime.elbv2_once, rule.arn, actions)
         fenced(runtime, deployment, {Phase.SHIFTING})
     record = _settle(runtime, deployment, record, step.weight)

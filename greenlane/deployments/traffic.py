@@ -35,6 +35,15 @@ class LiveRule(BaseModel):
                 return {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
         return {}
 
+    @property
+    def stickiness(self) -> dict[str, Any] | None:
+        """The rule's own stickiness when it is on; None when it is off."""
+        for action in self.actions:
+            if action["Type"] == "forward":
+                config = action.get("ForwardConfig", {}).get("TargetGroupStickinessConfig", {})
+                return dict(config) if config.get("Enabled") else None
+        return None
+
     def percent(self, workload: Workload) -> dict[Slot, int] | None:
         """Percent of traffic by slot; None when the rule does not name exactly both slots."""
         weights = self.weights
@@ -104,6 +113,15 @@ def _forward(action: Action, weights: Mapping[str, int], *, keep_stickiness: boo
     return forward
 
 
+def with_stickiness(rule: LiveRule, config: Mapping[str, Any]) -> list[Action]:
+    """The rule's complete action list with its weights as they are and this stickiness."""
+    actions = actions_with(rule, rule.weights, keep_stickiness=True)
+    for action in actions:
+        if action["Type"] == "forward":
+            action["ForwardConfig"]["TargetGroupStickinessConfig"] = dict(config)
+    return actions
+
+
 def split(plan: Plan, candidate_percent: int) -> dict[str, int]:
     """Weights by target group that give the candidate so many percent of the traffic."""
     return {
@@ -124,7 +142,7 @@ def recipe_for(rule: LiveRule, workload: Workload, good: Slot, capacity: int) ->
         bad_target_group=bad_group,
         capacity=capacity,
         actions=actions_with(rule, weights, keep_stickiness=False),
-        original_actions=actions_with(rule, weights, keep_stickiness=True),
+        stickiness=rule.stickiness,
     )
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments import traffic
 from greenlane.deployments.finishing import tidy
 from greenlane.deployments.journal import note_best_effort, summarise, tell
 from greenlane.deployments.model import Plan, Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stickiness import owed
 from greenlane.errors import FenceLost, UnknownDeployment
 from greenlane.logs import logger
 from greenlane.rollback.model import CloseEvent, Rollback, RollbackRequest
@@ -34,8 +34,6 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
     ):
         raise FenceLost("another rollback took over")
     plan = runtime.store.plan(record.deployment_id)
-    if rollback.action != "abandon":  # then nothing was written that had to be restored
-        _restore_stickiness(runtime, rollback)
     if record.phase is Phase.ROLLING_BACK:
         trigger = rollback.trigger
         reason = f"{trigger.kind} {trigger.name}: {trigger.reason}"
@@ -48,6 +46,7 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
                 "bake_token": None,
                 "intended_weight": None,
                 "updated_at": runtime.clock.now(),
+                **_stickiness_owed(rollback),
             },
             phases={Phase.ROLLING_BACK},
         )
@@ -57,15 +56,11 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
     return rollback
 
 
-def _restore_stickiness(runtime: Runtime, rollback: Rollback) -> None:
-    """The bad slot serves nothing any more: the user's own stickiness may hold again."""
-    recipe = rollback.recipe
-    if recipe is None or recipe.actions == recipe.original_actions:
-        return
-    try:
-        traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.original_actions)
-    except (ClientError, BotoCoreError) as error:
-        logger.error("the rule's stickiness was not restored", error=str(error))
+def _stickiness_owed(rollback: Rollback) -> dict[str, Any]:
+    """What the way back switched off, to be given back once the old cookies have ended."""
+    if rollback.recipe is None or rollback.took_back_at is None:
+        return {}
+    return owed(rollback.recipe.stickiness, rollback.took_back_at)
 
 
 def _tell(

@@ -16,6 +16,7 @@ from greenlane.deployments.journal import note_best_effort, summarise
 from greenlane.deployments.judging import Tick
 from greenlane.deployments.model import Deployment, Record, Trigger
 from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, Phase
+from greenlane.deployments.stickiness import give_back_when_due
 from greenlane.errors import FenceLost, GreenlaneError
 from greenlane.health.alarms import read_alarms
 from greenlane.logs import logger
@@ -64,7 +65,7 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
         return
     if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
         _finish_letting_go(runtime, record)
-    elif record.phase is Phase.WATCHING:
+    elif not give_back_when_due(runtime, record) and record.phase is Phase.WATCHING:
         _retire(runtime, record)
 
 
@@ -175,7 +176,8 @@ def _retire(runtime: Runtime, record: Record) -> None:
     try:
         record = runtime.store.update(
             record,
-            {"phase": Phase.RETIRED, "updated_at": runtime.clock.now()},
+            # Until the old slot is let go, the next look goes on where this one may die.
+            {"phase": Phase.RETIRED, "scaling_rests": True, "updated_at": runtime.clock.now()},
             phases={Phase.WATCHING},
         )
     except FenceLost:

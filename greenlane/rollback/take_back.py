@@ -73,7 +73,8 @@ def _put_back(
 ) -> tuple[Action, dict[str, int] | None]:
     """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written."""
     health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
-    if health.healthy and health.total >= rollback.capacity:
+    # A few sick targets are no reason to leave users on a bad version, half of them are.
+    if 2 * len(health.healthy) >= rollback.capacity and health.total >= rollback.capacity:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
     if not health.healthy:
@@ -216,7 +217,7 @@ def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe | No
         bad_target_group=bad,
         capacity=int(tags.get("greenlane:capacity", "1")),
         actions=traffic.actions_with(rule, weights, keep_stickiness=False),
-        original_actions=traffic.actions_with(rule, weights, keep_stickiness=True),
+        stickiness=rule.stickiness,
     )
 
 

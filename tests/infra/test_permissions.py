@@ -118,7 +118,7 @@ WRITES_RULE = {
     "shift-traffic",
     "take-traffic-back",
     "hold-traffic",
-    "close-rollback",
+    "reconcile",  # gives the user's own stickiness back
 }
 
 

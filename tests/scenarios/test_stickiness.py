@@ -10,7 +10,7 @@ from greenlane.deployments import traffic
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import BRISK, LONG, baking, eventually
 
-STICKY = {"Enabled": True, "DurationSeconds": 86400}
+STICKY = {"Enabled": True, "DurationSeconds": 600}
 OIDC: dict[str, Any] = {
     "Type": "authenticate-oidc",
     "Order": 1,
@@ -94,8 +94,31 @@ def test_a_client_stuck_to_the_candidate_gets_the_good_version_on_its_next_reque
 
         assert scenario.outcome(deployment_id) == "rolled_back"
         assert _public(scenario) == users
-        forward = _actions(scenario)[-1]["ForwardConfig"]
-        assert forward["TargetGroupStickinessConfig"] == STICKY
+        assert client.version() == good, "the emptied slot's cookie pins nobody"
+        eventually(lambda: _stickiness(scenario) == STICKY, "the user's stickiness is back")
+        assert client.version() == good
+        assert scenario.lost(candidate) == 0
+
+
+def test_a_good_deployment_loses_no_request_of_a_client_stuck_to_the_old_version(
+    scenario: Scenario,
+) -> None:
+    scenario.configure(deployment=BRISK | {"warm_floor": 0})
+    with _users_rule(scenario):
+        client = Client(scenario.stage.url)
+        client.version()
+        deployment_id = scenario.deploy()
+        candidate = f"t{scenario.versions}"
+        assert scenario.outcome(deployment_id) == "succeeded"
+        assert client.version() == candidate
+        eventually(lambda: _stickiness(scenario) == STICKY, "the user's stickiness is back")
+        assert client.version() == candidate
+        assert scenario.lost(candidate) == 0
+
+
+def _stickiness(scenario: Scenario) -> dict[str, Any]:
+    config: dict[str, Any] = _actions(scenario)[-1]["ForwardConfig"]["TargetGroupStickinessConfig"]
+    return config
 
 
 def _stuck_to(scenario: Scenario, version: str) -> Client:

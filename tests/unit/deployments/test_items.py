@@ -36,8 +36,9 @@ nested = {
         good_target_group=text,
         bad_target_group=text,
         actions=st.lists(st.dictionaries(text, st.none() | text | whole, max_size=3), max_size=3),
-        original_actions=st.just([]),
+        stickiness=st.none() | st.dictionaries(text, text | whole, max_size=2),
     ),
+    "stickiness": st.dictionaries(text, st.booleans() | whole, max_size=2),
     "trigger": st.builds(
         Trigger,
         kind=st.sampled_from(["alarm", "execution", "failure", "person", "reconciler"]),

@@ -197,10 +197,17 @@ def test_an_abort_that_comes_while_judging_is_heard(world):
 
 def test_a_signal_for_an_earlier_step_is_dropped(world):
     state = baked(world, step=1)
-    world.change(signal=Signal(name="pause", step=0, by="ada", at=NOW))
+    world.change(signal=Signal(name="promote", step=0, by="ada", at=NOW))
     found = judge_step(state, world.runtime)
     assert (found.next, found.step) == ("shift", 2)
     assert world.record.signal is None
+
+
+def test_a_pause_that_crossed_the_shift_holds_the_next_step(world):
+    state = baked(world, step=1)
+    world.change(signal=Signal(name="pause", step=0, by="ada", at=NOW))
+    assert judge_step(state, world.runtime).next == "bake"
+    assert world.record.paused
 
 
 def test_a_rollback_that_began_is_not_judged_over(world):

@@ -11,6 +11,7 @@ from greenlane.deployments.traffic import (
     recipe_for,
     slot_health,
     split,
+    with_stickiness,
 )
 from greenlane.errors import Refused
 from tests.builders import GROUPS, RULE_ARN, plan, workload
@@ -56,13 +57,16 @@ def test_a_stored_oidc_secret_stays_in_use():
     assert found["AuthenticateOidcConfig"] == {"ClientId": "id", "UseExistingClientSecret": True}
 
 
-def test_going_back_drops_the_rules_stickiness_and_can_restore_it():
+def test_going_back_drops_the_rules_stickiness_and_remembers_it():
     recipe = recipe_for(rule(forward(TargetGroupStickinessConfig=STICKY)), workload(), "blue", 2)
-    (back,), (original,) = recipe.actions, recipe.original_actions
+    (back,) = recipe.actions
     assert back["ForwardConfig"]["TargetGroupStickinessConfig"] == {"Enabled": False}
-    assert original["ForwardConfig"]["TargetGroupStickinessConfig"] == STICKY
-    for action in (back, original):
-        assert LiveRule(arn=RULE_ARN, actions=[action]).weights == {BLUE: 100, GREEN: 0}
+    assert recipe.stickiness == STICKY
+    written = LiveRule(arn=RULE_ARN, actions=[back])
+    assert (written.stickiness, written.weights) == (None, {BLUE: 100, GREEN: 0})
+    (restored,) = with_stickiness(written, STICKY)
+    again = LiveRule(arn=RULE_ARN, actions=[restored])
+    assert (again.stickiness, again.weights) == (STICKY, {BLUE: 100, GREEN: 0})
     assert (recipe.good_target_group, recipe.bad_target_group) == (BLUE, GREEN)
 
 

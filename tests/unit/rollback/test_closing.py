@@ -1,10 +1,14 @@
+from datetime import timedelta
+
 import pytest
 from botocore.exceptions import ClientError
 
+from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
 from greenlane.errors import FenceLost
 from greenlane.rollback.closing import close_rollback
 from greenlane.rollback.model import CloseEvent
+from greenlane.rollback.reconcile import reconcile
 from greenlane.rollback.settle import empty_slot, hold_traffic
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import NOW, SERVICE
@@ -53,16 +57,37 @@ def test_the_next_deployment_can_begin(world):
     assert world.planned(deployment_id="d-2").epoch == 3
 
 
-def test_the_users_stickiness_comes_back_at_the_end(world):
+def test_the_users_stickiness_comes_back_when_no_old_cookie_can_pin_anybody(world):
     world.set_weights(100, 0, TargetGroupStickinessConfig=STICKY)
     world.shifted()
     rollback = emptied(world)
-    (action,) = world.actions()
-    assert action["ForwardConfig"]["TargetGroupStickinessConfig"]["Enabled"] is False
     close(world, rollback)
-    (action,) = world.actions()
-    assert action["ForwardConfig"]["TargetGroupStickinessConfig"] == STICKY
+    due = rollback.took_back_at + timedelta(seconds=STICKY["DurationSeconds"])
+    assert world.record.stickiness_due == due
+    world.clock.at = due - timedelta(seconds=1)
+    reconcile(Tick(), world.runtime)
+    assert stickiness(world)["Enabled"] is False
+    world.clock.at = due
+    reconcile(Tick(), world.runtime)
+    assert stickiness(world) == STICKY
     assert world.weights() == (100, 0)
+    assert world.record.stickiness is None
+
+
+def test_a_deployment_in_between_carries_the_users_stickiness_along(world):
+    world.set_weights(100, 0, TargetGroupStickinessConfig=STICKY)
+    world.shifted()
+    close(world, emptied(world))
+    world.planned(deployment_id="d-2")
+    world.clock.advance(seconds=STICKY["DurationSeconds"])
+    reconcile(Tick(), world.runtime)
+    assert stickiness(world)["Enabled"] is False, "not while a deployment is in flight"
+    assert world.record.stickiness == STICKY
+
+
+def stickiness(world):
+    (action,) = world.actions()
+    return action["ForwardConfig"]["TargetGroupStickinessConfig"]
 
 
 def test_an_abandoned_deployment_never_writes_the_rule(world):
