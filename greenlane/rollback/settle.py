@@ -19,6 +19,9 @@ from greenlane.runtime import Runtime
 SHIFT_TIMEOUT = timedelta(seconds=15)
 """The Lambda timeout of `shift_traffic`: how late a forward write may still land."""
 
+PREPARE_TIMEOUT = timedelta(seconds=60)
+"""The Lambda timeout of `prepare_slot`: how late it may still start the idle slot's tasks."""
+
 SETTLE_FOR = SHIFT_TIMEOUT + timedelta(seconds=30)
 
 
@@ -74,6 +77,11 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         FenceLost: another rollback took over.
     """
     if rollback.action == "abandon":
+        record = _record(rollback, runtime)
+        if record is None:
+            raise FenceLost("another rollback took over")
+        if runtime.clock.now() < record.updated_at + PREPARE_TIMEOUT:
+            raise NotSettled("tasks of the candidate might still be started")
         return rollback
     recipe, took_back_at = rollback.recipe, rollback.took_back_at
     found_fenced = rollback.fenced

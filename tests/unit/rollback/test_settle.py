@@ -76,12 +76,16 @@ def test_nothing_is_written_while_the_weights_are_right(world):
     assert ("elbv2", "modify_rule") not in world.calls
 
 
-def test_an_abandoned_deployment_has_nothing_to_watch(world):
+def test_an_abandoned_deployment_is_emptied_once_no_late_start_of_its_tasks_can_land(world):
     world.stable()
     rollback = taken_back(world)
     world.calls.clear()
+    world.clock.advance(seconds=59)
+    with pytest.raises(NotSettled, match="might still be started"):
+        hold_traffic(rollback, world.runtime)
+    world.clock.advance(seconds=1)
     assert hold_traffic(rollback, world.runtime) == rollback
-    assert world.calls == []
+    assert ("elbv2", "modify_rule") not in world.calls
 
 
 @pytest.mark.parametrize("change", [{"epoch": 9}, {"phase": Phase.ROLLED_BACK}])
