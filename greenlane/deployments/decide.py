@@ -50,6 +50,8 @@ def decide(
         changes = {"paused": False} if record.paused else {}
         return _bake(record, record.bake_until, now, "the bake goes on", changes)
     if verdict.verdict == "hold":
+        if signal == "resume":  # a person gives it the whole time again
+            record = record.model_copy(update={"hold_until": None})
         return _hold(plan, record, verdict, now)
     if step.approval:
         return _await_approval(plan, record, now)

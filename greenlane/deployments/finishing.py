@@ -120,11 +120,11 @@ def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:
     service = fleet.read_service(runtime.ecs, cluster, old)
     if service.desired > floor:
         note(runtime, plan.deployment_id, "old slot scaled down", slot=plan.live, tasks=floor)
+    runtime.store.update(record, {"updated_at": runtime.clock.now()}, phases={record.phase})
     # The limits come first: auto scaling would raise a slot below its minimum again.
     scaling.give_back(
         runtime.autoscaling, plan.workload, record.scaling, idle=old, idle_floor=floor
     )
-    runtime.store.update(record, {"updated_at": runtime.clock.now()}, phases={record.phase})
     if service.desired > floor:
         fleet.set_service(runtime.ecs, cluster, old, desired=floor)
     runtime.store.update(record, {"scaling_rests": False}, phases={record.phase})
