@@ -107,8 +107,10 @@ def split_by_hand(scenario: Scenario, live: Slot) -> Iterator[None]:
     weights = {arn: 70 if slot == live else 30 for slot, arn in groups.items()}
     actions = traffic.actions_with(rule, weights, keep_stickiness=True)
     traffic.write_actions(elbv2, rule.arn, actions)
-    yield
-    traffic.write_actions(elbv2, rule.arn, rule.actions)
+    try:
+        yield
+    finally:
+        traffic.write_actions(elbv2, rule.arn, rule.actions)
 
 
 def test_weights_split_by_hand_are_refused_and_left_alone(scenario: Scenario) -> None:
