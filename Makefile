@@ -37,7 +37,8 @@ demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
 	$(PYTHON) -m greenlane.cli.main demo --all
 
 test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
-	$(PYTHON) -m pytest $(ARGS)
+	# Two at once: each file of scenarios shares one local cloud, whose clock runs on regardless.
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(REQUIREMENTS) $(ASSEMBLY) ## Lint, types, templates, and the structure of the repository.
 	$(VENV)/bin/ruff check .
