@@ -141,6 +141,7 @@ FORWARD = (
             may.see_task_definitions(*REVISIONS),
             may.forget_task_definitions(),
             may.change_scaling(),
+            may.see_traffic("Rules"),
             may.write_rule("RemoveTags"),
             may.tell(),
         ],

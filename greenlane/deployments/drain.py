@@ -10,6 +10,13 @@ from greenlane.runtime import Runtime
 _LOOK_BACK = timedelta(minutes=3)
 
 
+def weight_of(runtime: Runtime, plan: Plan, slot: Slot) -> str | None:
+    """What the listener rule says against stopping a slot's tasks; None when its weight is 0."""
+    rule = traffic.read_rule(runtime.elbv2, plan.workload.listener_rule_arn)
+    percent = rule.percent(plan.workload)
+    return f"{slot} has weight: {rule.weights}" if percent is None or percent[slot] else None
+
+
 def still_served(runtime: Runtime, plan: Plan, *, slot: Slot, since: datetime) -> str | None:
     """What speaks against stopping a slot's tasks, in words; None when nothing does.
 
@@ -23,11 +30,9 @@ def still_served(runtime: Runtime, plan: Plan, *, slot: Slot, since: datetime) -
         since: when its weight became 0.
     """
     config, now = plan.config.deployment, runtime.clock.now()
-    percent = traffic.read_rule(runtime.elbv2, plan.workload.listener_rule_arn).percent(
-        plan.workload
-    )
-    if percent is None or percent[slot] != 0:
-        return f"{slot} has weight: {percent}"
+    weight = weight_of(runtime, plan, slot)
+    if weight is not None:
+        return weight
     settled = since + config.propagation
     if now < settled:
         return f"the balancer may serve by old weights until {settled.isoformat()}"

@@ -3,7 +3,7 @@
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import fleet, scaling, traffic
-from greenlane.deployments.drain import still_served
+from greenlane.deployments.drain import still_served, weight_of
 from greenlane.deployments.fence import fenced
 from greenlane.deployments.journal import note, note_best_effort, summarise, tell
 from greenlane.deployments.model import Deployment, Plan, Record
@@ -115,8 +115,16 @@ def finish_deployment(deployment: Deployment, runtime: Runtime) -> Deployment:
 
 
 def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:
-    """Scale the old slot down to `floor` tasks, give auto scaling back, tidy up."""
+    """Scale the old slot down to `floor` tasks, give auto scaling back, tidy up.
+
+    Raises:
+        NotDrained: somebody gave the old slot traffic again.
+        FenceLost: a rollback or another deployment began.
+    """
     cluster, old = plan.workload.cluster, plan.workload.slots[plan.live].service
+    weight = weight_of(runtime, plan, plan.live)
+    if weight is not None:
+        raise NotDrained(weight)
     service = fleet.read_service(runtime.ecs, cluster, old)
     if service.desired > floor:
         note(runtime, plan.deployment_id, "old slot scaled down", slot=plan.live, tasks=floor)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import fleet, scaling, traffic
-from greenlane.deployments.drain import still_served
+from greenlane.deployments.drain import still_served, weight_of
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Recipe, Record, Trigger, other
 from greenlane.deployments.phases import Phase
@@ -211,8 +211,10 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
         reason = still_served(
             runtime, plan, slot=plan.candidate, since=rollback.took_back_at or record.updated_at
         )
-        if reason is not None:
-            raise NotDrained(reason)
+    else:
+        reason = weight_of(runtime, plan, plan.candidate)
+    if reason is not None:
+        raise NotDrained(reason)
     bad = plan.workload.slots[plan.candidate].service
     scaling.give_back_as_found(runtime.autoscaling, plan.workload, record.scaling, idle=bad)
     runtime.store.update(record, {"scaling_rests": False}, phases={Phase.ROLLING_BACK})
