@@ -119,19 +119,25 @@ def _second(runtime: Runtime, record: Record | None, event: RollbackEvent) -> Re
         return None
     try:
         return take_over(runtime.store, record, event.execution, runtime.clock.now())
-    except NotElected:
-        return None
+    except NotElected as lost:
+        # A write whose answer was lost, then repeated, fails by its own first effect.
+        ours = lost.record is not None and lost.record.rollback_execution == event.execution
+        return lost.record if ours else None
 
 
 def _alive(runtime: Runtime, execution: str) -> bool:
-    """Whether an execution runs, or did its work; unknown counts as dead."""
+    """Whether an execution still runs; unknown counts as dead.
+
+    One that succeeded has written the end into the record, or it left the rollback to another:
+    taking over fails by its own condition in the first case, and is needed in the second.
+    """
     try:
         status = runtime.stepfunctions.describe_execution(executionArn=execution)["status"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             return False
         raise
-    return status in ("RUNNING", "SUCCEEDED", "PENDING_REDRIVE")
+    return status in ("RUNNING", "PENDING_REDRIVE")
 
 
 def _nothing(event: RollbackEvent, service: str, record: Record | None) -> Rollback:
