@@ -1,5 +1,7 @@
 """What holds for every forward step at once: without the fence, nothing is written."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -40,7 +42,7 @@ def step(request, world):
     return lambda: request.param(state, world.runtime)
 
 
-LOST = [
+LOST: list[dict[str, Any]] = [
     {"epoch": 2},
     {"deployment_id": "d-2"},
     {"phase": Phase.ROLLING_BACK},
