@@ -5,6 +5,7 @@ documents are JSON text, so that version N - 1 of the code can carry along what 
 """
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from greenlane.deployments.model import Record
+from greenlane.deployments.phases import Phase
 
 Item = dict[str, dict[str, Any]]
 
@@ -76,6 +78,15 @@ def record_from(item: Item) -> Record:
     return Record.model_validate(
         {name: plain(name, value) for name, value in item.items() if name in Record.model_fields}
     )
+
+
+def phase_list(values: Item, phases: Collection[Phase]) -> str:
+    """The placeholders of an `IN (...)` over phases, whose values are added to an expression's."""
+    placeholders = []
+    for number, phase in enumerate(sorted(phases)):
+        placeholders.append(f":phase{number}")
+        values[placeholders[-1]] = {"S": phase.value}
+    return ", ".join(placeholders)
 
 
 def body_item(pk: str, sk: str, body: BaseModel, **extra: dict[str, Any]) -> Item:

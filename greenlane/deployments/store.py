@@ -27,6 +27,7 @@ from greenlane.deployments.items import (
     attribute,
     body_item,
     instant,
+    phase_list,
     record_from,
     record_item,
     record_key,
@@ -189,21 +190,20 @@ class DynamoStore:
         Raises:
             DeploymentInFlight: another deployment holds the lease.
         """
-        free = {f":free{number}": {"S": phase.value} for number, phase in enumerate(sorted(FREE))}
+        values: Item = {
+            ":before": {"N": str(record.epoch - 1)},
+            ":id": {"S": record.deployment_id},
+        }
         try:
             self.client.put_item(
                 TableName=self.table,
                 Item=record_item(record),
                 ConditionExpression=(
                     "attribute_not_exists(pk) OR "
-                    f"(epoch = :before AND phase IN ({', '.join(free)}) "
+                    f"(epoch = :before AND phase IN ({phase_list(values, FREE)}) "
                     "AND deployment_id <> :id)"
                 ),
-                ExpressionAttributeValues=free
-                | {
-                    ":before": {"N": str(record.epoch - 1)},
-                    ":id": {"S": record.deployment_id},
-                },
+                ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -242,7 +242,7 @@ class DynamoStore:
             ":epoch": {"N": str(record.epoch)},
         }
         if phases is not None:
-            condition += f" AND phase IN ({_values(values, 'phase', phases)})"
+            condition += f" AND phase IN ({phase_list(values, phases)})"
         for name, value in (where or {}).items():
             if value is None:
                 condition += f" AND attribute_not_exists(#{name})"
@@ -385,16 +385,6 @@ class DynamoStore:
             if "LastEvaluatedKey" not in answer or (limit is not None and len(items) >= limit):
                 return items[:limit]
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def _values(values: Item, name: str, phases: Collection[Phase]) -> str:
-    """Add phases to an expression's values; the list of their placeholders."""
-    placeholders = []
-    for number, phase in enumerate(sorted(phases)):
-        placeholder = f":{name}{number}"
-        values[placeholder] = {"S": phase.value}
-        placeholders.append(placeholder)
-    return ", ".join(placeholders)
 
 
 def _condition_failed(error: ClientError) -> bool:

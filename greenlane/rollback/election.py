@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, attribute, instant, record_from
+from greenlane.deployments.items import Item, attribute, instant, phase_list, record_from
 from greenlane.deployments.model import Record
 from greenlane.deployments.phases import DIES_BACKWARD, REVERSIBLE, Phase
 from greenlane.deployments.store import DynamoStore
@@ -118,9 +118,5 @@ def _may_begin(request: RollbackRequest, now: datetime) -> tuple[str, Item]:
     elif trigger.kind == "failure":
         # An accident is no judgement: what dies of one after promotion is completed.
         phases = _FAILURES_REACH if trigger.name in _JUDGEMENTS else DIES_BACKWARD
-    names = []
-    for number, phase in enumerate(sorted(phases)):
-        names.append(f":phase{number}")
-        values[f":phase{number}"] = {"S": phase.value}
-    parts.append(f"#phase IN ({', '.join(names)})")
+    parts.append(f"#phase IN ({phase_list(values, phases)})")
     return " AND ".join(parts), values
