@@ -37,8 +37,9 @@ def decide(
         raise JudgedBad(verdict.reason)
     step = plan.steps[record.step]
     if step.kind == "watch":
-        if record.bake_until is not None and now < record.bake_until:
-            return _bake(record, record.bake_until, now, "the watch goes on")
+        until = watch_until(plan, record)
+        if until is not None and now < until:
+            return _bake(record, until, now, "the watch goes on")
         return Decision(next="finish", step=record.step, why="the watch ended well")
     if signal == "promote_all":
         return _to_the_end(plan, record)
@@ -56,6 +57,13 @@ def decide(
     if step.approval:
         return _await_approval(plan, record, now)
     return _advance(plan, record, "the evidence says pass")
+
+
+def watch_until(plan: Plan, record: Record) -> datetime | None:
+    """When the watch ends, also before its bake has written that down; None before promotion."""
+    if record.bake_until is not None or record.promoted_at is None:
+        return record.bake_until
+    return record.promoted_at + timedelta(seconds=plan.steps[-1].bake_seconds)
 
 
 def _hold(plan: Plan, record: Record, verdict: Verdict, now: datetime) -> Decision:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from greenlane.deployments.decide import watch_until
 from greenlane.deployments.finishing import let_go
 from greenlane.deployments.journal import note_best_effort, summarise
 from greenlane.deployments.judging import Tick
@@ -126,8 +127,9 @@ def _complete(runtime: Runtime, record: Record, reason: str) -> None:
     changes = {"epoch": record.epoch + 1, "execution": execution, "observed_dead_at": None}
     record = runtime.store.update(record, changes, phases=DIES_FORWARD)
     left = timedelta(seconds=1)
-    if record.bake_until is not None:
-        left = max(record.bake_until - runtime.clock.now(), left)
+    until = watch_until(plan, record)
+    if until is not None:
+        left = max(until - runtime.clock.now(), left)
     state = Deployment(
         deployment_id=record.deployment_id,
         service=record.service,
