@@ -49,9 +49,10 @@ def start_bake(event: BakeEvent, runtime: Runtime) -> None:
             "bake_token": event.token,
             "bake_step": deployment.step,
             "bake_until": _until(runtime, plan, record, deployment),
-            "step": deployment.step,
         },
         phases=BAKING,
+        # One that starts late, after the machine went on without it, belongs to a step gone by.
+        where={"step": deployment.step},
     )
     reason = _decided_already(runtime, plan, record)
     if reason is not None:

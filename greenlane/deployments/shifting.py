@@ -114,8 +114,13 @@ def _expected(rule: traffic.LiveRule, plan: Plan, record: Record) -> int:
 
 
 def _check_capacity(runtime: Runtime, plan: Plan, weight: int) -> None:
-    """Both slots carry what they get; the balancer itself would send traffic to sick targets."""
+    """Both slots carry what they get; the balancer itself would send traffic to sick targets.
+
+    Not so the live slot of a deployment that is its cure: what it gets can only become less.
+    """
     for slot, share in ((plan.candidate, weight), (other(plan.candidate), 100 - weight)):
+        if slot == plan.live and plan.request.despite_alarms is not None:
+            continue
         health = traffic.slot_health(runtime.elbv2, plan.target_group(slot))
         if not carries(len(health.healthy), capacity=plan.full_capacity, weight=share):
             raise CapacityShort(
