@@ -49,6 +49,9 @@ FREE = frozenset(Phase) - LEASED
 WITHOUT_TRAFFIC = frozenset({Phase.PLANNING, Phase.PREPARING})
 """The candidate never had weight: going back is abandoning, without touching the rule."""
 
+LET_GO = frozenset({Phase.WATCHING, Phase.RETIRED})
+"""The old slot is smaller than it was, or becomes so at this moment."""
+
 REVERSIBLE = frozenset(
     {
         Phase.PLANNING,

@@ -8,8 +8,8 @@ from greenlane.deployments import fleet, scaling, traffic
 from greenlane.deployments.drain import still_served, weight_of
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Recipe, Record, Trigger, other
-from greenlane.deployments.phases import Phase
-from greenlane.errors import FenceLost, NotDrained, NotSettled
+from greenlane.deployments.phases import LET_GO, Phase
+from greenlane.errors import FenceLost, Held, NotDrained, NotSettled
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin
 from greenlane.rollback.model import Rollback, RollbackRequest
@@ -23,6 +23,12 @@ PREPARE_TIMEOUT = timedelta(seconds=60)
 """The Lambda timeout of `prepare_slot`: how late it may still start the idle slot's tasks."""
 
 SETTLE_FOR = SHIFT_TIMEOUT + timedelta(seconds=30)
+
+LET_GO_TIMEOUT = timedelta(seconds=60)
+"""The Lambda timeout of those that scale the old slot down: how late that may still land."""
+
+GIVE_UP_AFTER = timedelta(hours=1)
+"""A good slot that has not grown until then, or that ECS does not answer for, needs a person."""
 
 
 def stop_forward(rollback: Rollback, runtime: Runtime) -> Rollback:
@@ -75,6 +81,7 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
     Raises:
         NotSettled: not yet.
         FenceLost: another rollback took over.
+        Held: the good slot did not grow, or ECS did not answer, for an hour.
     """
     if rollback.action == "abandon":
         record = _record(rollback, runtime)
@@ -87,20 +94,30 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
     found_fenced = rollback.fenced
     if recipe is None or took_back_at is None:
         raise FenceLost("a rollback without a recipe has nothing to hold")
+    late = runtime.clock.now() >= took_back_at + GIVE_UP_AFTER
+    answered = False
     try:
         rollback, record = _owned(rollback, runtime)
+        answered = True
         record = _rest_scale_in(record, runtime)
         grown = _grown(rollback, recipe, runtime)
     except (ClientError, BotoCoreError) as error:
         # Without the table the weights are still watched over; it is not finished before.
         if rollback.action != "raise":
             _reassert(rollback, recipe, runtime)
+        if late and answered:
+            raise Held(f"not everything answers: {error}") from error
         raise NotSettled(f"not everything answers: {error}") from error
     if not grown:
+        if late:
+            raise Held(f"the good slot did not grow back within {GIVE_UP_AFTER}")
         raise NotSettled("the good slot is growing back to its capacity")
     _reassert(rollback, recipe, runtime)
     # A forward step could pass its check until the fence was written.
-    if runtime.clock.now() < max(took_back_at, record.updated_at) + SETTLE_FOR:
+    settle_for = SETTLE_FOR
+    if record.previous_phase in LET_GO:
+        settle_for = LET_GO_TIMEOUT + timedelta(seconds=30)
+    if runtime.clock.now() < max(took_back_at, record.updated_at) + settle_for:
         raise NotSettled("a late forward write might still land")
     # Without the table nobody knew which execution to stop.
     return rollback if found_fenced else stop_forward(rollback, runtime)
@@ -170,21 +187,26 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
     plan = runtime.store.plan(rollback.deployment_id)
     resources = plan.workload.slots[recipe.good_slot]
     service = fleet.read_service(runtime.ecs, plan.workload.cluster, resources.service)
-    if service.desired < rollback.capacity:
+    needed = rollback.capacity
+    if rollback.action == "raise":
+        # The other slot may have grown since with the traffic.
+        bad = traffic.slot_health(runtime.elbv2, recipe.bad_target_group)
+        needed = max(needed, len(bad.healthy))
+    if service.desired < needed:
         fleet.set_service(
             runtime.ecs,
             plan.workload.cluster,
             resources.service,
-            desired=rollback.capacity,
+            desired=needed,
             task_definition=plan.live_task_definition,
         )
     if rollback.action != "raise":
         # It has all of the traffic already: none of it goes back to the bad version meanwhile.
         return True
     healthy = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
-    if healthy < rollback.capacity and healthy:
+    if healthy < needed and healthy:
         put_share_back(runtime, rollback, recipe, good=healthy)
-    return healthy >= rollback.capacity
+    return healthy >= needed
 
 
 def _reassert(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlane.deployments import traffic
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Recipe, Record, Slot, other
-from greenlane.deployments.phases import WITHOUT_TRAFFIC, Phase
+from greenlane.deployments.phases import LET_GO, WITHOUT_TRAFFIC, Phase
 from greenlane.errors import Held, UnknownDeployment
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin, take_over
@@ -62,19 +62,25 @@ def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Roll
     if record.previous_phase in WITHOUT_TRAFFIC or record.recipe is None:
         _report(runtime, rollback, weights=None)
         return rollback
-    action, weights = _put_back(runtime, rollback, record.recipe)
+    let_go = record.previous_phase in LET_GO
+    action, weights = _put_back(runtime, rollback, record.recipe, let_go=let_go)
     rollback = rollback.model_copy(update={"action": action, "took_back_at": runtime.clock.now()})
     _report(runtime, rollback, weights=weights)
     return rollback
 
 
 def _put_back(
-    runtime: Runtime, rollback: Rollback, recipe: Recipe
+    runtime: Runtime, rollback: Rollback, recipe: Recipe, *, let_go: bool = False
 ) -> tuple[Action, dict[str, int] | None]:
-    """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written."""
+    """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written.
+
+    A good slot that was `let_go` is measured by what the other one carries now: the capacity on
+    record is that of hours ago.
+    """
     health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
     # A few sick targets are no reason to leave users on a bad version, half of them are.
-    if 2 * len(health.healthy) >= rollback.capacity and health.total >= rollback.capacity:
+    full = 2 * len(health.healthy) >= rollback.capacity and health.total >= rollback.capacity
+    if full and not let_go:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
     if not health.healthy:
@@ -91,8 +97,9 @@ def put_share_back(
     All at once when the bad slot serves nothing; and the bad slot never gets more than it had.
     The weights written, by target group.
     """
-    share = min(max(100 * good // rollback.capacity, 100 - rollback.bad_at_most), 100)
     bad = len(traffic.slot_health(runtime.elbv2, recipe.bad_target_group).healthy)
+    needed = max(rollback.capacity, bad)
+    share = min(max(100 * good // needed, 100 - rollback.bad_at_most), 100)
     if not bad or share == 100:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return {recipe.good_target_group: 100}
