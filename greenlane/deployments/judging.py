@@ -116,6 +116,8 @@ def judge_tick(tick: Tick, runtime: Runtime) -> None:
             _look_into(runtime, record, record.bake_token)
         except (GreenlaneError, ClientError, BotoCoreError) as error:
             logger.warning("a bake was not judged", service=service, error=str(error))
+        except Exception:  # such as a document of another version that cannot be read
+            logger.exception("a bake was not judged", service=service)
 
 
 def _look_into(runtime: Runtime, record: Record, token: str) -> None:

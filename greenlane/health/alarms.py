@@ -43,6 +43,7 @@ def read_alarms(cloudwatch: Any, names: Iterable[str]) -> list[AlarmState]:
                 name=alarm["AlarmName"],
                 state=alarm["StateValue"],
                 reason=alarm.get("StateReason", ""),
-                since=alarm.get("StateUpdatedTimestamp"),
+                # The other one also moves while the state stays.
+                since=alarm.get("StateTransitionedTimestamp", alarm.get("StateUpdatedTimestamp")),
             )
     return [found.get(name, AlarmState(name=name, state="MISSING")) for name in wanted]

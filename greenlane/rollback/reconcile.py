@@ -22,6 +22,7 @@ from greenlane.errors import FenceLost, GreenlaneError
 from greenlane.health.alarms import read_alarms
 from greenlane.logs import logger
 from greenlane.rollback.model import RollbackRequest
+from greenlane.rollback.settle import empty_later
 from greenlane.runtime import Runtime
 
 SECOND_LOOK = timedelta(seconds=60)
@@ -52,6 +53,8 @@ def reconcile(tick: Tick, runtime: Runtime) -> None:
                 _reconcile(runtime, record)
         except (GreenlaneError, ClientError, BotoCoreError) as error:
             logger.error("not reconciled", service=service, error=str(error))
+        except Exception:  # such as a document of another version that cannot be read
+            logger.exception("not reconciled", service=service)
 
 
 def _reconcile(runtime: Runtime, record: Record) -> None:
@@ -66,6 +69,8 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
         return
     if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
         _finish_letting_go(runtime, record)
+    elif record.phase is Phase.ROLLED_BACK and record.scaling_rests:
+        empty_later(runtime, record)
     elif not give_back_when_due(runtime, record) and record.phase is Phase.WATCHING:
         _retire(runtime, record)
 

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlane.deployments import fleet, scaling, traffic
 from greenlane.deployments.drain import still_served, weight_of
 from greenlane.deployments.journal import note_best_effort
-from greenlane.deployments.model import Recipe, Record, Trigger, other
+from greenlane.deployments.model import Plan, Recipe, Record, Trigger, other
 from greenlane.deployments.phases import LET_GO, Phase
 from greenlane.errors import FenceLost, Held, NotDrained, NotSettled
 from greenlane.logs import logger
@@ -237,10 +237,34 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
         reason = weight_of(runtime, plan, plan.candidate)
     if reason is not None:
         raise NotDrained(reason)
+    _stop_tasks(runtime, plan, record)
+    return rollback
+
+
+def empty_later(runtime: Runtime, record: Record) -> None:
+    """Do what a rollback that ended incompletely could not: stop the bad slot's tasks.
+
+    Raises:
+        NotDrained: it may still serve.
+        FenceLost: another deployment began.
+    """
+    plan = runtime.store.plan(record.deployment_id)
+    weight = weight_of(runtime, plan, plan.candidate)
+    if weight is not None:
+        raise NotDrained(weight)
+    if runtime.clock.now() < record.updated_at + plan.config.deployment.drain_deadline:
+        raise NotDrained(f"{plan.candidate} may still serve")
+    _stop_tasks(runtime, plan, record)
+
+
+def _stop_tasks(runtime: Runtime, plan: Plan, record: Record) -> None:
+    """Give auto scaling back and stop the bad slot; done when scaling rests no more."""
     bad = plan.workload.slots[plan.candidate].service
+    fence = {"updated_at": runtime.clock.now()}
+    runtime.store.update(record, fence, phases={record.phase})
     scaling.give_back_as_found(runtime.autoscaling, plan.workload, record.scaling, idle=bad)
-    runtime.store.update(record, {"scaling_rests": False}, phases={Phase.ROLLING_BACK})
     fleet.set_service(runtime.ecs, plan.workload.cluster, bad, desired=0)
+    runtime.store.update(record, {"scaling_rests": False}, phases={record.phase})
     note_best_effort(
         runtime,
         plan.deployment_id,
@@ -248,4 +272,3 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
         slot=plan.candidate,
         good=other(plan.candidate),
     )
-    return rollback
