@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What each exit code means; 1 to 5 leave the traffic on a version that passed its checks."""
+    """How a command ends; `MEANINGS` says each in words."""
 
     OK = 0
     FAILED = 1
@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.OK: "done; with --watch: it ended as you asked (rollback: it went back)",
-    ExitCode.FAILED: "with --watch: the deployment failed or was rolled back",
+    ExitCode.FAILED: "with --watch: it ended otherwise than you asked, such as rolled back",
     ExitCode.BAD_INPUT: "a file, an option or a name is wrong; nothing was changed",
     ExitCode.REFUSED: "refused, such as when another deployment runs; nothing was changed",
     ExitCode.UNREACHABLE: "AWS (or the local cloud) did not answer, or said no",

@@ -101,7 +101,7 @@ def describe(state: Any) -> list[str]:
     return [
         f"AWS endpoint   {state.endpoint_url}  (region {state.region})",
         *(
-            f"{name:14} {url}  (port {port})"
+            f"load balancer  {url}  ({name}, port {port})"
             for name, ports in state.balancers.items()
             for port, url in ports.items()
         ),

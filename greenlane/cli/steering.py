@@ -23,7 +23,7 @@ def pause(context: typer.Context, service: Service, step: Step = None) -> None:
 
 
 def resume(context: typer.Context, service: Service, step: Step = None) -> None:
-    """Go on after `pause`."""
+    """Go on after `pause`; a step that lacks evidence gets its `max_hold` again."""
     _signal(context.obj, service, "resume", step)
 
 
@@ -65,13 +65,17 @@ def _signal(session: Session, service: str, name: "SignalName", step: int | None
 def rollback(
     context: typer.Context,
     service: Service,
-    reason: Annotated[str, typer.Option(help="For the history and the incident report.")],
+    reason: Annotated[str, typer.Option(help="For the history and the notification.")],
     deployment: Annotated[
         str | None, typer.Option(help="Only if this is still the latest deployment.")
     ] = None,
     watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
 ) -> None:
-    """Take the latest deployment back: while it runs, and as long as it is watched."""
+    """Take the latest deployment back.
+
+    This works while it runs, after it has succeeded and when it is held, until the next one
+    begins. What was refused or went back already is not taken back.
+    """
     session: Session = context.obj
     started = session.client.rollback(
         service, reason=reason, by=session.person, deployment_id=deployment

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent, Judgement
+from greenlane.deployments.phases import Phase
 from greenlane.deployments.status import SlotStatus, Status, judgement_of
 from greenlane.durations import format_seconds
 
@@ -35,6 +36,9 @@ def status_view(status: Status) -> Text:
         lines += _judgement_lines(judgement)
     if _is_paused(status):
         lines.append(Text("  paused", style="yellow"))
+    if _waits_for_approval(status):
+        said = f"  waiting for approval: greenlane promote {status.service}"
+        lines.append(Text(said, style="yellow"))
     if status.signals:
         names = ", ".join(_SIGNALS.get(name, name) for name in status.signals)
         lines.append(Text(f"  you can: {names}", style="dim"))
@@ -114,6 +118,8 @@ def change_line(status: Status) -> str:
         parts.append(f"bake left {format_seconds(status.bake_left_seconds)}")
     if _is_paused(status):
         parts.append("paused")
+    if _waits_for_approval(status):
+        parts.append("waiting for approval")
     return "  ".join(parts)
 
 
@@ -123,11 +129,23 @@ def change_key(status: Status) -> tuple[Any, ...]:
     weights = tuple((slot.slot, slot.weight) for slot in status.slots)
     if record is None:
         return (weights,)
-    return (record.deployment_id, record.phase, status.step, _is_paused(status), weights)
+    waits = (_is_paused(status), _waits_for_approval(status))
+    return (record.deployment_id, record.phase, status.step, waits, weights)
 
 
 def _is_paused(status: Status) -> bool:
     return status.record is not None and status.record.paused and status.step is not None
+
+
+def _waits_for_approval(status: Status) -> bool:
+    """Whether the evidence of the step under way is in, and only a person is waited for."""
+    record, plan = status.record, status.plan
+    if record is None or plan is None or record.phase is not Phase.SHIFTING:
+        return False
+    if record.paused or record.hold_until is not None or record.bake_token is None:
+        return False
+    over = record.bake_until is not None and status.at >= record.bake_until
+    return over and plan.steps[record.step].approval
 
 
 def verdict_text(judgement: Judgement) -> str:

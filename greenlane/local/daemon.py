@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict
 import greenlane
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.errors import LocalCloudError
-from greenlane.local.stage import ASSEMBLY, set_stage
+from greenlane.local.stage import ASSEMBLY, check_sources, set_stage
 
 STATE_FILE = "state.json"
 LOG_FILE = "daemon.log"
@@ -71,8 +71,11 @@ def start_daemon(
         assembly: the synthesized templates.
 
     Raises:
+        InvalidInput: the templates or the sample's configuration are not there.
         LocalCloudError: one runs there already, or it did not come up (with the log's end).
     """
+    if sample:
+        check_sources(Path(assembly))
     directory = Path(directory).resolve()
     if (running := read_state(directory)) is not None:
         raise LocalCloudError(

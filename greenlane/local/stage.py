@@ -13,6 +13,7 @@ from greenlane.deployments import fleet, traffic
 from greenlane.deployments.client import Greenlane
 from greenlane.deployments.model import Slot, other
 from greenlane.deployments.workload import Workload, parameter_name
+from greenlane.errors import InvalidInput
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.deploy import Deployer
 from greenlane.local.errors import LocalCloudError
@@ -38,6 +39,19 @@ class Stage:
     def push(self, version: str, behaviour: str) -> str:
         """Push a version that behaves so; its digest. See `greenlane.local.images`."""
         return push_image(self.cloud.client("ecr"), self.workload.repository, version, behaviour)
+
+
+def check_sources(assembly: Path = ASSEMBLY, configuration: Path = CONFIGURATION) -> None:
+    """Whether the sample's files are where they are looked for, before anything is started.
+
+    Raises:
+        InvalidInput: one is missing, and what makes it.
+    """
+    if not configuration.is_file():
+        way_out = f"it has no {configuration}; run this in the root of Greenlane's repository"
+        raise InvalidInput("the working directory", str(Path.cwd()), way_out)
+    if not (assembly / "manifest.json").is_file():
+        raise InvalidInput("templates", str(assembly), "it holds none; run `make synth` first")
 
 
 def set_stage(

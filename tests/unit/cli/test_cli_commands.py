@@ -14,9 +14,9 @@ from rich.console import Console
 
 from greenlane.cli.exits import ExitCode
 from greenlane.cli.session import LOCAL_POLL_SECONDS, POLL_SECONDS, Session
-from greenlane.cli.views import change_line, history_view, status_view
+from greenlane.cli.views import change_key, change_line, history_view, status_view
 from greenlane.cli.watching import PATIENCE, watch
-from greenlane.deployments.model import HistoryEvent
+from greenlane.deployments.model import HistoryEvent, Plan, PlannedStep
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 
 CANARY = "tests/data/spec/canary-config.yaml"
@@ -283,6 +283,52 @@ def test_a_pause_is_shown_only_while_a_step_can_wait():
     over = status_of(record_of("rolled_back", paused=True), step=None)
     assert "paused" not in change_line(over)
     assert "paused" not in status_view(over).plain
+
+
+def approval(**values):
+    """A step with an approval; its bake ended a minute ago."""
+    record = record_of(
+        **{
+            "step": 0,
+            "bake_step": 0,
+            "bake_token": "token",
+            "bake_until": NOW - timedelta(minutes=1),
+            **values,
+        }
+    )
+    steps = [PlannedStep(weight=50, bake_seconds=60, approval=True)]
+    plan = Plan.model_construct(strategy="canary", steps=tuple(steps))
+    return status_of(record).model_copy(update={"plan": plan})
+
+
+def test_a_step_that_waits_for_a_person_says_so():
+    waiting = approval()
+    assert "waiting for approval: greenlane promote claude-manager" in status_view(waiting).plain
+    assert change_line(waiting).endswith("waiting for approval")
+    assert change_key(waiting) != change_key(approval(bake_until=NOW + timedelta(minutes=1)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"bake_until": NOW + timedelta(minutes=1)},
+        {"hold_until": NOW + timedelta(minutes=1)},
+        {"paused": True},
+        {"bake_token": None},
+        {"phase": "rolling_back"},
+    ],
+)
+def test_a_step_that_bakes_holds_or_is_paused_waits_for_nobody(values):
+    status = approval(**values)
+    assert "approval" not in status_view(status).plain
+    assert "approval" not in change_line(status)
+
+
+def test_the_help_of_rollback_says_when_it_works_and_promises_no_report(run):
+    said = " ".join(run("rollback", "--help").stdout.replace("│", " ").split())
+    assert "incident" not in said
+    for word in ("while it runs", "after it has succeeded", "held", "until the next one begins"):
+        assert word in said
 
 
 def test_the_history_of_a_deployment_that_never_was_is_bad_input(run):

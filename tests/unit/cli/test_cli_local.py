@@ -109,6 +109,32 @@ def test_up_prints_what_a_person_needs(daemon, tmp_path):
     assert "greenlane local down" in result.stdout
 
 
+def test_up_tells_the_balancer_from_the_api(daemon, tmp_path):
+    lines = run(tmp_path, "local", "up").stdout.splitlines()
+    assert "load balancer  http://127.0.0.1:8080  (claude-manager, port 80)" in lines
+
+
+def test_up_outside_of_the_repository_says_where_to_go_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["local", "up"], obj=Session())
+    assert result.exit_code == ExitCode.BAD_INPUT
+    (line,) = result.stderr.splitlines()
+    assert "root of Greenlane's repository" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_up_without_templates_says_how_to_write_them(tmp_path, monkeypatch):
+    configuration = tmp_path / "examples" / "claude_manager" / "greenlane.yaml"
+    configuration.parent.mkdir(parents=True)
+    configuration.touch()
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["local", "up"], obj=Session())
+    assert result.exit_code == ExitCode.BAD_INPUT
+    (line,) = result.stderr.splitlines()
+    assert "make synth" in line
+    assert not (tmp_path / "build").exists()
+
+
 def test_up_as_json_is_the_state(daemon, tmp_path):
     said = json.loads(run(tmp_path, "local", "up", "-o", "json").stdout)
     assert said["endpoint_url"] == STATE.endpoint_url

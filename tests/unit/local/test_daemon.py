@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from greenlane.errors import InvalidInput
 from greenlane.local.daemon import read_state, start_daemon, stop_daemon
 from greenlane.local.errors import LocalCloudError
 
@@ -76,9 +77,16 @@ def test_a_killed_daemon_is_not_taken_for_a_running_one(directory: Path) -> None
 
 
 def test_a_daemon_that_cannot_start_says_why(directory: Path, tmp_path: Path) -> None:
-    with pytest.raises(LocalCloudError, match="make synth"):
-        start_daemon(directory, assembly=tmp_path / "nothing")
+    (tmp_path / "manifest.json").write_text('{"artifacts": {}}')
+    with pytest.raises(LocalCloudError, match="did not come up"):
+        start_daemon(directory, assembly=tmp_path)
     assert read_state(directory) is None
+
+
+def test_without_templates_nothing_is_started(directory: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="make synth"):
+        start_daemon(directory, assembly=tmp_path / "nothing")
+    assert not directory.exists()
 
 
 def test_a_daemon_that_is_ended_while_it_starts_leaves_no_process(directory: Path) -> None:
