@@ -33,7 +33,7 @@ def status_view(status: Status) -> Text:
     judgement = status.judgement
     # Once it has ended, the last look says something only if it is why.
     if judgement is not None and (status.outcome is None or judgement.verdict.verdict == "fail"):
-        lines += _judgement_lines(judgement)
+        lines += _judgement_lines(judgement, steps=status.steps)
     if _is_paused(status):
         lines.append(Text("  paused", style="yellow"))
     if _waits_for_approval(status):
@@ -79,9 +79,12 @@ def _slot_line(slot: SlotStatus) -> Text:
     return line
 
 
-def _judgement_lines(judgement: Judgement) -> list[Text]:
-    verdict = judgement.verdict
-    about = "" if judgement.step is None else f" of step {judgement.step + 1}"
+def _judgement_lines(judgement: Judgement, steps: int | None = None) -> list[Text]:
+    """A verdict and its checks; beyond the last of so many steps comes the watch."""
+    verdict, step = judgement.verdict, judgement.step
+    about = "" if step is None else f" of step {step + 1}"
+    if step is not None and steps is not None and step >= steps:
+        about = " of the watch"
     first = Text(f"  verdict{about}: ")
     first.append(verdict.verdict, style=_COLOURS[verdict.verdict])
     first.append(f", {verdict.requests} requests")
@@ -148,9 +151,9 @@ def _waits_for_approval(status: Status) -> bool:
     return over and plan.steps[record.step].approval
 
 
-def verdict_text(judgement: Judgement) -> str:
+def verdict_text(judgement: Judgement, steps: int | None = None) -> str:
     """A verdict with its numbers, in one plain line."""
-    lines = [line.plain.strip() for line in _judgement_lines(judgement)]
+    lines = [line.plain.strip() for line in _judgement_lines(judgement, steps)]
     return "; ".join(lines)
 
 
@@ -161,23 +164,26 @@ def _percent(weight: int | None) -> str:
 def history_view(events: Sequence[HistoryEvent]) -> Text:
     """A deployment's history, one line an event."""
     lines = []
+    steps = None
     for event in events:
+        if event.kind == "promoted":
+            steps = 0  # all of them are over
         line = Text(f"{event.at:%Y-%m-%d %H:%M:%S}  ", style="dim")
         line.append(event.kind, style="bold not dim")
         line.append(f"  by {event.actor}", style="dim")
-        for text in _details(event):
+        for text in _details(event, steps):
             line.append(f"  {text}", style="not dim")
         lines.append(line)
     return Text("\n").join(lines)
 
 
-def _details(event: HistoryEvent) -> list[str]:
+def _details(event: HistoryEvent, steps: int | None) -> list[str]:
     """What an event says, as `name=value`; of a verdict the lines that people read."""
     detail = dict(event.detail)
     judgement = judgement_of(event)
     if judgement is None:
         return [f"{name}={_brief(value)}" for name, value in detail.items() if value is not None]
-    return [line.plain.strip() for line in _judgement_lines(judgement)]
+    return [line.plain.strip() for line in _judgement_lines(judgement, steps)]
 
 
 def _brief(value: object) -> str:

@@ -136,5 +136,5 @@ class _Log:
         self._before = key
         judgement = status.judgement
         if judgement is not None and judgement.at != self._judged:
-            self._session.say(f"{judgement.at:%H:%M:%S}  {verdict_text(judgement)}")
+            self._session.say(f"{judgement.at:%H:%M:%S}  {verdict_text(judgement, status.steps)}")
             self._judged = judgement.at

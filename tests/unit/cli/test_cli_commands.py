@@ -14,7 +14,7 @@ from rich.console import Console
 
 from greenlane.cli.exits import ExitCode
 from greenlane.cli.session import LOCAL_POLL_SECONDS, POLL_SECONDS, Session
-from greenlane.cli.views import change_key, change_line, history_view, status_view
+from greenlane.cli.views import change_key, change_line, history_view, status_view, verdict_text
 from greenlane.cli.watching import PATIENCE, watch
 from greenlane.deployments.model import HistoryEvent, Plan, PlannedStep
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
@@ -283,6 +283,22 @@ def test_a_pause_is_shown_only_while_a_step_can_wait():
     over = status_of(record_of("rolled_back", paused=True), step=None)
     assert "paused" not in change_line(over)
     assert "paused" not in status_view(over).plain
+
+
+def test_a_verdict_after_promotion_is_one_of_the_watch_and_not_of_a_step_too_many():
+    status = status_of(record_of("promoted", step=6), step=6)
+    seen = status.judgement.model_copy(update={"step": 6})
+    assert (
+        "verdict of the watch: pass"
+        in status_view(status.model_copy(update={"judgement": seen})).plain
+    )
+    assert verdict_text(seen, status.steps).startswith("verdict of the watch: pass")
+    judged = {"step": 6, "weight": 100, **seen.verdict.model_dump()}
+    kinds = [("judged", judged), ("promoted", {}), ("judged", judged)]
+    events = [HistoryEvent(at=NOW, kind=kind, actor="x", detail=said) for kind, said in kinds]
+    lines = history_view(events).plain.splitlines()
+    assert "verdict of step 7" in lines[0]
+    assert "verdict of the watch" in lines[2]
 
 
 def approval(**values):
