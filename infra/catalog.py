@@ -86,6 +86,7 @@ FORWARD = (
             may.pass_task_roles(),
             may.call_hooks(),
         ],
+        timeout_seconds=300,  # hooks, one after the other
     ),
     # Makes no AWS calls: a public balancer is not reachable from its network, nor is AWS.
     FunctionSpec("validate_slot", "forward", _nothing, timeout_seconds=300, in_vpc=True),
@@ -96,6 +97,8 @@ FORWARD = (
             may.table(*WRITE),
             may.see_traffic("Rules", "TargetHealth"),
             may.write_rule("ModifyRule"),
+            may.see_services(),
+            may.change_services("UpdateService"),
             may.see_alarms(),
         ],
         # A write that is stuck must end before the rollback stops re-asserting its own.
@@ -120,6 +123,7 @@ FORWARD = (
             may.see_traffic("Rules", "TargetHealth"),
             may.call_hooks(),
         ],
+        timeout_seconds=300,
     ),
     FunctionSpec(
         "promote",

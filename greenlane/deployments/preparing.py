@@ -122,6 +122,8 @@ def _missing(runtime: Runtime, plan: Plan, record: Record) -> tuple[str | None, 
         )
     if service.primary_state == "FAILED":
         raise UnstableCandidate(f"ECS gave up starting tasks of {record.task_definition}")
+    if service.desired < plan.full_capacity:
+        return f"{service.desired} tasks are wanted, {plan.full_capacity} carry the traffic", health
     if service.running != service.desired or service.pending:
         return f"{service.running} of {service.desired} tasks run", health
     health = traffic.slot_health(runtime.elbv2, resources.target_group_arn)
