@@ -8,7 +8,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
 from greenlane.deployments.fence import fenced
@@ -95,7 +95,12 @@ def _decided_already(runtime: Runtime, plan: Plan, record: Record) -> str | None
     waits = fresh.hold_until is not None or fresh.paused or step.approval
     if step.bake_seconds == 0 and not waits:
         return "a bake of 0"
-    alarms = read_alarms(runtime.cloudwatch, plan.workload.slots[plan.candidate].alarms)
+    try:
+        alarms = read_alarms(runtime.cloudwatch, plan.workload.slots[plan.candidate].alarms)
+    except (ClientError, BotoCoreError) as error:
+        # The token is kept, the alarm's event does not need us, and the next look is a minute away.
+        logger.warning("alarms not read", error=str(error))
+        return None
     red = [alarm.name for alarm in alarms if alarm.red]
     return f"alarms are red: {', '.join(red)}" if red else None
 

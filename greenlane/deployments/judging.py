@@ -1,5 +1,7 @@
 """Judging a bake: at its end, and each minute inside it."""
 
+from typing import Any
+
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
@@ -10,7 +12,7 @@ from greenlane.deployments.decide import decide
 from greenlane.deployments.examine import examine
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
-from greenlane.deployments.model import Deployment, Judgement, Plan, Record, SignalName, Verdict
+from greenlane.deployments.model import Deployment, Judgement, Plan, Record, Verdict
 from greenlane.errors import DeploymentFailed, FenceLost, GreenlaneError
 from greenlane.health.judge import LEVEL_AT_THE_END, LEVEL_ON_THE_WAY, worst
 from greenlane.logs import logger
@@ -33,7 +35,8 @@ def judge_step(deployment: Deployment, runtime: Runtime) -> Deployment:
     record = fenced(runtime, deployment, BAKING)
     plan = runtime.store.plan(deployment.deployment_id)
     still_wanted(runtime, record)
-    record, signal = _take_signal(runtime, record)
+    pending = record.signal
+    signal = pending.name if pending is not None and pending.reaches(record.step) else None
     verdict = examine(runtime, plan, record, level=LEVEL_AT_THE_END)
     if verdict.verdict != "fail":
         verdict = _with_hooks(runtime, plan, record, verdict)
@@ -48,8 +51,7 @@ def judge_step(deployment: Deployment, runtime: Runtime) -> Deployment:
         **verdict.model_dump(mode="json"),
     )
     decision = decide(plan, record, verdict, signal, now)
-    if decision.changes:
-        runtime.store.update(record, decision.changes, phases=BAKING)
+    _remember(runtime, record, {"bake_token": None, **decision.changes})
     note(
         runtime,
         plan.deployment_id,
@@ -67,23 +69,21 @@ def judge_step(deployment: Deployment, runtime: Runtime) -> Deployment:
     )
 
 
-def _take_signal(runtime: Runtime, record: Record) -> tuple[Record, SignalName | None]:
-    """The signal for this step, taken off the record; the bake's token goes with it."""
-    signal = record.signal
-    changes: dict[str, object] = {"bake_token": None}
-    if signal is not None:
-        changes["signal"] = None
+def _remember(runtime: Runtime, record: Record, changes: dict[str, Any]) -> None:
+    """Write what was decided, and with the same write take the signal that was obeyed.
+
+    Not before: a judgement that fails is repeated, and must find its signal again. A signal that
+    came meanwhile stays for the next look, but for an abort, which is heard at once.
+    """
+    taken = changes | ({"signal": None} if record.signal is not None else {})
     try:
-        record = runtime.store.update(record, changes, phases=BAKING, where={"signal": signal})
+        runtime.store.update(record, taken, phases=BAKING, where={"signal": record.signal})
     except FenceLost:
         fresh = runtime.store.record(record.service)
-        if fresh is None or fresh.epoch != record.epoch or fresh.signal == signal:
+        if fresh is None or fresh.epoch != record.epoch or fresh.signal == record.signal:
             raise
         still_wanted(runtime, fresh)
-        return _take_signal(runtime, fresh)
-    if signal is None or not signal.reaches(record.step):
-        return record, None
-    return record, signal.name
+        runtime.store.update(record, changes, phases=BAKING)
 
 
 def _with_hooks(runtime: Runtime, plan: Plan, record: Record, verdict: Verdict) -> Verdict:
