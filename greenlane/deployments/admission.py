@@ -18,6 +18,7 @@ from greenlane.deployments.model import (
     Plan,
     Record,
     Slot,
+    SuspendedScaling,
     other,
 )
 from greenlane.deployments.phases import LEASED, Phase
@@ -146,7 +147,7 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         execution=event.execution,
         full_capacity=plan.full_capacity,
         trigger_alarms=workload.slots[plan.candidate].alarms,
-        scaling=before.scaling if before is not None and before.scaling_rests else (),
+        scaling=_inherited(before, look.live),
         scaling_rests=before is not None and before.scaling_rests,
         stickiness=before.stickiness if before is not None else None,
         stickiness_due=before.stickiness_due if before is not None else None,
@@ -157,6 +158,19 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         return runtime.store.plan(plan.deployment_id), before, look
     runtime.store.put_plan(plan)
     return plan, runtime.store.acquire(record), look
+
+
+def _inherited(before: Record | None, live: Slot) -> tuple[SuspendedScaling, ...]:
+    """What the deployment before recorded and has not given back, by the slots' roles of now."""
+    if before is None or not before.scaling_rests:
+        return ()
+    if before.live == live or len(before.scaling) != 2:
+        return before.scaling
+    one, two = before.scaling
+    return (
+        one.model_copy(update={"min_capacity": two.min_capacity, "max_capacity": two.max_capacity}),
+        two.model_copy(update={"min_capacity": one.min_capacity, "max_capacity": one.max_capacity}),
+    )
 
 
 def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> Look:
