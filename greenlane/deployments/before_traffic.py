@@ -1,9 +1,11 @@
 """What must succeed before the candidate gets traffic: a task of its own, and the user's hooks."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from botocore.exceptions import ReadTimeoutError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from greenlane.deployments import fleet
@@ -66,8 +68,9 @@ def _run_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> 
         taskDefinition=record.task_definition,
         launchType=service.launch_type or "FARGATE",
         networkConfiguration=service.network or {},
-        clientToken=f"{plan.deployment_id}-task"[-64:],
-        startedBy=plan.deployment_id[-36:],
+        # ECS takes at most 64 and 36 characters, and no dot in the second.
+        clientToken=hashlib.sha256(plan.deployment_id.encode()).hexdigest(),
+        startedBy=hashlib.sha256(plan.deployment_id.encode()).hexdigest()[:32],
         overrides={"containerOverrides": [{"name": container, "command": list(wanted.command)}]},
     )
     if started.get("failures"):
@@ -109,8 +112,7 @@ def call_hooks(
             "candidate": plan.candidate,
             "image": plan.image,
         }
-        answer = runtime.functions.invoke(FunctionName=arn, Payload=json.dumps(payload).encode())
-        check = _read(arn, answer)
+        check = _call(runtime, arn, json.dumps(payload).encode())
         note(
             runtime,
             plan.deployment_id,
@@ -122,6 +124,16 @@ def call_hooks(
         )
         checks.append(check)
     return checks
+
+
+def _call(runtime: Runtime, arn: str, payload: bytes) -> CheckResult:
+    """One call; a hook that does not answer in time has failed, and is not called again."""
+    try:
+        answer = runtime.functions.invoke(FunctionName=arn, Payload=payload)
+    except ReadTimeoutError as error:
+        name = arn.rsplit(":function:", 1)[-1]
+        return CheckResult(name=name, verdict="fail", reason=f"no answer in time: {error}")
+    return _read(arn, answer)
 
 
 def _read(arn: str, answer: dict[str, Any]) -> CheckResult:
