@@ -28,6 +28,9 @@ from greenlane.runtime import Runtime
 SECOND_LOOK = timedelta(seconds=60)
 """An execution counts as dead when two looks this far apart found it so."""
 
+LATE = timedelta(minutes=10)
+"""How long after `max_duration` an execution that neither ends nor goes back counts as stuck."""
+
 EVENT_OVERDUE = timedelta(seconds=60)
 """An alarm red for longer than this should have triggered by its event."""
 
@@ -65,6 +68,10 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
         if _dead(runtime, record, owner):
             _revive(runtime, record)
             return
+    if record.phase in DIES_BACKWARD and runtime.clock.now() >= record.deadline + LATE:
+        reason = f"max_duration passed at {record.deadline.isoformat()} and nothing ended it"
+        _start_rollback(runtime, record, name="overdue", reason=reason)
+        return
     if record.phase in _ALARMED and _missed_alarm(runtime, record):
         return
     if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
