@@ -37,7 +37,8 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
     if record.phase is Phase.ROLLING_BACK:
         trigger = rollback.trigger
         reason = f"{trigger.kind} {trigger.name}: {trigger.reason}"
-        record = runtime.store.update(
+        record = _write_end(
+            runtime,
             record,
             {
                 "phase": Phase.ROLLED_BACK,
@@ -48,12 +49,22 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
                 "updated_at": runtime.clock.now(),
                 **_stickiness_owed(rollback),
             },
-            phases={Phase.ROLLING_BACK},
         )
     _tell(runtime, plan, record, rollback, event.failure)
     slots = plan.workload.slots
     tidy(runtime, plan, active=slots[plan.live].service, standby=slots[plan.candidate].service)
     return rollback
+
+
+def _write_end(runtime: Runtime, record: Record, changes: dict[str, Any]) -> Record:
+    """Write the end; a repeated write finds its own work done, for an answer may get lost."""
+    try:
+        return runtime.store.update(record, changes, phases={Phase.ROLLING_BACK})
+    except FenceLost:
+        fresh = runtime.store.record(record.service)
+        if fresh is None or fresh.epoch != record.epoch or fresh.phase is not Phase.ROLLED_BACK:
+            raise
+        return fresh
 
 
 def _stickiness_owed(rollback: Rollback) -> dict[str, Any]:

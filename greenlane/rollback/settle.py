@@ -157,6 +157,11 @@ def _fence_now(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
     except NotElected as lost:
         ours = lost.record is not None and (lost.record.rollback_execution == rollback.execution)
         if not ours or lost.record is None:
+            if lost.record is None or lost.record.phase is not Phase.ROLLING_BACK:
+                raise Held(
+                    "the weights were written without the table, which now says that there was "
+                    "nothing to roll back: look at them"
+                ) from lost
             raise FenceLost("another rollback was elected meanwhile") from lost
         record = lost.record
     known = {
