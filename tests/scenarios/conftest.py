@@ -1,4 +1,4 @@
-"""One local cloud per test process, with the real templates, functions and workflows under load."""
+"""One local cloud for each file, with the real templates, functions and workflows under load."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -128,7 +128,7 @@ class Scenario:
         return [c.caller for c in calls if c.operation == "ModifyRule" and c.at >= since]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
     directory: Path = tmp_path_factory.mktemp("cloud") / "local"
     with LocalCloud(directory, time_scale=TIME_SCALE) as cloud:
