@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -313,7 +314,8 @@ def approval(**values):
         }
     )
     steps = [PlannedStep(weight=50, bake_seconds=60, approval=True)]
-    plan = Plan.model_construct(strategy="canary", steps=tuple(steps))
+    shown: dict[str, Any] = {"strategy": "canary", "steps": tuple(steps)}
+    plan = Plan.model_construct(**shown)
     return status_of(record).model_copy(update={"plan": plan})
 
 
