@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
 from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent, Judgement
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.status import SlotStatus, Status, judgement_of
+from greenlane.deployments.status import SlotStatus, Status, judgement_of, version_of
 from greenlane.durations import format_seconds
 
 BAR_WIDTH = 25
@@ -196,19 +195,26 @@ def _brief(value: object) -> str:
     return text.rsplit(":", 1)[-1] if text.startswith("arn:") else text
 
 
-def deployments_view(summaries: Sequence[DeploymentSummary]) -> Table:
-    """A service's deployments, newest first."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("deployment", "phase", "strategy", "what", "by", "started", "reason"):
-        table.add_column(title, no_wrap=title in ("deployment", "phase"))
-    for summary in summaries:
-        table.add_row(
+def deployments_view(summaries: Sequence[DeploymentSummary]) -> Text:
+    """A service's deployments, newest first, in columns as wide as they need to be."""
+    rows = [("deployment", "phase", "strategy", "what", "by", "started", "reason")]
+    rows += [
+        (
             summary.deployment_id,
             summary.phase.value,
             summary.strategy,
-            summary.image or summary.task_definition or "",
+            version_of(summary.image) if summary.image else summary.task_definition or "",
             summary.requested_by,
             f"{summary.started_at:%Y-%m-%d %H:%M}",
-            summary.reason or "",
+            " ".join((summary.reason or "").split()),
         )
-    return table
+        for summary in summaries
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return Text("\n").join(
+        Text(line, style="" if number else "bold") for number, line in enumerate(lines)
+    )

@@ -258,6 +258,14 @@ def test_the_history_lists_deployments(run):
     assert "watching" in said
 
 
+def test_the_list_of_deployments_is_whole_however_narrow_the_terminal(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    titles, row = run("history", "claude-manager").stdout.splitlines()
+    assert titles.split() == ["deployment", "phase", "strategy", "what", "by", "started", "reason"]
+    assert row.split() == ["d-1", "watching", "canary", "sha256:abc", "jo", "2026-11-23", "12:00"]
+    assert titles.index("by") == row.index("jo")
+
+
 @pytest.mark.parametrize("which", ["d-1", "latest"])
 def test_the_history_of_one_deployment_lists_its_events(run, which):
     said = run("history", "claude-manager", "-d", which).stdout
