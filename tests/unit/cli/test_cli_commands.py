@@ -15,9 +15,7 @@ from rich.console import Console
 
 from greenlane.cli.exits import ExitCode
 from greenlane.cli.session import LOCAL_POLL_SECONDS, POLL_SECONDS, Session
-from greenlane.cli.views import change_key, change_line, history_view, status_view, verdict_text
 from greenlane.cli.watching import PATIENCE, watch
-from greenlane.deployments.model import HistoryEvent, Plan, PlannedStep
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 
 CANARY = "tests/data/spec/canary-config.yaml"
@@ -270,84 +268,6 @@ def test_the_list_of_deployments_is_whole_however_narrow_the_terminal(run, monke
 def test_the_history_of_one_deployment_lists_its_events(run, which):
     said = run("history", "claude-manager", "-d", which).stdout
     assert said == "2026-11-23 12:00:00  shifted  by shift_traffic  weight=10\n"
-
-
-def test_the_history_shows_a_verdict_as_people_read_it_and_the_ends_of_arns():
-    judged = {"step": 0, "weight": 10, **status_of(record_of()).judgement.verdict.model_dump()}
-    weights = {"arn:aws:x:targetgroup/blue/1": 100, "arn:aws:x:targetgroup/green/1": 0}
-    text = history_view(
-        [
-            HistoryEvent(at=NOW, kind="judged", actor="judge_step", detail=judged),
-            HistoryEvent(at=NOW, kind="shifted", actor="x", detail={"w": weights, "none": None}),
-        ]
-    ).plain
-    assert "verdict of step 1: pass, 520 requests  error_rate  pass" in text
-    assert "w=targetgroup/blue/1:100,targetgroup/green/1:0" in text
-    assert "none" not in text
-
-
-def test_a_pause_is_shown_only_while_a_step_can_wait():
-    paused = record_of(paused=True)
-    assert change_line(status_of(paused)).endswith("paused")
-    over = status_of(record_of("rolled_back", paused=True), step=None)
-    assert "paused" not in change_line(over)
-    assert "paused" not in status_view(over).plain
-
-
-def test_a_verdict_after_promotion_is_one_of_the_watch_and_not_of_a_step_too_many():
-    status = status_of(record_of("promoted", step=6), step=6)
-    seen = status.judgement.model_copy(update={"step": 6})
-    assert (
-        "verdict of the watch: pass"
-        in status_view(status.model_copy(update={"judgement": seen})).plain
-    )
-    assert verdict_text(seen, status.steps).startswith("verdict of the watch: pass")
-    judged = {"step": 6, "weight": 100, **seen.verdict.model_dump()}
-    kinds = [("judged", judged), ("promoted", {}), ("judged", judged)]
-    events = [HistoryEvent(at=NOW, kind=kind, actor="x", detail=said) for kind, said in kinds]
-    lines = history_view(events).plain.splitlines()
-    assert "verdict of step 7" in lines[0]
-    assert "verdict of the watch" in lines[2]
-
-
-def approval(**values):
-    """A step with an approval; its bake ended a minute ago."""
-    record = record_of(
-        **{
-            "step": 0,
-            "bake_step": 0,
-            "bake_token": "token",
-            "bake_until": NOW - timedelta(minutes=1),
-            **values,
-        }
-    )
-    steps = [PlannedStep(weight=50, bake_seconds=60, approval=True)]
-    shown: dict[str, Any] = {"strategy": "canary", "steps": tuple(steps)}
-    plan = Plan.model_construct(**shown)
-    return status_of(record).model_copy(update={"plan": plan})
-
-
-def test_a_step_that_waits_for_a_person_says_so():
-    waiting = approval()
-    assert "waiting for approval: greenlane promote claude-manager" in status_view(waiting).plain
-    assert change_line(waiting).endswith("waiting for approval")
-    assert change_key(waiting) != change_key(approval(bake_until=NOW + timedelta(minutes=1)))
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"bake_until": NOW + timedelta(minutes=1)},
-        {"hold_until": NOW + timedelta(minutes=1)},
-        {"paused": True},
-        {"bake_token": None},
-        {"phase": "rolling_back"},
-    ],
-)
-def test_a_step_that_bakes_holds_or_is_paused_waits_for_nobody(values):
-    status = approval(**values)
-    assert "approval" not in status_view(status).plain
-    assert "approval" not in change_line(status)
 
 
 def test_the_help_of_rollback_says_when_it_works_and_promises_no_report(run):
