@@ -1,6 +1,7 @@
 """What people read about one service: its verdicts, and whom a step waits for."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
