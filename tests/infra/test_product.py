@@ -16,7 +16,14 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME",
     "LOG_LEVEL",
 }
-TIMEOUTS = {"shift-traffic": 15, "take-traffic-back": 30, "validate-slot": 300}
+TIMEOUTS = {
+    "shift-traffic": 15,
+    "take-traffic-back": 30,
+    "validate-slot": 300,
+    # They call the user's hooks, one after the other.
+    "run-pre-traffic": 300,
+    "judge-step": 300,
+}
 MEMORY = {"take-traffic-back": 1024}
 TICKS = {"judge-tick", "reconcile"}
 

@@ -53,6 +53,7 @@ def test_scale_in_rests_while_a_deployment_runs_and_returns_with_the_limits_of_e
     capacity = scenario.stage.workload.capacity
     assert capacity is not None
     scenario.configure(deployment=HALF)
+    found = _scaling(scenario)
 
     deployment_id = scenario.deploy()
     record = baking(scenario, deployment_id, 50)
@@ -60,8 +61,8 @@ def test_scale_in_rests_while_a_deployment_runs_and_returns_with_the_limits_of_e
     say(scenario, "abort")
     assert scenario.outcome(deployment_id) == "rolled_back"
     after_rollback = _scaling(scenario)
-    assert after_rollback[record.live] == (capacity.min_tasks, capacity.max_tasks, WORKS)
-    assert after_rollback[record.candidate] == (0, capacity.max_tasks, WORKS)
+    assert after_rollback[record.live] == found[record.live], "as it was found"
+    assert after_rollback[record.candidate] == (0, *found[record.candidate][1:])
 
     deployment_id = scenario.deploy()
     record = promoted_at_once(scenario, deployment_id)
