@@ -46,6 +46,7 @@ def entrypoint(
             logger.warning(str(error), error=type(error).__name__)
             raise
         except Exception:
+            # Logged with its trace, and raised as it is: the workflow retries or goes back.
             logger.exception("unexpected error")
             raise
         return None if answer is None else answer.model_dump(mode="json")

@@ -123,6 +123,7 @@ class EventBridge:
             try:
                 self._deliver(rule.arn, target, event)
             except Exception:
+                # The end of a thread: nobody is left to raise to, and the log names the target.
                 _log.exception("rule %s could not deliver to %s", rule.name, target["Arn"])
             finally:
                 self._deliveries.discard(threading.current_thread())

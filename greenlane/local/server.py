@@ -141,6 +141,7 @@ class LocalServer:
         try:
             reply.body = b"".join(self._moto(environ, start))
         except Exception:
+            # Whatever moto's fault is, the caller gets AWS's own answer to a fault: a 500.
             _log.exception("moto could not answer %s", environ["RAW_URI"])
             error = {"__type": "InternalFailure", "message": traceback.format_exc(limit=-1)}
             return HttpReply(
