@@ -131,6 +131,8 @@ class Workflows:
             worker._get_evaluation_entrypoint = lambda: program
             worker._get_evaluation_environment = lambda: worker.env
             name = worker._evaluation_details.execution_details.name
+            # Before it runs: a short execution would have ended when it is reported as running.
+            host._report(worker._execution_communication.execution)
             threading.Thread(
                 target=worker._execution_logic, name=f"execution-{name}", daemon=True
             ).start()
@@ -138,7 +140,6 @@ class Workflows:
         def start(execution: Any) -> None:
             execution.start_date = host._context.clock.now()
             original_start(execution)
-            host._report(execution)
 
         def reflect(communication: Any) -> None:
             execution = communication.execution
