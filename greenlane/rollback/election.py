@@ -108,8 +108,11 @@ def _may_begin(request: RollbackRequest, now: datetime) -> tuple[str, Item]:
         phases = _ALARMS_REACH
         parts.append("contains(trigger_alarms, :alarm)")
         parts.append("(attribute_not_exists(watch_until) OR watch_until > :now)")
+        # Tasks that start may be unhealthy for a while: their own deadline decides, see ADR 0011.
+        parts.append("(#phase <> :starting OR attribute_exists(settled_by))")
         values[":alarm"] = {"S": trigger.name}
         values[":now"] = {"S": instant(now)}
+        values[":starting"] = attribute("phase", Phase.PREPARING)
         if trigger.at is not None:
             parts.append("started_at <= :at")
             values[":at"] = {"S": instant(trigger.at)}

@@ -34,16 +34,8 @@ LATE = timedelta(minutes=10)
 EVENT_OVERDUE = timedelta(seconds=60)
 """An alarm red for longer than this should have triggered by its event."""
 
-_ALARMED = frozenset(
-    {
-        Phase.PLANNING,
-        Phase.PREPARING,
-        Phase.SHIFTING,
-        Phase.PROMOTED,
-        Phase.WATCHING,
-        Phase.RETIRED,
-    }
-)
+_ALARMED = frozenset({Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING, Phase.RETIRED})
+"""Where a red alarm may go unnoticed: before traffic, the first shift reads them all itself."""
 
 
 def reconcile(tick: Tick, runtime: Runtime) -> None:

@@ -61,15 +61,21 @@ def test_an_alarm_during_planning_moves_no_traffic(scenario: Scenario) -> None:
     assert "slot starting" not in scenario.kinds(deployment_id)
 
 
-def test_an_alarm_while_tasks_start_moves_no_traffic(scenario: Scenario) -> None:
+def test_an_alarm_while_tasks_start_neither_moves_traffic_nor_ends_the_deployment(
+    scenario: Scenario,
+) -> None:
+    scenario.configure(deployment=SHORT)
     rest = Rest(scenario)
     deployment_id = scenario.deploy()
     scenario.until(
         lambda r: r.deployment_id == deployment_id and r.primary_deployment is not None,
         "tasks are starting",
     )
-    scenario.raise_alarm(rest.idle)
-    rest.abandoned(deployment_id)
+    scenario.raise_alarm(rest.idle, "unhealthy-hosts")
+    assert scenario.outcome(deployment_id) == "succeeded"
+    assert "rollback began" not in scenario.kinds(deployment_id)
+    assert acts.slots(scenario) == (rest.idle, rest.live)
+    assert scenario.lost(f"t{scenario.versions}") == 0
 
 
 def test_after_an_alarm_during_validation_the_next_deployment_works(scenario: Scenario) -> None:

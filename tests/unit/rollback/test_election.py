@@ -33,7 +33,7 @@ def test_a_trigger_reaches_exactly_its_phases(world, kind):
             TableName="greenlane-deployments",
             Key={"pk": {"S": f"SERVICE#{SERVICE}"}, "sk": {"S": "RECORD"}},
         )
-        before = kept(world, phase=phase)
+        before = kept(world, phase=phase, settled_by=NOW)
         if phase in REACH[kind]:
             found = elect(world, world.back(kind))
             assert (found.phase, found.epoch) == (Phase.ROLLING_BACK, 4)
@@ -81,6 +81,15 @@ def test_an_alarm_from_before_the_deployment_is_stale(world):
     with pytest.raises(NotElected):
         elect(world, world.back(trigger={"at": NOW - timedelta(milliseconds=1)}))
     assert elect(world, world.back(trigger={"at": NOW})).phase is Phase.ROLLING_BACK
+
+
+def test_an_alarm_of_a_slot_that_still_starts_waits_for_it_to_be_stable(world):
+    before = kept(world, phase=Phase.PREPARING)
+    with pytest.raises(NotElected):
+        elect(world, world.back("alarm"))
+    assert world.record == before
+    world.change(settled_by=NOW)
+    assert elect(world, world.back("alarm")).previous_phase is Phase.PREPARING
 
 
 def test_an_alarm_counts_until_the_watch_ends(world):

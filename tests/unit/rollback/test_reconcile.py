@@ -6,6 +6,8 @@ from greenlane.deployments.baking import BakeEvent, start_bake
 from greenlane.deployments.finishing import finish_deployment
 from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.shifting import shift_traffic
+from greenlane.errors import NotStable
 from greenlane.rollback.model import RollbackRequest
 from greenlane.rollback.reconcile import reconcile
 from greenlane.rollback.take_back import take_traffic_back
@@ -141,7 +143,16 @@ def test_looks_at_the_forward_machine_do_not_count_for_the_rollback(world):
     assert started(world) == [], "this was the first look at the rollback's own execution"
 
 
-@pytest.mark.parametrize("prepare", ["prepared", "shifted", "promoted"])
+def test_before_traffic_a_red_alarm_is_the_first_shifts_to_see(world):
+    state = world.stable()
+    world.alarm(world.alarm_of("green"), "ALARM")
+    tick(world, minutes=2)
+    assert started(world) == []
+    with pytest.raises(NotStable, match=world.alarm_of("green")):
+        shift_traffic(state, world.runtime)
+
+
+@pytest.mark.parametrize("prepare", ["shifted", "promoted"])
 def test_an_alarm_whose_event_never_came_goes_back(world, prepare):
     getattr(world, prepare)()
     world.clock.advance(minutes=5)
@@ -155,8 +166,8 @@ def test_an_alarm_whose_event_never_came_goes_back(world, prepare):
 
 
 def test_alarms_that_are_not_the_deployments_or_older_than_it_do_not_count(world):
+    world.shifted()
     world.alarm(world.alarm_of("green"), "ALARM", ago=timedelta(minutes=9))
-    world.prepared()
     world.clock.advance(minutes=1)
     world.alarm(world.alarm_of("blue"), "ALARM")
     tick(world, minutes=5)

@@ -53,13 +53,22 @@ def test_every_trigger_goes_the_same_way(world, kind):
 
 
 @pytest.mark.parametrize("prepare", ["planned", "prepared", "stable"])
-@pytest.mark.parametrize("kind", ["alarm", "execution", "failure", "person"])
+@pytest.mark.parametrize("kind", ["execution", "failure", "person"])
 def test_without_traffic_there_is_nothing_to_write(world, prepare, kind):
     getattr(world, prepare)()
     found = go_back(world, kind)
     assert found.action == "abandon"
     assert ("elbv2", "modify_rule") not in world.calls
     assert world.record.phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize(
+    ("prepare", "action"), [("planned", "abandon"), ("prepared", "none"), ("stable", "abandon")]
+)
+def test_an_alarm_without_traffic_abandons_unless_the_tasks_still_start(world, prepare, action):
+    getattr(world, prepare)()
+    assert go_back(world, "alarm").action == action
+    assert ("elbv2", "modify_rule") not in world.calls
 
 
 def test_a_weight_that_was_only_intended_is_taken_back(world):
