@@ -154,7 +154,9 @@ FORWARD = (
         "judge_tick",
         "forward",
         lambda may: [
-            may.table("GetItem", "PutItem", "Query"),
+            may.table(*WRITE, "Query"),
+            may.see_services(),
+            may.change_services("UpdateService"),
             may.see_metrics(),
             may.see_alarms(),
             may.see_traffic("Rules", "TargetHealth"),

@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
 from greenlane.deployments import baking
 from greenlane.deployments.baking import BAKING
 from greenlane.deployments.before_traffic import call_hooks
+from greenlane.deployments.capacity import keep_way_back_wide
 from greenlane.deployments.decide import decide
+from greenlane.deployments.every_service import for_every_service
 from greenlane.deployments.examine import examine
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Judgement, Plan, Record, Verdict
-from greenlane.errors import DeploymentFailed, FenceLost, GreenlaneError
+from greenlane.errors import DeploymentFailed, FenceLost
 from greenlane.health.judge import LEVEL_AT_THE_END, LEVEL_ON_THE_WAY, worst
-from greenlane.logs import logger
 from greenlane.runtime import Runtime
 
 
@@ -103,21 +103,15 @@ def _with_hooks(runtime: Runtime, plan: Plan, record: Record, verdict: Verdict) 
 
 
 def judge_tick(tick: Tick, runtime: Runtime) -> None:
-    """Look into every bake; end one that fails, or whose missing evidence has come in.
-
-    One service's trouble does not keep the others from being looked at.
-    """
+    """Look into every bake; end one that fails, or whose missing evidence has come in."""
     del tick
-    for service in runtime.store.services():
-        try:
-            record = runtime.store.record(service)
-            if record is None or record.phase not in BAKING or record.bake_token is None:
-                continue
+
+    def look(service: str) -> None:
+        record = runtime.store.record(service)
+        if record is not None and record.phase in BAKING and record.bake_token is not None:
             _look_into(runtime, record, record.bake_token)
-        except (GreenlaneError, ClientError, BotoCoreError) as error:
-            logger.warning("a bake was not judged", service=service, error=str(error))
-        except Exception:  # such as a document of another version that cannot be read
-            logger.exception("a bake was not judged", service=service)
+
+    for_every_service(runtime, look, failed="a bake was not judged")
 
 
 def _look_into(runtime: Runtime, record: Record, token: str) -> None:
@@ -133,6 +127,8 @@ def _look_into(runtime: Runtime, record: Record, token: str) -> None:
         baking.fail(runtime.stepfunctions, token, "JudgedBad", verdict.reason)
     elif verdict.verdict == "pass" and _waits_for_evidence(plan, record, runtime):
         baking.answer(runtime.stepfunctions, token, "the evidence is in")
+    else:
+        keep_way_back_wide(runtime, plan, record, phases=BAKING)
 
 
 def _waits_for_evidence(plan: Plan, record: Record, runtime: Runtime) -> bool:

@@ -5,15 +5,15 @@ fence before the write and again after it. A write that slips past its check all
 stalled call, a kill before the second read) is found and reverted by the rollback.
 """
 
-from greenlane.deployments import fleet, traffic
+from greenlane.deployments import traffic
 from greenlane.deployments.baking import bake_until
+from greenlane.deployments.capacity import check_capacity
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Plan, PlannedStep, Record
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.plan import carries, share_of
 from greenlane.deployments.stickiness import owed
-from greenlane.errors import CapacityShort, NotStable, ValidationFailed, WeightsDrifted
+from greenlane.errors import NotStable, ValidationFailed, WeightsDrifted
 from greenlane.health.alarms import read_alarms
 from greenlane.runtime import Runtime
 
@@ -38,7 +38,7 @@ def shift_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
     if record.phase is Phase.PREPARING:
         _wait_for_quiet_alarms(runtime, plan, record)
     if before != step.weight:
-        capacity = _check_capacity(runtime, plan, step.weight)
+        capacity = check_capacity(runtime, plan, record, step.weight)
         if deployment.note:
             note(runtime, plan.deployment_id, "validated", result=deployment.note)
         note(
@@ -112,44 +112,6 @@ def _expected(rule: traffic.LiveRule, plan: Plan, record: Record) -> int:
             f"{plan.candidate} at {record.weight} percent"
         )
     return percent[plan.candidate]
-
-
-def _check_capacity(runtime: Runtime, plan: Plan, weight: int) -> int:
-    """Both slots carry what they get; the balancer itself would send traffic to sick targets.
-
-    Scale-out goes on while a deployment runs, so what carries all of the traffic is the most that
-    either slot has by now; a candidate with less than its share of that is raised to it first. Not
-    so the live slot of a deployment that is its cure: what it gets can only become less.
-
-    Returns:
-        How many tasks carry all of the traffic now.
-    """
-    healthy = {
-        slot: len(traffic.slot_health(runtime.elbv2, plan.target_group(slot)).healthy)
-        for slot in (plan.candidate, plan.live)
-    }
-    capacity = max(plan.full_capacity, *healthy.values())
-    for slot, share in ((plan.candidate, weight), (plan.live, 100 - weight)):
-        if slot == plan.live and plan.request.despite_alarms is not None:
-            continue
-        if carries(healthy[slot], capacity=capacity, weight=share):
-            continue
-        if slot == plan.candidate:
-            _raise_to(runtime, plan, share_of(capacity, share))
-        raise CapacityShort(
-            f"{slot} has {healthy[slot]} healthy targets, {share} percent of the traffic needs "
-            f"{share_of(capacity, share)}"
-        )
-    return capacity
-
-
-def _raise_to(runtime: Runtime, plan: Plan, tasks: int) -> None:
-    """Ask for more tasks of the candidate, never for fewer."""
-    name = plan.workload.slots[plan.candidate].service
-    service = fleet.read_service(runtime.ecs, plan.workload.cluster, name)
-    if service.desired < tasks:
-        note(runtime, plan.deployment_id, "slot raised", slot=plan.candidate, tasks=tasks)
-        fleet.set_service(runtime.ecs, plan.workload.cluster, name, desired=tasks)
 
 
 def _wait_for_quiet_alarms(runtime: Runtime, plan: Plan, record: Record) -> None:

@@ -9,18 +9,18 @@ lease itself.
 import json
 from datetime import timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from greenlane.deployments.decide import watch_until
+from greenlane.deployments.every_service import for_every_service
 from greenlane.deployments.finishing import let_go
 from greenlane.deployments.journal import note_best_effort, summarise
 from greenlane.deployments.judging import Tick
 from greenlane.deployments.model import Deployment, Record, Trigger
 from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, Phase
 from greenlane.deployments.stickiness import give_back_when_due
-from greenlane.errors import FenceLost, GreenlaneError
+from greenlane.errors import FenceLost
 from greenlane.health.alarms import read_alarms
-from greenlane.logs import logger
 from greenlane.rollback.model import RollbackRequest
 from greenlane.rollback.settle import empty_later
 from greenlane.runtime import Runtime
@@ -39,17 +39,15 @@ _ALARMED = frozenset({Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING, Phase.RETI
 
 
 def reconcile(tick: Tick, runtime: Runtime) -> None:
-    """Look at each service; one service's trouble does not keep the others from it."""
+    """Look at each service."""
     del tick
-    for service in runtime.store.services():
-        try:
-            record = runtime.store.record(service)
-            if record is not None:
-                _reconcile(runtime, record)
-        except (GreenlaneError, ClientError, BotoCoreError) as error:
-            logger.error("not reconciled", service=service, error=str(error))
-        except Exception:  # such as a document of another version that cannot be read
-            logger.exception("not reconciled", service=service)
+
+    def look(service: str) -> None:
+        record = runtime.store.record(service)
+        if record is not None:
+            _reconcile(runtime, record)
+
+    for_every_service(runtime, look, failed="not reconciled")
 
 
 def _reconcile(runtime: Runtime, record: Record) -> None:
