@@ -70,6 +70,9 @@ def explain(
     for item in sorted(found, key=lambda item: item["type"] == "missing"):
         at: Path = tuple(item["loc"])
         way_out = _way_out(item, model, at)
+        about_key = at[-1:] == ("[key]",)
+        if about_key:  # pydantic's mark: the key itself is wrong, not what stands under it
+            at = at[:-1]
         if item["type"] == "extra_forbidden":
             known = _keys_at(model, at[:-1])
             close = _closest(str(at[-1]), known)
@@ -85,7 +88,9 @@ def explain(
             if rest and named in _keys_at(model, at):
                 at, way_out = (*at, named), rest
         where = (*prefix, *at)
-        value = ABSENT if item["type"] == "missing" else excerpt(_value_at(data, at))
+        value = at[-1] if about_key else excerpt(_value_at(data, at))
+        if item["type"] == "missing":
+            value = ABSENT
         line = source.line(where) if source else None
         problems.append(InvalidInput(dotted(where), value, way_out, line=line))
     return problems

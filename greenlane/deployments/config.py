@@ -4,13 +4,14 @@ Every model forbids unknown keys and is frozen. Percent is 0..100, ratio 0..1, d
 their unit in the text (`5m`).
 """
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
@@ -111,13 +112,28 @@ class JudgeConfig(Document):
     min_requests: int = Field(20, ge=1, description="of the candidate, in one step")
 
 
+_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
+
+
+def _carries_no_secret(name: str) -> str:
+    if _SECRET_HEADER.search(name):
+        raise ValueError(
+            "what it carries would be written in the plan and in the execution's history; test a "
+            "path that needs no secret, or use a hook, which keeps its own"
+        )
+    return name
+
+
+HeaderName = Annotated[str, AfterValidator(_carries_no_secret)]
+
+
 class ValidationTest(Document):
     """One HTTP request to each task of the idle slot before it gets traffic."""
 
     name: str = Field(min_length=1, max_length=80)
     path: str = Field("/health", pattern=r"^/")
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, str] = Field(default_factory=dict)
     body: str | None = None
     expect_status: int = Field(200, ge=100, le=599)
     expect_body: str | None = Field(None, description="a substring of the body")

@@ -13,6 +13,8 @@ from greenlane.deployments.config import (
     StepConfig,
     ValidationTest,
 )
+from greenlane.deployments.document import read_document
+from greenlane.problems import InvalidDocument
 
 
 def refusal(model, **values):
@@ -94,3 +96,14 @@ def test_a_limit_written_as_a_float_keeps_its_decimal_digits():
 
 def test_a_validation_path_begins_with_a_slash():
     assert "path" in refusal(ValidationTest, name="up", path="health")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "cookie", "X-Api-Key", "x-auth-token"])
+def test_a_validation_header_that_carries_a_secret_is_refused_and_the_secret_not_shown(name):
+    text = f"service: {{name: shop, validation: [{{name: a, headers: {{{name}: sesame}}}}]}}"
+    with pytest.raises(InvalidDocument) as refused:
+        read_document(text, "shop.yaml")
+    said = str(refused.value)
+    assert f"service.validation.0.headers.{name}: '{name}' is not accepted" in said
+    assert "use a hook" in said
+    assert "sesame" not in said
