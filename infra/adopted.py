@@ -26,7 +26,7 @@ class AdoptedService(Construct):
             stack.format_arn(
                 service="ecs",
                 resource="service",
-                resource_name=f"{service.cluster}/{service.name}-{slot}",
+                resource_name=f"{service.cluster}/{service.ecs_service(slot)}",
             )
             for slot in SLOTS
         ]
@@ -37,7 +37,7 @@ class AdoptedService(Construct):
             service="ecs", resource="task", resource_name=f"{service.cluster}/*"
         )
         self.task_definitions = stack.format_arn(
-            service="ecs", resource="task-definition", resource_name=f"{service.name}:*"
+            service="ecs", resource="task-definition", resource_name=f"{service.family}:*"
         )
         self.repository = stack.format_arn(
             service="ecr", resource="repository", resource_name=service.repository

@@ -7,6 +7,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from greenlane.deployments.workload import SlotName
 from infra.balancer import SLOTS, Balancer
 from infra.settings import AlarmThresholds, ServiceSettings
 
@@ -32,7 +33,7 @@ ERROR_RATE_METRICS = {
 }
 
 
-def alarm_names(service: str, slot: str) -> tuple[str, ...]:
+def alarm_names(service: str, slot: SlotName) -> tuple[str, ...]:
     """The alarms of one slot, by their full names."""
     return tuple(f"{service}-{slot}-{kind}" for kind in KINDS)
 
@@ -73,7 +74,7 @@ class Alarms(Construct):
         self._dashboard(thresholds)
 
     def _metric(
-        self, slot: str, name: str, statistic: str, *, label: str | None = None
+        self, slot: SlotName, name: str, statistic: str, *, label: str | None = None
     ) -> cloudwatch.Metric:
         """A metric of one slot; a label, for graphs only, makes an alarm on it metric math."""
         return cloudwatch.Metric(
@@ -88,7 +89,7 @@ class Alarms(Construct):
             label=label,
         )
 
-    def error_rate(self, slot: str, floor: int) -> cloudwatch.MathExpression:
+    def error_rate(self, slot: SlotName, floor: int) -> cloudwatch.MathExpression:
         """Percent of the slot's requests that failed, 0 below `floor` requests a minute."""
         return cloudwatch.MathExpression(
             expression=ERROR_RATE.format(floor=floor),
@@ -99,7 +100,7 @@ class Alarms(Construct):
             label=f"{slot} error rate (percent)",
         )
 
-    def _error_rate(self, slot: str, thresholds: AlarmThresholds) -> None:
+    def _error_rate(self, slot: SlotName, thresholds: AlarmThresholds) -> None:
         cloudwatch.Alarm(
             self,
             f"{slot.title()}ErrorRate",
@@ -115,7 +116,7 @@ class Alarms(Construct):
 
     def _simple(
         self,
-        slot: str,
+        slot: SlotName,
         kind: str,
         metric: str,
         statistic: str,

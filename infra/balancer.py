@@ -4,11 +4,12 @@ from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
+from greenlane.deployments.workload import SlotName
 from infra.nag import acknowledge
 from infra.network import TEST_PORT, Network
 from infra.settings import SampleSettings, ServiceSettings
 
-SLOTS = ("blue", "green")
+SLOTS: tuple[SlotName, ...] = ("blue", "green")
 SLOT_HEADER = "X-Greenlane-Slot"
 
 
@@ -81,7 +82,7 @@ class Balancer(Construct):
         arn: str = self.rule.ref
         return arn
 
-    def _target_group(self, slot: str) -> elb.CfnTargetGroup:
+    def _target_group(self, slot: SlotName) -> elb.CfnTargetGroup:
         attribute = elb.CfnTargetGroup.TargetGroupAttributeProperty
         return elb.CfnTargetGroup(
             self,
@@ -134,7 +135,7 @@ class Balancer(Construct):
             default_action=nobody,
         )
 
-    def _test_rule(self, slot: str, index: int) -> elb.CfnListenerRule:
+    def _test_rule(self, slot: SlotName, index: int) -> elb.CfnListenerRule:
         rule = elb.CfnListenerRule
         return elb.CfnListenerRule(
             self,

@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from greenlane.deployments.workload import Capacity, TaskShape
+from greenlane.deployments.workload import Capacity, SlotName, TaskShape
 
 
 class _Frozen(BaseModel):
@@ -16,6 +16,9 @@ class _Frozen(BaseModel):
 class ServiceSettings(_Frozen):
     """One service that Greenlane deploys, whoever owns its infrastructure.
 
+    `ecs_services` are the names of the two slots' ECS services and `task_family` the family of
+    their task definitions: the only ones Greenlane may change; by default those of our sample,
+    `<name>-<slot>` and `<name>`.
     `task_roles` are the names of the roles its tasks run under: the only roles Greenlane may pass.
     `alarms` are the names of the alarms that start the way back, on either slot's target group; by
     default those of our sample, `<name>-<slot>-<kind>`.
@@ -26,8 +29,27 @@ class ServiceSettings(_Frozen):
     container: str
     port: int = Field(ge=1, le=65535)
     repository: str
+    ecs_services: dict[SlotName, str] | None = None
+    task_family: str | None = None
     task_roles: tuple[str, ...] = Field(min_length=1)
     alarms: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _both_slots(self) -> Self:
+        if self.ecs_services is not None and set(self.ecs_services) != {"blue", "green"}:
+            raise ValueError(
+                f"ecs_services: name blue's and green's, found only {sorted(self.ecs_services)}"
+            )
+        return self
+
+    def ecs_service(self, slot: SlotName) -> str:
+        """The name of a slot's ECS service."""
+        return self.ecs_services[slot] if self.ecs_services else f"{self.name}-{slot}"
+
+    @property
+    def family(self) -> str:
+        """The family of its task definitions."""
+        return self.task_family or self.name
 
 
 class AlarmThresholds(_Frozen):

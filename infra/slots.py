@@ -17,6 +17,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from greenlane.deployments.workload import SlotName
 from infra.balancer import SLOTS, Balancer
 from infra.network import Network
 from infra.roles import Allow, least_privilege_role
@@ -90,9 +91,9 @@ class Slots(Construct):
             self.services[slot].node.add_dependency(balancer.rule, *balancer.test_rules)
             self._scaling(slot, sample, balancer)
 
-    def service_name(self, slot: str) -> str:
+    def service_name(self, slot: SlotName) -> str:
         """The ECS service of a slot."""
-        return f"{self._service.name}-{slot}"
+        return self._service.ecs_service(slot)
 
     def _roles(self) -> tuple[iam.Role, iam.Role]:
         """The role of the service's own code, which may do nothing yet, and that of ECS."""
@@ -138,7 +139,7 @@ class Slots(Construct):
         return ecs.CfnTaskDefinition(
             self,
             "Bootstrap",
-            family=self._service.name,
+            family=self._service.family,
             requires_compatibilities=["FARGATE"],
             network_mode="awsvpc",
             cpu="256",
@@ -173,7 +174,7 @@ class Slots(Construct):
             ],
         )
 
-    def _slot(self, slot: str, target_group_arn: str) -> ecs.CfnService:
+    def _slot(self, slot: SlotName, target_group_arn: str) -> ecs.CfnService:
         return ecs.CfnService(
             self,
             f"{slot.title()}Service",
@@ -212,7 +213,7 @@ class Slots(Construct):
             tags=[CfnTag(key="Environment", value=slot)],
         )
 
-    def _scaling(self, slot: str, sample: SampleSettings, balancer: Balancer) -> None:
+    def _scaling(self, slot: SlotName, sample: SampleSettings, balancer: Balancer) -> None:
         """Follow CPU and requests; both policies only ask, the limits are Greenlane's."""
         target = autoscaling.CfnScalableTarget(
             self,

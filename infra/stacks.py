@@ -9,7 +9,7 @@ from aws_cdk import aws_ssm as ssm
 from cdk_nag import AwsSolutionsChecks
 from constructs import Construct
 
-from greenlane.deployments.workload import SlotResources, Workload, parameter_name
+from greenlane.deployments.workload import SlotName, SlotResources, Workload, parameter_name
 from infra.adopted import AdoptedService
 from infra.alarms import Alarms, alarm_names
 from infra.balancer import Balancer
@@ -126,7 +126,7 @@ class WorkloadStack(Stack):
         )
 
     def _slot(
-        self, service: ServiceSettings, slots: Slots, balancer: Balancer, slot: str
+        self, service: ServiceSettings, slots: Slots, balancer: Balancer, slot: SlotName
     ) -> SlotResources:
         return SlotResources(
             service=slots.service_name(slot),

@@ -95,6 +95,8 @@ def test_a_service_can_be_adopted_without_our_sample(vary: Vary) -> None:
         "container": "web",
         "port": 80,
         "repository": "shop/checkout",
+        "ecs_services": {"blue": "web-a", "green": "web-b"},
+        "task_family": "web",
         "task_roles": ["checkout-task"],
         "alarms": ["web-blue-5xx", "web-green-5xx"],
     }
@@ -117,6 +119,24 @@ def test_a_service_can_be_adopted_without_our_sample(vary: Vary) -> None:
             "validation-security-group-id",
         )
     }
+    reached = json.dumps(assembly.product.body)
+    for name in ("service/shop/web-a", "service/shop/web-b", "task-definition/web:*"):
+        assert name in reached
+    assert "checkout-blue" not in reached
+    assert "task-definition/checkout" not in reached
+
+
+def test_an_adopted_service_names_both_of_its_ecs_services() -> None:
+    from pydantic import ValidationError
+
+    from infra.settings import Settings
+    from tests.infra.conftest import context
+
+    chosen = context()["greenlane"]
+    chosen["services"][0]["ecs_services"] = {"blue": "web-a"}
+
+    with pytest.raises(ValidationError, match=r"ecs_services: name blue's and green's"):
+        Settings.from_context(chosen)
 
 
 def test_versions_are_kept_and_are_what_machines_and_schedules_call(product: Template) -> None:
