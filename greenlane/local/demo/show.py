@@ -64,13 +64,13 @@ def summary_table(results: list[Result]) -> Table:
     table = Table(title="What happened", title_justify="left", pad_edge=False)
     for name in ("scene", "outcome", "requests", "failed", "seconds", "AWS calls", "transitions"):
         numeric = name not in ("scene", "outcome")
-        table.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        table.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for result in results:
         sent = sum(sum(counts.values()) for counts in result.requests.values())
         failed = sum(counts["failed"] for counts in result.requests.values())
         kept = not result.broken
         table.add_row(
-            result.scene.title,
+            result.scene.name,
             Text(result.outcome.replace("_", " "), style="green" if kept else "red"),
             f"{sent}",
             f"{failed}",
@@ -85,10 +85,13 @@ def summary_table(results: list[Result]) -> Table:
 
 def details(result: Result) -> list[str]:
     """The steps as the balancer saw them, and the way back in seconds."""
-    steps = ", ".join(
-        f"{share.weight} % → {share.observed:.2f} %" for share in result.shares if share.requests
-    )
-    lines = [f"{result.scene.title}: weight → share at the balancer: {steps}"]
+    lines = [f"{result.scene.name}: {result.scene.title}"]
+    moved = [share for share in result.shares if share.weight and share.requests]
+    if moved:
+        steps = ", ".join(f"{share.weight} % → {share.observed:.2f} %" for share in moved)
+        lines.append(f"  weight → share seen at the balancer: {steps}")
+    else:
+        lines.append("  it never had traffic")
     if result.trigger is not None:
         lines.append(f"  back by {result.trigger}")
     if result.alarm_to_modify_rule_seconds is not None:
@@ -97,10 +100,12 @@ def details(result: Result) -> list[str]:
             f"  {result.alarm_to_modify_rule_seconds:.2f} s from the alarm to ModifyRule "
             f"({calls} AWS calls before it)"
         )
-    if result.alarm_to_no_traffic_seconds is not None:
+    last = result.alarm_to_no_traffic_seconds
+    if last is not None:
         lines.append(
-            f"  {result.alarm_to_no_traffic_seconds:.2f} s from the alarm to the bad slot's last "
-            "request"
+            f"  {last:.2f} s from the alarm to the bad slot's last request"
+            if last > 0
+            else "  the bad slot got no request after the alarm"
         )
     lines += [f"  PROMISE BROKEN: {words}" for words in result.broken]
     return lines
