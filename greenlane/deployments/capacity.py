@@ -5,6 +5,7 @@ has by now; the size that planning saw is only where that begins.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from greenlane.deployments import fleet, traffic
 from greenlane.deployments.journal import note
@@ -18,8 +19,8 @@ from greenlane.runtime import Runtime
 def check_capacity(runtime: Runtime, plan: Plan, record: Record, weight: int) -> int:
     """Both slots carry what they get; the balancer itself would send traffic to sick targets.
 
-    A candidate with less than its share is raised to it first. Not so the live slot of a
-    deployment that is its cure: what it gets can only become less.
+    A slot with less than its share is raised to it, and the shift is tried again. Not so the live
+    slot of a deployment that is its cure: what it gets can only become less.
 
     Returns:
         How many tasks carry all of the traffic now.
@@ -27,19 +28,17 @@ def check_capacity(runtime: Runtime, plan: Plan, record: Record, weight: int) ->
     Raises:
         CapacityShort: a slot's healthy targets would not carry its share.
     """
-    healthy = _healthy(runtime, plan)
-    capacity = max(record.full_capacity, plan.full_capacity, *healthy.values())
+    sizes = _sizes(runtime, plan)
+    capacity = _needed(record, sizes)
     for slot, share in ((plan.candidate, weight), (plan.live, 100 - weight)):
         if slot == plan.live and plan.request.despite_alarms is not None:
             continue
-        if carries(healthy[slot], capacity=capacity, weight=share):
+        size = sizes[slot]
+        if carries(size.healthy, capacity=capacity, weight=share):
             continue
-        if slot == plan.candidate:
-            name = plan.workload.slots[slot].service
-            service = fleet.read_service(runtime.ecs, plan.workload.cluster, name)
-            _raise_to(runtime, plan, service, slot=slot, tasks=share_of(capacity, share))
+        _raise_to(runtime, plan, size.service, slot=slot, tasks=share_of(capacity, share))
         raise CapacityShort(
-            f"{slot} has {healthy[slot]} healthy targets, {share} percent of the traffic needs "
+            f"{slot} has {size.healthy} healthy targets, {share} percent of the traffic needs "
             f"{share_of(capacity, share)}"
         )
     return capacity
@@ -56,20 +55,38 @@ def keep_way_back_wide(
     Raises:
         FenceLost: the record moved on; nothing was raised.
     """
-    capacity = max(record.full_capacity, *_healthy(runtime, plan).values())
-    name = plan.workload.slots[plan.live].service
-    service = fleet.read_service(runtime.ecs, plan.workload.cluster, name)
-    if capacity > record.full_capacity or service.desired < capacity:
+    sizes = _sizes(runtime, plan)
+    capacity, live = _needed(record, sizes), sizes[plan.live].service
+    if capacity > record.full_capacity or live.desired < capacity:
         runtime.store.update(record, {"full_capacity": capacity}, phases=phases)
-        _raise_to(runtime, plan, service, slot=plan.live, tasks=capacity)
+        _raise_to(runtime, plan, live, slot=plan.live, tasks=capacity)
 
 
-def _healthy(runtime: Runtime, plan: Plan) -> dict[Slot, int]:
+@dataclass(frozen=True)
+class _Size:
+    """How large one slot is: what ECS was asked for, and what the balancer can use."""
+
+    service: fleet.ServiceState
+    healthy: int
+
+
+def _sizes(runtime: Runtime, plan: Plan) -> dict[Slot, _Size]:
     slots: tuple[Slot, Slot] = (plan.candidate, plan.live)
     return {
-        slot: len(traffic.slot_health(runtime.elbv2, plan.target_group(slot)).healthy)
+        slot: _Size(
+            service=fleet.read_service(
+                runtime.ecs, plan.workload.cluster, plan.workload.slots[slot].service
+            ),
+            healthy=len(traffic.slot_health(runtime.elbv2, plan.target_group(slot)).healthy),
+        )
         for slot in slots
     }
+
+
+def _needed(record: Record, sizes: dict[Slot, _Size]) -> int:
+    """The most that was ever needed; a task that ECS is just replacing is not counted twice."""
+    now = (min(size.healthy, size.service.desired) for size in sizes.values())
+    return max(record.full_capacity, *now)
 
 
 def _raise_to(

@@ -16,6 +16,7 @@ from tests.builders import NOW, SERVICE
 
 def test_a_candidate_is_raised_to_what_the_traffic_needs_by_now(world):
     state = world.shifted()
+    world.ecs.services[f"{SERVICE}-blue"]["desiredCount"] = 6
     world.serve("blue", 6)
     with pytest.raises(CapacityShort, match="needs 3"):
         shift_traffic(state.model_copy(update={"step": 1}), world.runtime)
