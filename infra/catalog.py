@@ -70,6 +70,8 @@ FORWARD = (
         lambda may: [
             may.table(*WRITE),
             may.see_services(),
+            may.change_services("UpdateService"),
+            may.change_scaling(),
             may.list_tasks(),
             may.see_tasks(),
             may.see_traffic("TargetHealth"),
@@ -196,6 +198,8 @@ ROLLBACK = (
             may.executions("DescribeExecution", "StopExecution"),
             may.see_services(),
             may.change_services("UpdateService"),
+            # A good slot whose revision somebody changed gets its own again.
+            may.pass_task_roles(),
             may.change_scaling(),
         ],
     ),

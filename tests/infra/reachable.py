@@ -128,6 +128,9 @@ def _calls(node: ast.AST) -> set[str]:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return set()
     method = node.func.attr
+    if method == "set_service" and "task_definition" in {it.arg for it in node.keywords}:
+        # UpdateService passes the roles of a task definition that it is given.
+        return {"iam:PassRole"}
     if method == "get_paginator" and isinstance(node.args[0], ast.Constant):
         method = str(node.args[0].value)
     found = operations().get(method, set())

@@ -176,7 +176,7 @@ def test_only_task_roles_are_passed_and_only_to_tasks(assembly: Assembly) -> Non
         if "iam:PassRole" in as_list(statement["Action"])
     ]
 
-    assert len(passing) == 2
+    assert len(passing) == 3, "to prepare a slot, to run a task, to put a revision back"
     for statement in passing:
         assert statement["Condition"] == {
             "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
