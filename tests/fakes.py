@@ -1,7 +1,7 @@
-"""Small fakes of what tests must steer: tasks, target health, alarms, metrics, executions.
+"""Small fakes of what tests must steer: tasks, alarms, metrics, executions.
 
-Every call to them, and to moto behind them, goes through a `Spy`: it is checked against botocore's
-own model, counted, and can be made to fail.
+Every call to them, as to the table, the balancer and moto, goes through a `Spy`: it is checked
+against botocore's own model, counted, and can be made to fail.
 """
 
 import json
@@ -24,14 +24,14 @@ _CREDENTIALS = {
     "aws_access_key_id": "testing",
     "aws_secret_access_key": "testing",
 }
-_clients: dict[str, Any] = {}
+clients: dict[str, Any] = {}
 
 
 def client(service: str) -> Any:
     """One client of a kind for the whole test run."""
-    if service not in _clients:
-        _clients[service] = boto3.client(service, **_CREDENTIALS)  # type: ignore[call-overload]
-    return _clients[service]
+    if service not in clients:
+        clients[service] = boto3.client(service, **_CREDENTIALS)  # type: ignore[call-overload]
+    return clients[service]
 
 
 def error(code: str, operation: str = "Operation") -> ClientError:
@@ -79,27 +79,6 @@ class _Pages:
 
     def paginate(self, **arguments: Any) -> list[Any]:
         return [self._call(**arguments)]
-
-
-class Balancer:
-    """moto's balancer, with target health as the test sets it."""
-
-    def __init__(self, world: Any) -> None:
-        self._world = world
-
-    def __getattr__(self, operation: str) -> Any:
-        return getattr(client("elbv2"), operation)
-
-    def describe_target_health(self, TargetGroupArn: str) -> dict[str, Any]:  # noqa: N803
-        slot = next(slot for slot, arn in self._world.groups.items() if arn == TargetGroupArn)
-        entries = [
-            {
-                "Target": {"Id": address, "Port": 8000},
-                "TargetHealth": {"State": state},
-            }
-            for address, state in self._world.targets[slot].items()
-        ]
-        return {"TargetHealthDescriptions": entries}
 
 
 class Containers:
@@ -152,10 +131,12 @@ class Containers:
         service: str,
         desiredCount: int,
         taskDefinition: str | None = None,  # noqa: N803
+        forceNewDeployment: bool = False,  # noqa: N803
     ) -> dict[str, Any]:
         assert cluster == SERVICE
         entry = self.services[service]
-        if taskDefinition is not None and taskDefinition != entry["taskDefinition"]:
+        taskDefinition = taskDefinition or entry["taskDefinition"]  # noqa: N806
+        if forceNewDeployment or taskDefinition != entry["taskDefinition"]:
             number = int(entry["deployments"][0]["id"].rsplit("-", 1)[1]) + 1
             slot = service.rsplit("-", 1)[1]
             entry["deployments"] = [_primary(f"{slot}-{number}", taskDefinition)]
@@ -352,11 +333,13 @@ class Topic:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.messages: list[str] = []
 
     def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
         assert TopicArn
         assert Message
         self.told.append(Subject)
+        self.messages.append(Message)
 
 
 class Hooks:

@@ -69,7 +69,9 @@ def read_rule(elbv2: Any, rule_arn: str) -> LiveRule:
     if not rules:
         raise Refused(f"the listener rule {rule_arn} does not exist")
     if rules[0].get("IsDefault"):
-        raise Refused(f"{rule_arn} is its listener's default rule; name a rule of its own")
+        raise Refused(
+            f"the listener rule {rule_arn} is its listener's default rule; name a rule of its own"
+        )
     return LiveRule(arn=rule_arn, actions=rules[0]["Actions"])
 
 
@@ -152,12 +154,13 @@ def write_actions(elbv2: Any, rule_arn: str, actions: list[Action]) -> None:
 
 
 class SlotHealth(BaseModel):
-    """Targets of one slot by health, as addresses `ip:port`."""
+    """Targets of one slot by health, as addresses `ip:port`; `starting` are among the `others`."""
 
     model_config = ConfigDict(frozen=True)
 
     healthy: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    starting: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -170,13 +173,16 @@ def slot_health(elbv2: Any, target_group_arn: str) -> SlotHealth:
     answer = elbv2.describe_target_health(TargetGroupArn=target_group_arn)
     healthy: list[str] = []
     others: list[str] = []
+    starting: list[str] = []
     for entry in answer["TargetHealthDescriptions"]:
         target, state = entry["Target"], entry["TargetHealth"]["State"]
         if state in ("draining", "unhealthy.draining"):
             continue
         address = f"{target['Id']}:{target['Port']}"
         (healthy if state == "healthy" else others).append(address)
-    return SlotHealth(healthy=tuple(healthy), others=tuple(others))
+        if state == "initial":
+            starting.append(address)
+    return SlotHealth(healthy=tuple(healthy), others=tuple(others), starting=tuple(starting))
 
 
 def has_target_stickiness(elbv2: Any, target_group_arn: str) -> bool:

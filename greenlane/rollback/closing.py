@@ -22,6 +22,9 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
         FenceLost: another rollback took over; its end is the one that counts.
     """
     rollback = event.rollback
+    if event.trying:
+        _page_while_trying(event, runtime)
+        return rollback
     if rollback is None or event.held or rollback.action == "held":
         _page(event, runtime)
         return rollback
@@ -50,7 +53,7 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
                 **_stickiness_owed(rollback),
             },
         )
-    _tell(runtime, plan, record, rollback, event.failure)
+    _tell(runtime, plan, record, rollback, event)
     slots = plan.workload.slots
     tidy(runtime, plan, active=slots[plan.live].service, standby=slots[plan.candidate].service)
     return rollback
@@ -79,10 +82,10 @@ def _tell(
     plan: Plan,
     record: Record,
     rollback: Rollback,
-    failure: dict[str, Any] | None,
+    event: CloseEvent,
 ) -> None:
     note_best_effort(
-        runtime, plan.deployment_id, "rolled back", reason=record.reason, failure=failure
+        runtime, plan.deployment_id, "rolled back", reason=record.reason, failure=event.failure
     )
     summarise(runtime, plan, record)
     tell(
@@ -93,17 +96,41 @@ def _tell(
         image=plan.image,
         trigger=record.reason,
         live=plan.live,
-        incomplete=None if failure is None else f"the bad slot may still run: {failure}",
+        incomplete=f"the bad slot may still run: {event.what_failed()}" if event.failure else None,
     )
+
+
+def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
+    """Nothing has worked for a minute: a person is told, and the record stays as it is."""
+    service = _service(runtime, None, event.request)
+    if event.request is not None and event.request.deployment_id is not None:
+        known = {"failure": event.what_failed()}
+        note_best_effort(runtime, event.request.deployment_id, "rollback keeps trying", **known)
+    tell(
+        runtime,
+        f"PAGE: Greenlane cannot take {service} back yet and keeps trying",
+        service,
+        reason=_without_traffic(event) or event.what_failed(),
+        way_out="it tries for an hour; the commands to go back by hand are in docs/rollback.md",
+    )
+
+
+def _without_traffic(event: CloseEvent) -> str | None:
+    """Plan died without its answer: traffic had not moved, so this page is about the table."""
+    request = event.request
+    if request is None or request.trigger.kind != "failure" or request.recipe is not None:
+        return None
+    return f"no traffic had moved; what planning took is not given back: {event.what_failed()}"
 
 
 def _page(event: CloseEvent, runtime: Runtime) -> None:
     """A person is needed: say so in the record if it answers, and on the topic in any case."""
     rollback, request = event.rollback, event.request
     service = _service(runtime, rollback, request)
-    reason = rollback.reason if rollback is not None else "the traffic could not be put back"
     if event.failure is not None:
-        reason = f"{reason}: {event.failure}"[:2000]
+        reason = _without_traffic(event) or event.what_failed()
+    else:
+        reason = rollback.reason if rollback is not None else "the traffic could not be put back"
     record = _hold(runtime, service, event.execution, reason)
     if record is not None:
         note_best_effort(runtime, record.deployment_id, "held", reason=reason)

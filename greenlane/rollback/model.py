@@ -14,6 +14,19 @@ Action = Literal["none", "abandon", "settle", "raise", "held"]
 _TARGET_GROUP = re.compile(r'"TargetGroup": ?"(targetgroup/[^"]+)"')
 
 
+def message_of(cause: Any) -> Any:
+    """The message in a `Cause`, where a function's error is JSON text; anything else as it is."""
+    if not isinstance(cause, str):
+        return cause or ""
+    try:
+        error = json.loads(cause)
+    except ValueError:
+        return cause
+    if isinstance(error, dict) and "errorMessage" in error:
+        return str(error["errorMessage"])
+    return cause
+
+
 class RollbackRequest(BaseModel):
     """What starts a rollback, whoever sends it: EventBridge, a Catch, a person, the reconciler.
 
@@ -32,17 +45,16 @@ class RollbackRequest(BaseModel):
 
     @field_validator("trigger", mode="before")
     @classmethod
-    def _read_cause(cls, trigger: Any) -> Any:
-        """A function's error arrives as JSON text in `Cause`; its message is the reason."""
-        if not isinstance(trigger, dict) or not isinstance(trigger.get("reason"), str):
+    def _read_failure(cls, trigger: Any) -> Any:
+        """A Catch gives its whole error output, or (before that) name and cause by themselves."""
+        if not isinstance(trigger, dict):
             return trigger
-        try:
-            cause = json.loads(trigger["reason"])
-        except ValueError:
-            return trigger
-        if isinstance(cause, dict) and "errorMessage" in cause:
-            return trigger | {"reason": str(cause["errorMessage"])}
-        return trigger
+        failure = trigger.get("failure")
+        if isinstance(failure, dict):
+            # A time-out need not have a cause.
+            known = {"name": failure.get("Error", ""), "reason": failure.get("Cause", "")}
+            trigger = {key: value for key, value in trigger.items() if key != "failure"} | known
+        return trigger | {"reason": message_of(trigger.get("reason"))}
 
     def alarm_slot(self) -> Slot | None:
         """The slot whose target group the alarm's metrics name, for when the table is down."""
@@ -83,7 +95,11 @@ class Rollback(StoredModel):
 
 
 class CloseEvent(BaseModel):
-    """The last function's input; `failure` is set when a state failed for good."""
+    """The last function's input.
+
+    `failure` is set when a state failed for good, `held` when that leaves the traffic to a person,
+    `trying` when a person is only told and the rollback goes on trying.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -91,4 +107,12 @@ class CloseEvent(BaseModel):
     request: RollbackRequest | None = None
     execution: str
     held: bool = False
+    trying: bool = False
     failure: dict[str, Any] | None = None
+
+    def what_failed(self) -> str:
+        """The failure in words: `Held: the good slot did not grow`; nothing without one."""
+        if self.failure is None:
+            return ""
+        cause = message_of(self.failure.get("Cause"))
+        return f"{self.failure.get('Error', 'failed')}: {cause}"[:2000]

@@ -66,7 +66,8 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
         return
     if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
         _finish_letting_go(runtime, record)
-    elif record.phase is Phase.ROLLED_BACK and record.scaling_rests:
+    elif record.phase in (Phase.ROLLED_BACK, Phase.REFUSED) and record.scaling_rests:
+        # A refused deployment may have inherited what the one before had not given back yet.
         empty_later(runtime, record)
     elif not give_back_when_due(runtime, record) and record.phase is Phase.WATCHING:
         _retire(runtime, record)

@@ -119,6 +119,9 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         settle_for = LET_GO_TIMEOUT + timedelta(seconds=30)
     if runtime.clock.now() < max(took_back_at, record.updated_at) + settle_for:
         raise NotSettled("a late forward write might still land")
+    if rollback.action == "raise":
+        # The last of the bad slot's share went back only now: its drain begins here.
+        rollback = rollback.model_copy(update={"took_back_at": runtime.clock.now()})
     # Without the table nobody knew which execution to stop.
     return rollback if found_fenced else stop_forward(rollback, runtime)
 
@@ -197,13 +200,15 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
         # The other slot may have grown since with the traffic.
         bad = traffic.slot_health(runtime.elbv2, recipe.bad_target_group)
         needed = max(needed, len(bad.healthy))
+    good = plan.live_task_definition
     if service.desired < needed:
         fleet.set_service(
             runtime.ecs,
             plan.workload.cluster,
             resources.service,
             desired=needed,
-            task_definition=plan.live_task_definition,
+            # Naming one asks for the right to pass its roles, even if it is the same.
+            task_definition=None if service.task_definition == good else good,
         )
     if rollback.action != "raise":
         # It has all of the traffic already: none of it goes back to the bad version meanwhile.

@@ -64,9 +64,16 @@ def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Roll
         return rollback
     let_go = record.previous_phase in LET_GO
     action, weights = _put_back(runtime, rollback, record.recipe, let_go=let_go)
-    rollback = rollback.model_copy(update={"action": action, "took_back_at": runtime.clock.now()})
+    rollback = _acted(runtime, rollback, record.recipe, action)
     _report(runtime, rollback, weights=weights)
     return rollback
+
+
+def _acted(runtime: Runtime, rollback: Rollback, recipe: Recipe, action: Action) -> Rollback:
+    known: dict[str, Any] = {"action": action, "took_back_at": runtime.clock.now()}
+    if action == "held":
+        known["reason"] = f"the good slot {recipe.good_slot} has targets, and none is healthy"
+    return rollback.model_copy(update=known)
 
 
 def _put_back(
@@ -84,8 +91,9 @@ def _put_back(
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
     if not health.healthy:
-        # Targets but no healthy one: sick too. No targets at all: scaled down, it must grow first.
-        return ("held" if health.total else "raise"), None
+        # All there and none healthy: sick too. Let go of, or just starting: it must grow first.
+        sick = bool(health.total) and not health.starting and not let_go
+        return ("held" if sick else "raise"), None
     return "raise", put_share_back(runtime, rollback, recipe, good=len(health.healthy))
 
 
@@ -193,14 +201,11 @@ def _without_record(
     if request.trigger.kind == "alarm" and request.alarm_slot() == recipe.good_slot:
         reason = "the table is down, and the alarm is the good slot's own"
         return rollback.model_copy(update={"reason": reason, "fenced": True})
-    action, _ = _put_back(runtime, rollback, recipe)
-    return rollback.model_copy(
-        update={
-            "action": action,
-            "took_back_at": runtime.clock.now(),
-            "reason": "the table was down; by the recipe outside it",
-        }
+    rollback = rollback.model_copy(
+        update={"reason": "the table was down; by the recipe outside it"}
     )
+    action, _ = _put_back(runtime, rollback, recipe)
+    return _acted(runtime, rollback, recipe, action)
 
 
 def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe | None:

@@ -13,6 +13,7 @@ MACHINES = ["deployment", "rollback"]
 LAMBDA = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
+    "Lambda.ResourceNotReadyException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
     "Lambda.Unknown",

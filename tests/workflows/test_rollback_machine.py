@@ -82,12 +82,35 @@ def test_going_back_is_tried_again_and_again(back):
     assert back.functions.count()["take_traffic_back"] == 9
 
 
+def test_a_person_is_told_after_a_minute_and_trying_goes_on_for_an_hour(back):
+    back.functions.failures["take_traffic_back"] = ["ServiceUnavailableException"] * 100
+    ran = back.back()
+    assert ran.status == "SUCCEEDED"
+    assert ran.states == ["TakeTrafficBack", "PageWhileTrying", "KeepTrying", *WAY[1:]]
+    (told, closed) = back.functions.given("close_rollback")
+    assert told["trying"] is True
+    assert (told["request"]["service"], told["execution"]) == ("claude-manager", ran.arn)
+    assert told["failure"]["Error"] == "ServiceUnavailableException"
+    assert closed == {"rollback": rollback(ran.arn, "settle"), "execution": ran.arn}
+    asked = back.functions.given("take_traffic_back")[-1]
+    assert asked["request"]["trigger"] == TRIGGER["trigger"]
+
+
+def test_a_page_that_cannot_be_sent_does_not_stop_the_trying(back):
+    back.functions.failures["take_traffic_back"] = ["ServiceUnavailableException"] * 9
+    back.functions.failures["close_rollback"] = ["ClientError"] * 5
+    ran = back.back()
+    assert (ran.status, ran.states[2]) == ("SUCCEEDED", "KeepTrying")
+
+
 def test_when_going_back_fails_for_good_a_person_is_paged_with_the_reason(back):
     back.functions.always["take_traffic_back"] = "AccessDeniedException"
     ran = back.back()
     assert (ran.status, ran.error) == ("FAILED", "Held")
-    assert ran.states == ["TakeTrafficBack", "PageUnknown", "Held"]
-    (given,) = back.functions.given("close_rollback")
+    assert ran.states == [
+        *("TakeTrafficBack", "PageWhileTrying", "KeepTrying", "PageUnknown", "Held"),
+    ]
+    given = back.functions.given("close_rollback")[-1]
     assert (given["held"], given["execution"]) == (True, ran.arn)
     assert given["request"]["service"] == "claude-manager"
     assert given["failure"]["Error"] == "AccessDeniedException"
@@ -151,10 +174,10 @@ def test_who_is_taken_over_ends_well_and_asks_once(back, function):
 def test_weights_that_cannot_be_watched_page_a_person(back):
     back.functions.always["hold_traffic"] = "ClientError"
     ran = back.back()
-    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", ["Page", "Held"])
+    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", ["PageUnsettled", "Held"])
     assert back.functions.count()["hold_traffic"] == 5
     (given,) = back.functions.given("close_rollback")
-    assert given["rollback"]["failure"]["Error"] == "ClientError"
+    assert (given["held"], given["failure"]["Error"]) == (True, "ClientError")
 
 
 def test_a_bad_slot_that_cannot_be_emptied_is_told_but_the_traffic_is_back(back):

@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
 from greenlane.errors import FenceLost
 from greenlane.rollback.closing import close_rollback
-from greenlane.rollback.model import CloseEvent
+from greenlane.rollback.model import CloseEvent, RollbackRequest
 from greenlane.rollback.reconcile import reconcile
 from greenlane.rollback.settle import empty_slot, hold_traffic
 from greenlane.rollback.take_back import take_traffic_back
@@ -186,3 +187,74 @@ def test_an_execution_event_that_could_not_act_holds_the_service_it_is_about(wor
     close_rollback(CloseEvent(request=request, execution=BACK, held=True), world.runtime)
     assert world.record.phase is Phase.HELD
     assert world.topic.told == [f"PAGE: Greenlane holds {SERVICE}, a person is needed"]
+
+
+def failed(message, error="Held"):
+    cause = json.dumps({"errorMessage": message, "errorType": error, "stackTrace": []})
+    return {"Error": error, "Cause": cause}
+
+
+def test_a_page_says_why_in_the_record_and_in_the_message(world):
+    world.shifted()
+    world.serve("blue", 0, sick=2)
+    rollback = take_traffic_back(world.back(), world.runtime)
+    close(world, rollback)
+    assert world.record.phase is Phase.HELD
+    assert world.record.reason == "the good slot blue has targets, and none is healthy"
+    assert "none is healthy" in world.topic.messages[-1]
+
+
+def test_a_page_after_the_traffic_went_back_says_what_failed_then(world):
+    world.shifted()
+    rollback = take_traffic_back(world.back(), world.runtime)
+    close(world, rollback, held=True, failure=failed("the good slot did not grow back"))
+    assert world.record.reason == "Held: the good slot did not grow back"
+
+
+def test_a_page_while_trying_leaves_the_record_to_the_rollback(world):
+    world.shifted()
+    world.fail("elbv2", "modify_rule", "ServiceUnavailable", times=9)
+    with pytest.raises(ClientError):
+        take_traffic_back(world.back(), world.runtime)
+    before = world.record
+    event = CloseEvent(
+        request=world.back().request,
+        execution=BACK,
+        trying=True,
+        failure=failed("the balancer says no", "ClientError"),
+    )
+    close_rollback(event, world.runtime)
+    assert world.record == before
+    assert world.topic.told[-1].startswith("PAGE: ")
+    assert "ClientError: the balancer says no" in world.topic.messages[-1]
+    world.heal()
+    assert take_traffic_back(world.back(), world.runtime).action == "settle"
+
+
+def test_a_plan_that_died_without_an_answer_is_not_said_to_have_moved_traffic(world):
+    event = CloseEvent(
+        request=world.back("failure", trigger={"name": "ClientError"}).request,
+        execution=BACK,
+        trying=True,
+        failure=failed("the table does not answer", "ReadTimeoutError"),
+    )
+    close_rollback(event, world.runtime)
+    assert "no traffic had moved" in world.topic.messages[-1]
+
+
+def test_a_time_out_without_a_cause_is_a_failure_like_any_other():
+    request = RollbackRequest.model_validate(
+        {"trigger": {"kind": "failure", "failure": {"Error": "States.Timeout"}}}
+    )
+    assert (request.trigger.name, request.trigger.reason) == ("States.Timeout", "")
+
+
+def test_the_input_of_the_version_before_is_still_read():
+    cause = failed("32 of 400 requests failed", "JudgedBad")["Cause"]
+    request = RollbackRequest.model_validate(
+        {"trigger": {"kind": "failure", "name": "JudgedBad", "reason": cause}}
+    )
+    assert (request.trigger.name, request.trigger.reason) == (
+        "JudgedBad",
+        "32 of 400 requests failed",
+    )

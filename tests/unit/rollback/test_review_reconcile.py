@@ -38,6 +38,19 @@ def test_auto_scaling_comes_back_after_an_incomplete_rollback(world):
     assert not world.scaling.of("blue")["SuspendedState"]["DynamicScalingInSuspended"]
 
 
+def test_a_refused_deployment_gives_back_what_it_inherited(world):
+    world.shifted()
+    taken_back(world)
+    # The rollback ended without emptying its slot, and the next deployment was refused at once.
+    world.change(phase=Phase.ROLLED_BACK)
+    world.change(phase=Phase.REFUSED)
+    assert world.record.scaling_rests
+    tick(world, minutes=10)
+    assert world.desired("green") == 0
+    assert not world.record.scaling_rests
+    assert not world.scaling.of("blue")["SuspendedState"]["DynamicScalingInSuspended"]
+
+
 def test_a_service_whose_documents_cannot_be_read_does_not_keep_the_others_from_it(world):
     world.shifted()
     world.store.client.put_item(

@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 import pytest
 from botocore.exceptions import ClientError
 
@@ -8,7 +6,7 @@ from greenlane.deployments.shifting import shift_traffic
 from greenlane.errors import FenceLost, NotDrained, NotSettled
 from greenlane.rollback.settle import empty_slot, hold_traffic, stop_forward
 from greenlane.rollback.take_back import take_traffic_back
-from tests.builders import NOW, SERVICE
+from tests.builders import SERVICE
 from tests.fakes import FORWARD, timeout
 
 
@@ -185,6 +183,46 @@ def test_a_scale_down_that_was_on_its_way_is_undone(world):
     assert world.weights() == (100, 0)
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_slot_that_grows_names_its_revision_only_if_somebody_changed_it(
+    world, monkeypatch, changed
+):
+    """Naming a task definition asks for the right to pass its roles."""
+    world.promoted()
+    world.change(full_capacity=4)
+    good = world.plan().live_task_definition
+    blue = world.ecs.services[f"{SERVICE}-blue"]
+    if changed:
+        blue["taskDefinition"] = world.record.task_definition
+    asked = []
+    update = world.ecs.update_service
+
+    def spy(**given):
+        asked.append(given)
+        return update(**given)
+
+    monkeypatch.setattr(world.ecs, "update_service", spy)
+    unsettled(world, taken_back(world))
+    assert (blue["desiredCount"], blue["taskDefinition"]) == (4, good)
+    assert [given.get("taskDefinition") for given in asked] == [good if changed else None]
+
+
+def test_the_drain_begins_when_the_last_share_went_back_not_when_the_first_did(world):
+    world.promoted()
+    world.change(full_capacity=4)
+    world.serve("blue", 1)
+    rollback = taken_back(world)
+    assert (rollback.action, world.weights()) == ("raise", (25, 75))
+    world.clock.advance(minutes=20)
+    world.serve("blue", 4)
+    rollback = hold_traffic(rollback, world.runtime)
+    assert world.weights() == (100, 0)
+    still_there(world, rollback, "old weights")
+    world.clock.advance(minutes=5)
+    empty_slot(rollback, world.runtime)
+    assert world.desired("green") == 0
+
+
 def settled(world, kind="alarm", step=0):
     world.shifted(step=step)
     rollback = taken_back(world, kind)
@@ -274,6 +312,7 @@ def test_after_the_extended_watch_the_good_slot_gets_the_live_slots_limits_back(
     rollback = taken_back(world)
     world.clock.advance(minutes=6)
     rollback = hold_traffic(rollback, world.runtime)
+    world.clock.advance(minutes=6)
     empty_slot(rollback, world.runtime)
     assert world.scaling.of("blue")["MinCapacity"] == 2
     assert world.scaling.of("green")["MinCapacity"] == 0
@@ -294,6 +333,7 @@ def test_a_slot_that_must_grow_again_is_not_shrunk_by_auto_scaling_meanwhile(wor
     assert world.scaling.of("blue")["SuspendedState"]["DynamicScalingInSuspended"] is True
     world.serve("blue", 2)
     world.clock.advance(minutes=6)
-    empty_slot(hold_traffic(rollback, world.runtime), world.runtime)
+    rollback = hold_traffic(rollback, world.runtime)
+    world.clock.advance(minutes=6)
+    empty_slot(rollback, world.runtime)
     assert world.scaling.of("blue")["SuspendedState"]["DynamicScalingInSuspended"] is False
-    assert world.clock.now() == NOW + timedelta(minutes=6)

@@ -310,3 +310,43 @@ def test_an_alarm_of_the_extended_watch_goes_back_from_the_floor(world):
     assert world.record.previous_phase is Phase.WATCHING
     assert world.record.watch_until - NOW == timedelta(hours=24)
     assert world.record.service == SERVICE
+
+
+def registering(world, slot, count):
+    world.serve(slot, count)
+    world.targets[slot] = dict.fromkeys(world.targets[slot], "initial")
+
+
+@pytest.mark.parametrize("phase", [Phase.SHIFTING, Phase.RETIRED])
+def test_targets_that_just_start_are_waited_for_and_are_not_sick(world, phase):
+    world.promoted()
+    world.change(phase=phase)
+    registering(world, "blue", 2)
+    assert go_back(world).action == "raise"
+    assert world.weights() == (0, 100)
+
+
+def test_a_rollback_that_is_taken_over_while_the_old_slot_starts_goes_on(world):
+    world.promoted()
+    world.change(phase=Phase.RETIRED)
+    world.serve("blue", 0)
+    assert go_back(world).action == "raise"
+    registering(world, "blue", 2)
+    world.machines.statuses[BACK] = "ABORTED"
+    assert go_back(world, "person", execution="second").action == "raise"
+
+
+def test_a_warm_task_that_is_sick_is_replaced_and_not_given_up_on(world):
+    world.promoted()
+    world.change(phase=Phase.WATCHING)
+    world.serve("blue", 0, sick=1)
+    assert go_back(world).action == "raise"
+
+
+def test_a_full_slot_without_a_healthy_target_is_held_and_the_reason_says_so(world):
+    world.shifted()
+    world.serve("blue", 0, sick=2)
+    found = go_back(world)
+    assert found.action == "held"
+    assert found.reason == "the good slot blue has targets, and none is healthy"
+    assert world.weights() == (90, 10)
