@@ -1,17 +1,20 @@
 """AWS clients, one of a kind per process, each with explicit timeouts and retries.
 
-Clients are made on first use, not at import. Retries are botocore's `standard` mode unless a
-caller says otherwise; a caller that does says why.
+Clients are made on first use, not at import. Threads may share a client, but must not make two at
+the same time: boto3's default session is not safe for that. Retries are botocore's `standard` mode
+unless a caller says otherwise; a caller that does says why.
 """
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+_making = Lock()
 
-@cache
+
 def client(
     service: str,
     *,
@@ -27,6 +30,14 @@ def client(
         read_timeout_seconds: for each answer.
         attempts: all tries, the first included.
     """
+    with _making:
+        return _client(service, connect_timeout_seconds, read_timeout_seconds, attempts)
+
+
+@cache
+def _client(
+    service: str, connect_timeout_seconds: float, read_timeout_seconds: float, attempts: int
+) -> Any:
     make: Any = boto3.client  # the stubs overload it per literal name; callers' names vary
     return make(
         service,

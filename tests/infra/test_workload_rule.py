@@ -142,7 +142,7 @@ def network() -> Iterator[tuple[str, list[str]]]:
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-        aws.client.cache_clear()
+        aws._client.cache_clear()
         ec2 = boto3.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [
@@ -150,7 +150,7 @@ def network() -> Iterator[tuple[str, list[str]]]:
             for n, zone in enumerate(("eu-west-1a", "eu-west-1b"))
         ]
         yield vpc, [subnet["Subnet"]["SubnetId"] for subnet in subnets]
-    aws.client.cache_clear()
+    aws._client.cache_clear()
 
 
 @pytest.fixture
