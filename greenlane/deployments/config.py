@@ -1,7 +1,8 @@
 """What a user declares about a service: the shapes under `service:` in YAML.
 
-Every model forbids unknown keys and is frozen. Percent is 0..100, ratio 0..1, durations carry
-their unit in the text (`5m`).
+Every model forbids unknown keys and is frozen; a stored copy is read less strictly, see
+`greenlane.deployments.stored`. Percent is 0..100, ratio 0..1, durations carry their unit in the
+text (`5m`).
 """
 
 import re
@@ -11,8 +12,17 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
+from greenlane.deployments.stored import is_stored
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
 
@@ -91,14 +101,14 @@ class DeploymentConfig(Document):
     keep_revisions: int = Field(5, ge=1, le=50)
 
     @model_validator(mode="after")
-    def _weights_rise_to_100(self) -> Self:
-        if self.steps is not None:
+    def _weights_rise_to_100(self, info: ValidationInfo) -> Self:
+        if self.steps is not None and not is_stored(info):
             check_weights([step.weight for step in self.steps])
         return self
 
     @model_validator(mode="after")
-    def _extended_watch_covers_watch(self) -> Self:
-        if self.extended_watch < self.watch:
+    def _extended_watch_covers_watch(self, info: ValidationInfo) -> Self:
+        if self.extended_watch < self.watch and not is_stored(info):
             raise ValueError("extended_watch: cannot be shorter than watch")
         return self
 
@@ -115,8 +125,8 @@ class JudgeConfig(Document):
 _SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.IGNORECASE)
 
 
-def _carries_no_secret(name: str) -> str:
-    if _SECRET_HEADER.search(name):
+def _carries_no_secret(name: str, info: ValidationInfo) -> str:
+    if _SECRET_HEADER.search(name) and not is_stored(info):
         raise ValueError(
             "what it carries would be written in the plan and in the execution's history; test a "
             "path that needs no secret, or use a hook, which keeps its own"

@@ -7,9 +7,9 @@ deployment was asked to do, kept beside its history.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from greenlane.deployments.config import (
     SERVICE_NAME_PATTERN,
@@ -21,6 +21,7 @@ from greenlane.deployments.config import (
     check_weights,
 )
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stored import as_stored, is_stored
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
 
@@ -44,7 +45,10 @@ class Model(BaseModel):
 
 
 class StoredModel(BaseModel):
-    """Frozen; unknown keys are ignored, so that version N - 1 can read what N wrote."""
+    """Frozen; unknown keys are ignored, so that version N - 1 can read what N wrote.
+
+    A part that is a model of the edges is annotated with `as_stored`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -70,13 +74,15 @@ class DeploymentRequest(Model):
     )
 
     @model_validator(mode="after")
-    def _weights_rise_to_100(self) -> Self:
-        if self.steps is not None:
+    def _weights_rise_to_100(self, info: ValidationInfo) -> Self:
+        if self.steps is not None and not is_stored(info):
             check_weights([step.weight for step in self.steps])
         return self
 
     @model_validator(mode="after")
-    def _names_one_thing_to_deploy(self) -> Self:
+    def _names_one_thing_to_deploy(self, info: ValidationInfo) -> Self:
+        if is_stored(info):
+            return self
         given = [name for name in ("image", "version", "task_definition") if getattr(self, name)]
         if len(given) != 1:
             found = " and ".join(given) if given else "none of them"
@@ -109,10 +115,10 @@ class Plan(StoredModel):
 
     schema_version: int = SCHEMA
     deployment_id: str
-    request: DeploymentRequest
-    config: ServiceConfig
+    request: Annotated[DeploymentRequest, as_stored(DeploymentRequest)]
+    config: Annotated[ServiceConfig, as_stored(ServiceConfig)]
     config_version: int
-    workload: Workload
+    workload: Annotated[Workload, as_stored(Workload)]
     strategy: Strategy
     steps: tuple[PlannedStep, ...]
     live: Slot
@@ -212,6 +218,7 @@ class Record(StoredModel):
     trigger: Trigger | None = None
     bake_token: str | None = None
     bake_step: int | None = None
+    bake_entered: datetime | None = Field(None, description="when the token's state was entered")
     bake_until: datetime | None = None
     hold_until: datetime | None = None
     paused: bool = False
@@ -219,6 +226,7 @@ class Record(StoredModel):
     signal: Signal | None = None
     promoted_at: datetime | None = None
     watch_until: datetime | None = None
+    success_told: bool = False
     task_definition: str | None = None
     primary_deployment: str | None = None
     scaling: tuple[SuspendedScaling, ...] = ()
@@ -227,6 +235,8 @@ class Record(StoredModel):
     settled_by: datetime | None = None
     fast_track: bool = False
     before_traffic_since: datetime | None = None
+    pre_task: str | None = Field(None, description="the ARN of the task before traffic")
+    pre_task_done: bool = Field(False, description="it was seen to succeed")
     stickiness: dict[str, Any] | None = Field(None, description="the user's own, switched off")
     stickiness_due: datetime | None = None
     observed_dead_at: datetime | None = None
@@ -237,8 +247,8 @@ class Probe(StoredModel):
     """What the validation function needs: it runs inside the VPC and calls no AWS API."""
 
     targets: tuple[str, ...] = Field(description="http://address:port of each healthy task")
-    tests: tuple[ValidationTest, ...] = ()
-    warm_up: WarmUp = WarmUp()
+    tests: tuple[Annotated[ValidationTest, as_stored(ValidationTest)], ...] = ()
+    warm_up: Annotated[WarmUp, as_stored(WarmUp)] = WarmUp()
 
 
 class Deployment(StoredModel):

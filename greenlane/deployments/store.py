@@ -16,7 +16,7 @@ Leases never expire by TTL: only a conditional write ends one.
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from botocore.exceptions import ClientError
 from pydantic import Field
@@ -41,6 +41,7 @@ from greenlane.deployments.model import (
     StoredModel,
 )
 from greenlane.deployments.phases import FREE, Phase
+from greenlane.deployments.stored import as_stored
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
 
 
@@ -49,7 +50,7 @@ class StoredConfig(StoredModel):
 
     service: str
     version: int
-    config: ServiceConfig
+    config: Annotated[ServiceConfig, as_stored(ServiceConfig)]
     workload_declared: bool = Field(False, description="in the file; else SSM describes it")
     source: str
     applied_by: str
@@ -82,6 +83,7 @@ class Store(Protocol):
         *,
         phases: Collection[Phase] | None = None,
         where: Mapping[str, Any] | None = None,
+        at_most: Mapping[str, Any] | None = None,
     ) -> Record:
         """Change the record if owner and epoch (and phase) still hold; raises `FenceLost`."""
         ...
@@ -227,11 +229,12 @@ class DynamoStore:
         *,
         phases: Collection[Phase] | None = None,
         where: Mapping[str, Any] | None = None,
+        at_most: Mapping[str, Any] | None = None,
     ) -> Record:
         """Change the record if owner and epoch (and phase, when given) still hold.
 
         A change to None removes the field. `where` asks for further fields to be as given, None
-        meaning absent.
+        meaning absent; `at_most` asks for others to be absent or no more than that.
 
         Raises:
             FenceLost: the record moved on.
@@ -249,10 +252,12 @@ class DynamoStore:
             else:
                 condition += f" AND #{name} = :where_{name}"
                 values[f":where_{name}"] = attribute(name, value)
+        for name, value in (at_most or {}).items():
+            condition += f" AND (attribute_not_exists(#{name}) OR #{name} <= :most_{name})"
+            values[f":most_{name}"] = attribute(name, value)
+        names = (*(where or ()), *(at_most or ()))
         try:
-            return self.update_when(
-                record.service, changes, condition, values, names=tuple(where or ())
-            )
+            return self.update_when(record.service, changes, condition, values, names=names)
         except ClientError as error:
             if not _condition_failed(error):
                 raise
