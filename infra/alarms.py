@@ -1,7 +1,9 @@
-"""What says that a slot is bad: five alarms for each target group, and a dashboard.
+"""What says that a slot is bad: six alarms for each target group, and a dashboard.
 
 The base alarms only; alarms that come from an applied configuration file belong to `apply`.
 """
+
+import re
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,19 +13,23 @@ from greenlane.deployments.workload import SlotName
 from infra.balancer import SLOTS, Balancer
 from infra.settings import AlarmThresholds, ServiceSettings
 
-KINDS = ("error-rate", "p95", "p99", "unhealthy-hosts", "connection-errors")
+KINDS = ("error-rate", "unanswered", "p95", "p99", "unhealthy-hosts", "connection-errors")
 PERIOD_SECONDS = 60
 NAMESPACE = "AWS/ApplicationELB"
 
-# Percent of requests that failed: answered with 5xx by the target, or not answered by it at all
-# (the balancer's own 502 and 504 have no target group, so hangs and resets show only here).
+# Percent of requests that failed for certain: answered with 5xx by the target, or refused by it.
 # Where fewer than `floor` requests came in the minute, 0: one error in three says nothing.
 # `r` is not filled: a minute whose requests are not published yet must not look like a fault.
-ERROR_RATE = (
+ERROR_RATE = "IF(r >= {floor}, 100 * (FILL(c5, 0) + FILL(k, 0)) / r, 0)"
+
+# The same with requests that the target did not answer at all (the balancer's own 502 and 504 have
+# no target group, so hangs and resets show only here). In one minute these may be answers that
+# come in the next, or that are not published yet: it takes two minutes, see ADR 0012.
+UNANSWERED = (
     "IF(r >= {floor}, 100 * (FILL(c5, 0) + MAX([r - (FILL(c2, 0) + FILL(c3, 0) + FILL(c4, 0)"
     " + FILL(c5, 0)), FILL(k, 0)])) / r, 0)"
 )
-ERROR_RATE_METRICS = {
+ERROR_METRICS = {
     "r": "RequestCount",
     "c2": "HTTPCode_Target_2XX_Count",
     "c3": "HTTPCode_Target_3XX_Count",
@@ -36,6 +42,10 @@ ERROR_RATE_METRICS = {
 def alarm_names(service: str, slot: SlotName) -> tuple[str, ...]:
     """The alarms of one slot, by their full names."""
     return tuple(f"{service}-{slot}-{kind}" for kind in KINDS)
+
+
+def _construct_id(slot: SlotName, kind: str) -> str:
+    return f"{slot.title()}{kind.title().replace('-', '')}"
 
 
 class Alarms(Construct):
@@ -57,7 +67,10 @@ class Alarms(Construct):
         self._service = service.name
         self._balancer = balancer
         for slot in SLOTS:
-            self._error_rate(slot, thresholds)
+            self._errors(slot, "error-rate", ERROR_RATE, thresholds, "failed", minutes=1)
+            self._errors(
+                slot, "unanswered", UNANSWERED, thresholds, "failed or went unanswered", minutes=2
+            )
             for kind, seconds in (("p95", thresholds.p95_seconds), ("p99", thresholds.p99_seconds)):
                 self._simple(slot, kind, "TargetResponseTime", kind, above=seconds, minutes=2)
             self._simple(
@@ -89,28 +102,40 @@ class Alarms(Construct):
             label=label,
         )
 
-    def error_rate(self, slot: SlotName, floor: int) -> cloudwatch.MathExpression:
+    def _percent(self, slot: SlotName, expression: str, floor: int) -> cloudwatch.MathExpression:
         """Percent of the slot's requests that failed, 0 below `floor` requests a minute."""
         return cloudwatch.MathExpression(
-            expression=ERROR_RATE.format(floor=floor),
+            expression=expression.format(floor=floor),
             using_metrics={
-                id: self._metric(slot, name, "Sum") for id, name in ERROR_RATE_METRICS.items()
+                id: self._metric(slot, name, "Sum")
+                for id, name in ERROR_METRICS.items()
+                if re.search(rf"\b{id}\b", expression)
             },
             period=Duration.seconds(PERIOD_SECONDS),
             label=f"{slot} error rate (percent)",
         )
 
-    def _error_rate(self, slot: SlotName, thresholds: AlarmThresholds) -> None:
+    def _errors(
+        self,
+        slot: SlotName,
+        kind: str,
+        expression: str,
+        thresholds: AlarmThresholds,
+        what: str,
+        *,
+        minutes: int,
+    ) -> None:
+        """More than the permitted percent of errors in all of `minutes` minutes."""
         cloudwatch.Alarm(
             self,
-            f"{slot.title()}ErrorRate",
-            alarm_name=f"{self._service}-{slot}-error-rate",
-            alarm_description=f"Percent of requests to {slot} that failed or went unanswered",
-            metric=self.error_rate(slot, thresholds.request_floor),
+            _construct_id(slot, kind),
+            alarm_name=f"{self._service}-{slot}-{kind}",
+            alarm_description=f"Percent of requests to {slot} that {what}",
+            metric=self._percent(slot, expression, thresholds.request_floor),
             threshold=thresholds.error_rate_percent,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=1,
-            datapoints_to_alarm=1,
+            evaluation_periods=minutes,
+            datapoints_to_alarm=minutes,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
 
@@ -130,7 +155,7 @@ class Alarms(Construct):
         percentile = statistic.startswith("p")
         cloudwatch.Alarm(
             self,
-            f"{slot.title()}{kind.title().replace('-', '')}",
+            _construct_id(slot, kind),
             alarm_name=f"{self._service}-{slot}-{kind}",
             alarm_description=f"{metric} ({statistic}) of {slot}",
             metric=self._metric(slot, metric, statistic),
@@ -160,7 +185,7 @@ class Alarms(Construct):
             cloudwatch.GraphWidget(
                 title=f"Error rate of {slot} (percent)",
                 width=12,
-                left=[self.error_rate(slot, thresholds.request_floor)],
+                left=[self._percent(slot, UNANSWERED, thresholds.request_floor)],
                 left_annotations=[
                     cloudwatch.HorizontalAnnotation(
                         value=thresholds.error_rate_percent, label="goes back"

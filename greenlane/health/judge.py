@@ -61,6 +61,26 @@ def weighted_median_p95(minutes: Iterable[MinuteOfTraffic]) -> Decimal | None:
     return None
 
 
+def in_flight(minutes: Sequence[MinuteOfTraffic]) -> int:
+    """How many requests may be on their way at the window's end, to be answered after it.
+
+    Rate times response time, by the last minute's requests and the p95, rounded up.
+    """
+    p95 = weighted_median_p95(minutes)
+    return 0 if p95 is None else math.ceil(minutes[-1].requests * p95 / 60_000)
+
+
+def count_errors(minutes: Sequence[MinuteOfTraffic]) -> int:
+    """Answers of 5xx and requests without an answer, in a window's minutes, oldest first.
+
+    A request may count in one minute and its answer in the next, so only the window's sums are
+    compared, less what may be in flight at its end. Refused connections are errors in any case.
+    """
+    missing = sum(minute.requests - minute.answered for minute in minutes) - in_flight(minutes)
+    refused = sum(minute.connection_errors for minute in minutes)
+    return sum(minute.server_errors for minute in minutes) + max(missing, refused, 0)
+
+
 def judge_minutes(
     minutes: Sequence[MinuteOfTraffic], limits: JudgeConfig, *, level: float
 ) -> Verdict:
@@ -69,7 +89,7 @@ def judge_minutes(
     return worst(
         (
             _enough(requests, limits),
-            _error_rate(minutes, requests, limits, level=level),
+            _error_rate(minutes, limits, level=level),
             _latency(minutes, requests, limits),
             _connections(minutes, limits),
         ),
@@ -118,16 +138,20 @@ def _enough(requests: int, limits: JudgeConfig) -> CheckResult:
 
 
 def _error_rate(
-    minutes: Sequence[MinuteOfTraffic], requests: int, limits: JudgeConfig, *, level: float
+    minutes: Sequence[MinuteOfTraffic], limits: JudgeConfig, *, level: float
 ) -> CheckResult:
-    errors = sum(minute.errors for minute in minutes)
+    silent = bool(minutes) and minutes[-1].silent
+    known = minutes[:-1] if silent else minutes
+    verdict: VerdictName = "hold" if silent else "pass"
+    reason = "no answer of the last minute is known yet" if silent else ""
+    errors = count_errors(known)
+    requests = sum(minute.requests for minute in known)
     if requests == 0:
+        reason = reason or "no requests"
         return CheckResult(
-            name="error_rate", verdict="hold", limit=limits.error_rate, reason="no requests"
+            name="error_rate", verdict="hold", limit=limits.error_rate, reason=reason
         )
     rate = (Decimal(errors) / Decimal(requests)).quantize(Decimal("0.0001"))
-    verdict: VerdictName = "pass"
-    reason = ""
     if rate > limits.error_rate:
         proven = binomial_tail(errors, requests, float(limits.error_rate)) < level
         verdict = "fail" if proven and requests >= limits.min_requests else "hold"

@@ -3,7 +3,8 @@
 A metric of an Application Load Balancer exists only in minutes in which it was not zero, so an
 absent count is 0 as long as the minute itself was reported at all. `RequestCount` minus the
 sum of the answered classes shows what the balancer answered itself (its own 502 and 504 have no
-target-group dimension): requests that hung or were reset.
+target-group dimension): requests that hung or were reset. In one minute that difference also
+holds requests that are still in flight, so only the judge, over a window, makes errors of it.
 """
 
 from collections.abc import Iterable
@@ -45,14 +46,9 @@ class MinuteOfTraffic(BaseModel):
     p95_ms: Decimal | None = None
 
     @property
-    def unanswered(self) -> int:
-        """Requests that no target answered: hung, reset or refused."""
-        return max(self.requests - self.answered, self.connection_errors, 0)
-
-    @property
-    def errors(self) -> int:
-        """Answers of 5xx and requests without an answer."""
-        return self.server_errors + self.unanswered
+    def silent(self) -> bool:
+        """Requests, and nothing of what became of them: all hang, or it is not published yet."""
+        return self.requests > 0 and self.answered == 0 and self.connection_errors == 0
 
 
 Traffic = dict[Slot, list[MinuteOfTraffic]]

@@ -227,23 +227,51 @@ def test_an_alarm_watches_its_own_target_group(
     assert "LoadBalancer" in dimensions
 
 
-@pytest.mark.parametrize("slot", SLOTS)
-def test_the_error_rate_counts_unanswered_requests_from_a_floor_on(
-    sample: Template, slot: str
-) -> None:
-    found = alarm(sample, slot, "error-rate")
+def expression_of(
+    template: Template, slot: str, kind: str, *, minutes: int
+) -> tuple[str, dict[str, str]]:
+    """The expression that an alarm on errors watches for so many minutes, and its metrics."""
+    found = alarm(template, slot, kind)
     metrics = {item["Id"]: item for item in found["Metrics"]}
     (expression,) = [item["Expression"] for item in metrics.values() if "Expression" in item]
 
     assert (found["Threshold"], found["ComparisonOperator"]) == (5, "GreaterThanThreshold")
-    assert (found["EvaluationPeriods"], found["DatapointsToAlarm"]) == (1, 1)
+    assert (found["EvaluationPeriods"], found["DatapointsToAlarm"]) == (minutes, minutes)
     assert found["TreatMissingData"] == "notBreaching"
     assert [item["Id"] for item in metrics.values() if item.get("ReturnData", True)] == ["expr_1"]
-    assert {
-        id: item["MetricStat"]["Metric"]["MetricName"]
-        for id, item in metrics.items()
-        if "MetricStat" in item
-    } == {
+    measured = {id: item["MetricStat"] for id, item in metrics.items() if "MetricStat" in item}
+    assert {(stat["Stat"], stat["Period"]) for stat in measured.values()} == {("Sum", 60)}
+    return expression, {id: stat["Metric"]["MetricName"] for id, stat in measured.items()}
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_the_error_rate_counts_at_once_what_is_certain_from_a_floor_on(
+    sample: Template, slot: str
+) -> None:
+    expression, metrics = expression_of(sample, slot, "error-rate", minutes=1)
+
+    assert metrics == {
+        "r": "RequestCount",
+        "c5": "HTTPCode_Target_5XX_Count",
+        "k": "TargetConnectionErrorCount",
+    }
+    # requests, 5xx, connection errors, percent
+    for r, c5, k, percent in [
+        (100, 0, 0, 0),
+        (100, 8, 0, 8),
+        (100, 0, 30, 30),
+        (100, 8, 2, 10),
+        (19, 19, 0, 0),
+        (20, 1, 0, 5),
+    ]:
+        assert evaluate(expression, r=r, c5=c5, k=k) == pytest.approx(percent)
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_unanswered_requests_count_when_two_minutes_show_them(sample: Template, slot: str) -> None:
+    expression, metrics = expression_of(sample, slot, "unanswered", minutes=2)
+
+    assert metrics == {
         "r": "RequestCount",
         "c2": "HTTPCode_Target_2XX_Count",
         "c3": "HTTPCode_Target_3XX_Count",
@@ -251,11 +279,6 @@ def test_the_error_rate_counts_unanswered_requests_from_a_floor_on(
         "c5": "HTTPCode_Target_5XX_Count",
         "k": "TargetConnectionErrorCount",
     }
-    assert {
-        (item["MetricStat"]["Stat"], item["MetricStat"]["Period"])
-        for item in metrics.values()
-        if "MetricStat" in item
-    } == {("Sum", 60)}
     # requests, 2xx, 3xx, 4xx, 5xx, connection errors, percent
     for r, c2, c3, c4, c5, k, percent in [
         (100, 100, 0, 0, 0, 0, 0),
@@ -282,7 +305,7 @@ def evaluate(expression: str, **values: float) -> float:
 def test_no_alarm_acts_by_itself(sample: Template) -> None:
     alarms = sample.resources("AWS::CloudWatch::Alarm")
 
-    assert len(alarms) == 10
+    assert len(alarms) == 12
     assert [found.logical_id for found in alarms if found.properties.get("AlarmActions")] == []
 
 

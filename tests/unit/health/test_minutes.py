@@ -71,9 +71,9 @@ def test_a_minute_counts_what_the_balancer_saw_and_absent_counts_are_zero():
     )
     first, second = read(metrics)["green"]
     assert (first.requests, first.answered, first.server_errors) == (100, 94, 4)
-    assert (first.unanswered, first.errors) == (6, 10)
     assert first.p95_ms == 250
-    assert (second.errors, second.p95_ms) == (0, None)
+    assert (second.requests, second.answered, second.server_errors) == (50, 50, 0)
+    assert (second.connection_errors, second.p95_ms) == (0, None)
 
 
 def test_a_minute_that_nobody_reported_is_absent():
@@ -83,9 +83,9 @@ def test_a_minute_that_nobody_reported_is_absent():
     assert found["green"] == []
 
 
-def test_resets_alone_are_errors_even_without_a_request_count():
+def test_resets_alone_make_a_minute_even_without_a_request_count():
     (only,) = read(Metrics({"reset_green": {NOW: 3}}))["green"]
-    assert (only.requests, only.errors) == (0, 3)
+    assert (only.requests, only.connection_errors) == (0, 3)
 
 
 def test_every_page_is_read():
