@@ -5,8 +5,11 @@ untouched: who is live is read from the listener rule, never remembered; the rec
 it is written and rehearsed before any weight moves.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from greenlane.deployments import fleet, images, traffic
@@ -173,8 +176,38 @@ def _inherited(before: Record | None, live: Slot) -> tuple[SuspendedScaling, ...
     )
 
 
+@contextmanager
+def _refused(reason: str, *codes: str) -> Iterator[None]:
+    """What AWS says with one of these codes is that a name does not exist: a refusal."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in codes:
+            raise Refused(reason) from error
+        raise
+
+
+def _rule(runtime: Runtime, workload: Workload) -> traffic.LiveRule:
+    arn = workload.listener_rule_arn
+    missing = f"the listener rule {arn} does not exist; correct the workload's listener_rule_arn"
+    with _refused(missing, "RuleNotFound", "ValidationError"):
+        return traffic.read_rule(runtime.elbv2, arn)
+
+
+@contextmanager
+def _target_group(workload: Workload, slot: Slot) -> Iterator[str]:
+    """The ARN of a slot's target group; a refusal when it turns out not to exist."""
+    arn = workload.slots[slot].target_group_arn
+    missing = (
+        f"the target group {arn} of {slot} does not exist; correct the workload's "
+        f"slots.{slot}.target_group_arn"
+    )
+    with _refused(missing, "TargetGroupNotFound", "ValidationError"):
+        yield arn
+
+
 def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> Look:
-    rule = traffic.read_rule(runtime.elbv2, workload.listener_rule_arn)
+    rule = _rule(runtime, workload)
     percent = rule.percent(workload)
     if percent is None or set(percent.values()) != {0, 100}:
         raise Refused(
@@ -182,8 +215,10 @@ def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> L
             "the two slots; put them right first (`greenlane rollback` does, if it split them)"
         )
     live: Slot = "blue" if percent["blue"] == 100 else "green"
-    for slot, resources in workload.slots.items():
-        if traffic.has_target_stickiness(runtime.elbv2, resources.target_group_arn):
+    for slot in workload.slots:
+        with _target_group(workload, slot) as target_group:
+            pins = traffic.has_target_stickiness(runtime.elbv2, target_group)
+        if pins:
             raise Refused(
                 f"stickiness: the target group of {slot} pins clients to targets, so weights "
                 "would not move them; switch stickiness.enabled off (the rule's own may stay)"
@@ -200,14 +235,18 @@ def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> L
             f"alarms: {names} of the live slot {live} are red already; if this deployment is the "
             "cure, say so with --despite-alarms REASON"
         )
-    service = fleet.read_service(runtime.ecs, workload.cluster, workload.slots[live].service)
-    health = traffic.slot_health(runtime.elbv2, workload.slots[live].target_group_arn)
+    services = {
+        slot: fleet.read_service(runtime.ecs, workload.cluster, resources.service)
+        for slot, resources in workload.slots.items()
+    }
+    with _target_group(workload, live) as target_group:
+        health = traffic.slot_health(runtime.elbv2, target_group)
     if not health.healthy and not request.despite_alarms:
         raise Refused(
             f"health: the live slot {live} has no healthy target, so there is nothing to go back "
             "to; if this deployment is the cure, say so with --despite-alarms REASON"
         )
-    return Look(rule=rule, live=live, live_service=service, red=red)
+    return Look(rule=rule, live=live, live_service=services[live], red=red)
 
 
 def _plan(
@@ -227,7 +266,7 @@ def _plan(
         if container["image"] == image:
             raise Refused(f"image: {image} is what runs already in {look.live}")
     else:
-        wanted = fleet.read_task_definition(runtime.ecs, request.task_definition)
+        wanted = _wanted(runtime, request.task_definition)
         image = fleet.container_of(wanted, name)["image"]
         if wanted["taskDefinitionArn"] == look.live_service.task_definition:
             raise Refused(f"task_definition: {request.task_definition} is what runs already")
@@ -250,6 +289,22 @@ def _plan(
         started_at=now,
         deadline=now + config.deployment.max_duration,
     )
+
+
+def _wanted(runtime: Runtime, name: str) -> dict[str, Any]:
+    """The task definition that the request names; only an active one can be started."""
+    missing = (
+        f"task_definition: there is no {name!r}; register it first "
+        "(`aws ecs list-task-definition-families` lists what there is)"
+    )
+    with _refused(missing, "ClientException", "InvalidParameterException"):
+        wanted = fleet.read_task_definition(runtime.ecs, name)
+    status = wanted.get("status", "ACTIVE")
+    if status != "ACTIVE":
+        raise Refused(
+            f"task_definition: {name!r} is {status}; register it again, and name that revision"
+        )
+    return wanted
 
 
 def _resolve(

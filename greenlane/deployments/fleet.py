@@ -32,6 +32,9 @@ _NOT_REGISTRABLE = frozenset(
 )
 """Fields that `DescribeTaskDefinition` returns and `RegisterTaskDefinition` refuses."""
 
+_OLD_AT_ONCE = 50
+"""Of how many revisions beyond those kept one clean-up finds out whose they are."""
+
 
 class ServiceState(BaseModel):
     """One ECS service as it stands."""
@@ -49,6 +52,7 @@ class ServiceState(BaseModel):
     primary_state: str | None
     network: dict[str, Any] | None = None
     launch_type: str | None = None
+    capacity_providers: list[dict[str, Any]] = []
 
 
 def read_service(ecs: Any, cluster: str, service: str) -> ServiceState:
@@ -62,7 +66,10 @@ def read_service(ecs: Any, cluster: str, service: str) -> ServiceState:
     answer = ecs.describe_services(cluster=cluster, services=[service])
     found = [entry for entry in answer["services"] if entry.get("status", "ACTIVE") == "ACTIVE"]
     if not found:
-        raise Refused(f"there is no active ECS service {service} in the cluster {cluster}")
+        raise Refused(
+            f"there is no active ECS service {service} in the cluster {cluster}; create it, or "
+            "correct the workload's slots"
+        )
     return service_state(found[0])
 
 
@@ -83,16 +90,28 @@ def service_state(entry: dict[str, Any]) -> ServiceState:
         primary_state=primary.get("rolloutState"),
         network=entry.get("networkConfiguration"),
         launch_type=entry.get("launchType"),
+        capacity_providers=entry.get("capacityProviderStrategy", []),
     )
 
 
 def set_service(
-    ecs: Any, cluster: str, service: str, *, desired: int, task_definition: str | None = None
+    ecs: Any,
+    cluster: str,
+    service: str,
+    *,
+    desired: int,
+    task_definition: str | None = None,
+    force: bool = False,
 ) -> ServiceState:
-    """Set the desired count, and the task definition when given; safe to repeat."""
+    """Set the desired count, and the task definition when given; safe to repeat.
+
+    Not so with `force`: each call begins a new deployment, though nothing is different.
+    """
     arguments: dict[str, Any] = {"cluster": cluster, "service": service, "desiredCount": desired}
     if task_definition is not None:
         arguments["taskDefinition"] = task_definition
+    if force:
+        arguments["forceNewDeployment"] = True
     return service_state(ecs.update_service(**arguments)["service"])
 
 
@@ -164,10 +183,15 @@ def register_once(ecs: Any, body: dict[str, Any], deployment_id: str) -> str:
     for arn in recent["taskDefinitionArns"]:
         if tag_of(read_task_definition(ecs, arn)) == deployment_id:
             return str(arn)
-    tags = [tag for tag in body.get("tags", []) if tag["key"] != OWNER_TAG]
+    tags = [tag for tag in body.get("tags", []) if _is_the_users(tag["key"])]
     tags.append({"key": OWNER_TAG, "value": deployment_id})
     answer = ecs.register_task_definition(**(body | {"tags": tags}))
     return str(answer["taskDefinition"]["taskDefinitionArn"])
+
+
+def _is_the_users(key: str) -> bool:
+    """Neither Greenlane's own tag nor one of AWS's, which nobody else may set."""
+    return key != OWNER_TAG and not key.lower().startswith("aws:")
 
 
 def tag_of(definition: dict[str, Any]) -> str | None:
@@ -211,6 +235,9 @@ def _addresses(task: dict[str, Any]) -> set[str]:
 def deregister_old(ecs: Any, workload: Workload, *, keep: int) -> list[str]:
     """Deregister revisions that Greenlane registered, but for the newest `keep` and those in use.
 
+    A family may be somebody else's, with revisions without number: only the next ones are looked
+    at, each time.
+
     Returns:
         The ARNs that were deregistered.
     """
@@ -226,8 +253,10 @@ def deregister_old(ecs: Any, workload: Workload, *, keep: int) -> list[str]:
         familyPrefix=family.rsplit("/", 1)[-1].rsplit(":", 1)[0], sort="DESC", status="ACTIVE"
     ):
         arns += page["taskDefinitionArns"]
+        if len(arns) >= keep + _OLD_AT_ONCE:
+            break
     gone = []
-    for arn in arns[keep:]:
+    for arn in arns[keep : keep + _OLD_AT_ONCE]:
         if arn not in in_use and tag_of(read_task_definition(ecs, arn)) is not None:
             ecs.deregister_task_definition(taskDefinition=arn)
             gone.append(arn)

@@ -8,25 +8,37 @@ from botocore.exceptions import ClientError
 from greenlane.errors import Refused
 
 _ECR = re.compile(
-    r"^(?P<registry>\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)/"
+    r"^(?P<registry>(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com"
+    r"(?:\.cn)?)/"
     r"(?P<repository>[^:@]+):(?P<tag>[^:@/]+)$"
 )
+_BY_DIGEST = "name the image by its digest (NAME@sha256:...)"
 
 
-def digest_of(ecr: Any, repository: str, tag: str) -> str:
-    """The digest that a tag names in a repository of the account.
+def digest_of(
+    ecr: Any, repository: str, tag: str, *, field: str = "version", account: str | None = None
+) -> str:
+    """The digest that a tag names in a repository, of our own account unless another is given.
 
     Raises:
-        Refused: there is no such repository or tag.
+        Refused: there is no such repository or tag, or it is not ours to read.
     """
+    registry = {} if account is None else {"registryId": account}
+    where = f"the repository {repository!r}" + (f" of {account}" if account else "")
     try:
-        answer = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        answer = ecr.describe_images(
+            repositoryName=repository, imageIds=[{"imageTag": tag}], **registry
+        )
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in ("ImageNotFoundException", "RepositoryNotFoundException"):
             raise Refused(
-                f"version: there is no image {tag!r} in the repository {repository!r}; "
-                "push it first"
+                f"{field}: there is no image {tag!r} in {where}; push it first, or {_BY_DIGEST}"
+            ) from error
+        if code == "AccessDeniedException":
+            raise Refused(
+                f"{field}: Greenlane may not read {tag!r} in {where}, only what is in its "
+                f"services' repositories, of its own account; {_BY_DIGEST}"
             ) from error
         raise
     return str(answer["imageDetails"][0]["imageDigest"])
@@ -50,8 +62,14 @@ def resolve_image(ecr: Any, image: str) -> str:
     match = _ECR.match(image)
     if match is None:
         raise Refused(
-            f"image: the tag of {image} can be resolved to a digest only in ECR; "
-            "name the image by its digest (NAME@sha256:...)"
+            f"image: the tag of {image} can be resolved to a digest only in ECR; {_BY_DIGEST}"
         )
-    digest = digest_of(ecr, match["repository"], match["tag"])
+    if match["region"] != ecr.meta.region_name:
+        raise Refused(
+            f"image: {image} is in the ECR of {match['region']}, not {ecr.meta.region_name}; "
+            f"{_BY_DIGEST}"
+        )
+    digest = digest_of(
+        ecr, match["repository"], match["tag"], field="image", account=match["account"]
+    )
     return f"{match['registry']}/{match['repository']}@{digest}"

@@ -27,9 +27,7 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
     live = fleet.read_service(
         runtime.ecs, plan.workload.cluster, plan.workload.slots[plan.live].service
     )
-    capacity = max(live.desired, plan.full_capacity)
-    if plan.workload.capacity is not None:
-        capacity = max(capacity, plan.workload.capacity.min_tasks)
+    capacity = max(live.desired, _least(plan))
     note(
         runtime,
         deployment.deployment_id,
@@ -38,6 +36,7 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
         task_definition=record.task_definition,
         tasks=capacity,
     )
+    anew = _begun_before(runtime, plan, record)
     fenced(runtime, deployment, PREPARING)
     started = fleet.set_service(
         runtime.ecs,
@@ -45,6 +44,7 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
         plan.workload.slots[plan.candidate].service,
         desired=capacity,
         task_definition=record.task_definition,
+        force=anew,
     )
     changes = {
         "primary_deployment": started.primary_id,
@@ -53,6 +53,26 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
     }
     runtime.store.update(record, changes, phases=PREPARING)
     return deployment
+
+
+def _least(plan: Plan) -> int:
+    """How many tasks the candidate has at least before it gets traffic."""
+    declared = plan.workload.capacity
+    return max(plan.full_capacity, declared.min_tasks if declared is not None else 0)
+
+
+def _begun_before(runtime: Runtime, plan: Plan, record: Record) -> bool:
+    """Whether an earlier deployment brought this very revision to the slot, and not to its end.
+
+    ECS has counted its failures, or given up: told the same again, it would not begin anew. A
+    revision that we registered ourselves was begun by nobody else.
+    """
+    if record.primary_deployment is not None or plan.request.task_definition is None:
+        return False
+    resources = plan.workload.slots[plan.candidate]
+    idle = fleet.read_service(runtime.ecs, plan.workload.cluster, resources.service)
+    same = idle.primary_task_definition == record.task_definition
+    return same and idle.primary_state != "COMPLETED"
 
 
 def _rest_scale_in(runtime: Runtime, plan: Plan, record: Record) -> Record:
@@ -92,10 +112,14 @@ def check_stability(deployment: Deployment, runtime: Runtime) -> Deployment:
     record = fenced(runtime, deployment, PREPARING)
     still_wanted(runtime, record)
     plan = runtime.store.plan(deployment.deployment_id)
-    missing, health = _missing(runtime, plan, record)
+    resources = plan.workload.slots[plan.candidate]
+    service = fleet.read_service(runtime.ecs, plan.workload.cluster, resources.service)
+    missing, health = _missing(runtime, plan, record, service)
     if missing is not None:
         if record.stable_by is not None and runtime.clock.now() >= record.stable_by:
             raise UnstableCandidate(f"not stable within the deadline: {missing}")
+        if service.primary_task_definition == record.task_definition:
+            _raise_again(runtime, deployment, plan, service)
         raise NotStable(missing)
     note(runtime, deployment.deployment_id, "slot stable", tasks=len(health.healthy))
     settle = plan.config.deployment.alarm_settle
@@ -108,10 +132,28 @@ def check_stability(deployment: Deployment, runtime: Runtime) -> Deployment:
     return deployment.model_copy(update={"probe": probe})
 
 
-def _missing(runtime: Runtime, plan: Plan, record: Record) -> tuple[str | None, traffic.SlotHealth]:
+def _raise_again(
+    runtime: Runtime, deployment: Deployment, plan: Plan, service: fleet.ServiceState
+) -> None:
+    """Undo what the end of the deployment before wrote late: fewer tasks, scaling given back.
+
+    Raises:
+        FenceLost: this deployment no longer owns the service; nothing was raised.
+    """
+    tasks = _least(plan)
+    if service.desired >= tasks:
+        return
+    note(runtime, plan.deployment_id, "slot raised", slot=plan.candidate, tasks=tasks)
+    record = fenced(runtime, deployment, PREPARING)
+    scaling.suspend_scale_in(runtime.autoscaling, record.scaling)
+    fleet.set_service(runtime.ecs, plan.workload.cluster, service.name, desired=tasks)
+
+
+def _missing(
+    runtime: Runtime, plan: Plan, record: Record, service: fleet.ServiceState
+) -> tuple[str | None, traffic.SlotHealth]:
     """What keeps the slot from being stable, in words; None when it is."""
     resources = plan.workload.slots[plan.candidate]
-    service = fleet.read_service(runtime.ecs, plan.workload.cluster, resources.service)
     health = traffic.SlotHealth()
     if service.primary_task_definition != record.task_definition:
         return "the service's primary deployment is not ours yet", health
@@ -122,8 +164,8 @@ def _missing(runtime: Runtime, plan: Plan, record: Record) -> tuple[str | None, 
         )
     if service.primary_state == "FAILED":
         raise UnstableCandidate(f"ECS gave up starting tasks of {record.task_definition}")
-    if service.desired < plan.full_capacity:
-        return f"{service.desired} tasks are wanted, {plan.full_capacity} carry the traffic", health
+    if service.desired < _least(plan):
+        return f"{service.desired} tasks are wanted, {_least(plan)} carry the traffic", health
     if service.running != service.desired or service.pending:
         return f"{service.running} of {service.desired} tasks run", health
     health = traffic.slot_health(runtime.elbv2, resources.target_group_arn)

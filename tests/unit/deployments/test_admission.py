@@ -189,6 +189,70 @@ def test_the_task_definition_that_runs_already_is_refused(world):
     refused(world, "is what runs already", image=None, task_definition=f"{SERVICE}:1")
 
 
+def test_a_task_definition_that_was_never_registered_is_refused(world):
+    refused(
+        world,
+        r"^task_definition: there is no 'nosuch:1'; register it first",
+        image=None,
+        task_definition="nosuch:1",
+    )
+
+
+@pytest.mark.parametrize("status", ["INACTIVE", "DELETE_IN_PROGRESS"])
+def test_a_task_definition_that_was_deregistered_is_refused(world, status):
+    other = world.ecs.register_task_definition(
+        family=SERVICE, containerDefinitions=[{"name": SERVICE, "image": NEW_IMAGE}]
+    )
+    other["taskDefinition"]["status"] = status
+    refused(
+        world,
+        rf"^task_definition: '{SERVICE}:2' is {status}; register it again",
+        image=None,
+        task_definition=f"{SERVICE}:2",
+    )
+
+
+def test_a_task_definition_that_cannot_be_read_for_another_reason_is_no_refusal(world):
+    world.fail("ecs", "describe_task_definition", "ServerException", skip=1)
+    with pytest.raises(ClientError, match="ServerException"):
+        world.planned(image=None, task_definition=f"{SERVICE}:1")
+
+
+@pytest.mark.parametrize("code", ["RuleNotFound", "ValidationError"])
+def test_a_listener_rule_that_does_not_exist_is_refused(world, code):
+    world.fail("elbv2", "describe_rules", code)
+    refused(
+        world, rf"^the listener rule {world.rule_arn} does not exist; correct .*listener_rule_arn"
+    )
+
+
+@pytest.mark.parametrize("slot", ["blue", "green"])
+def test_a_target_group_that_does_not_exist_is_refused(world, slot):
+    at = list(world.workload.slots).index(slot)
+    world.fail("elbv2", "describe_target_group_attributes", "TargetGroupNotFound", skip=at)
+    refused(world, rf"^the target group {world.groups[slot]} of {slot} does not exist; correct")
+
+
+def test_a_target_group_that_disappears_while_planning_is_refused(world):
+    world.fail("elbv2", "describe_target_health", "TargetGroupNotFound")
+    refused(world, rf"^the target group {world.groups['blue']} of blue does not exist; correct")
+
+
+@pytest.mark.parametrize("slot", ["blue", "green"])
+def test_an_ecs_service_that_does_not_exist_is_refused_whichever_slot_is_live(world, slot):
+    del world.ecs.services[f"{SERVICE}-{slot}"]
+    with pytest.raises(Refused, match=f"^there is no active ECS service {SERVICE}-{slot} in"):
+        world.planned()
+    assert world.kinds() == ["refused"]
+    assert world.record_or_none() is None
+    assert world.writes() == []
+
+
+def test_an_idle_ecs_service_that_was_deleted_is_refused(world):
+    world.ecs.services[f"{SERVICE}-green"]["status"] = "INACTIVE"
+    refused(world, f"^there is no active ECS service {SERVICE}-green in the cluster {SERVICE}")
+
+
 def test_a_container_that_does_not_exist_is_refused(world):
     refused(world, "container: there is no 'web'", container="web")
 

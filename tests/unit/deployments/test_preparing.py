@@ -92,6 +92,53 @@ def test_a_task_definition_of_the_users_own_is_used_as_it_is(world):
     assert len(world.ecs.definitions) == 2
 
 
+def failed_before(world, state="FAILED"):
+    """A revision of the user's own, on which ECS has given up in the idle slot already."""
+    arn = world.ecs.register_task_definition(
+        family=SERVICE, containerDefinitions=[{"name": SERVICE, "image": NEW_IMAGE}]
+    )["taskDefinition"]["taskDefinitionArn"]
+    service = world.ecs.services[f"{SERVICE}-green"]
+    service["taskDefinition"] = arn
+    service["deployments"][0] |= {"taskDefinition": arn, "rolloutState": state}
+    return str(arn)
+
+
+@pytest.mark.parametrize("state", ["FAILED", "IN_PROGRESS"])
+def test_a_task_definition_that_failed_in_the_slot_before_is_tried_anew(world, state):
+    again = failed_before(world, state)
+    deployment = world.prepared(image=None, task_definition=again)
+    assert world.record.primary_deployment == "green-1"
+    unstable(world, deployment, "0 of 2 tasks run")
+    world.serve("green", 2)
+    check_stability(deployment, world.runtime)
+
+
+def test_a_retry_does_not_try_anew_what_this_deployment_began(world):
+    again = failed_before(world)
+    deployment = world.prepared(image=None, task_definition=again)
+    world.ecs.services[f"{SERVICE}-green"]["deployments"][0]["rolloutState"] = "FAILED"
+    prepare_slot(deployment, world.runtime)
+    assert world.record.primary_deployment == "green-1"
+    with pytest.raises(UnstableCandidate, match="gave up"):
+        check_stability(deployment, world.runtime)
+
+
+def test_a_retry_after_a_lost_answer_does_not_begin_our_own_revision_anew(world):
+    state = world.planned()
+    world.fail("ecs", "update_service", "ServerException", after=True)
+    with pytest.raises(ClientError):
+        prepare_slot(state, world.runtime)
+    world.ecs.services[f"{SERVICE}-green"]["deployments"][0]["rolloutState"] = "IN_PROGRESS"
+    prepare_slot(state, world.runtime)
+    assert world.record.primary_deployment == "green-1"
+
+
+def test_a_task_definition_that_runs_well_in_the_slot_is_not_replaced_by_itself(world):
+    again = failed_before(world, "COMPLETED")
+    world.prepared(image=None, task_definition=again)
+    assert world.record.primary_deployment == "green-0"
+
+
 def test_scaling_is_recorded_before_it_rests(world):
     state = world.planned()
     seen = []
@@ -169,6 +216,60 @@ def test_more_tasks_than_wanted_are_not_stable_either(world):
     state = world.prepared()
     world.serve("green", 3)
     unstable(world, state, "3 of 2 tasks run")
+
+
+def scaled_down_late(world, tasks=1):
+    """What the end of the deployment before still wrote after ours prepared the same slot."""
+    world.ecs.services[f"{SERVICE}-green"]["desiredCount"] = tasks
+    world.scaling.of("green")["SuspendedState"]["DynamicScalingInSuspended"] = False
+
+
+def test_a_slot_that_a_late_write_scaled_down_is_raised_again(world):
+    state = world.prepared()
+    world.serve("green", 2)
+    scaled_down_late(world)
+    unstable(world, state, "1 tasks are wanted, 2 carry the traffic")
+    assert world.desired("green") == 2
+    assert world.scaling.of("green")["SuspendedState"]["DynamicScalingInSuspended"]
+    assert "slot raised" in world.kinds()
+    check_stability(state, world.runtime)
+
+
+def test_a_slot_below_the_workloads_minimum_is_raised_to_it(world):
+    limits = {"capacity": {"min_tasks": 4, "max_tasks": 8}}
+    world.configure(workload=world.workload.model_dump() | limits)
+    state = world.prepared()
+    scaled_down_late(world, 3)
+    unstable(world, state, "3 tasks are wanted, 4 carry the traffic")
+    assert world.desired("green") == 4
+
+
+def test_a_rollback_that_began_keeps_the_slot_from_being_raised(world):
+    state = world.prepared()
+    scaled_down_late(world)
+    world.just_before("ecs", "describe_services", lambda: rollback_begins(world))
+    with pytest.raises(FenceLost):
+        check_stability(state, world.runtime)
+    assert world.desired("green") == 1
+    assert not world.scaling.of("green")["SuspendedState"]["DynamicScalingInSuspended"]
+
+
+def test_after_its_deadline_a_slot_is_not_raised_any_more(world):
+    state = world.prepared()
+    scaled_down_late(world)
+    world.clock.advance(minutes=15)
+    with pytest.raises(UnstableCandidate, match="1 tasks are wanted"):
+        check_stability(state, world.runtime)
+    assert world.desired("green") == 1
+
+
+def test_tasks_of_a_revision_that_is_not_ours_are_not_raised(world):
+    state = world.prepared()
+    scaled_down_late(world)
+    service = world.ecs.services[f"{SERVICE}-green"]
+    service["deployments"][0]["taskDefinition"] = f"{Containers.FAMILY}:1"
+    unstable(world, state, "not ours yet")
+    assert world.desired("green") == 1
 
 
 def test_a_healthy_target_of_the_old_revision_is_not_ours(world):
