@@ -115,6 +115,15 @@ class Permissions:
             because="a task's id is not known before it runs.",
         )
 
+    def stop_tasks(self) -> Allow:
+        """Stop the task before traffic of a deployment that goes back."""
+        return Allow(
+            "StopTasks",
+            ["ecs:StopTask"],
+            [item.tasks for item in self.services],
+            because="a task's id is not known before it runs.",
+        )
+
     def run_tasks(self) -> Allow:
         """Run one task of a service's family before traffic."""
         return Allow(

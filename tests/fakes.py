@@ -92,6 +92,7 @@ class Containers:
         self.tags: dict[str, dict[str, str]] = {}
         self.one_off = {"lastStatus": "STOPPED", "exitCode": 0}
         self.started: list[dict[str, Any]] = []
+        self.stopped: list[str] = []
         first = self.register_task_definition(
             family=SERVICE,
             containerDefinitions=[
@@ -202,6 +203,12 @@ class Containers:
                 }
             )
         return {"tasks": found}
+
+    def stop_task(self, cluster: str, task: str, reason: str) -> dict[str, Any]:
+        assert cluster == SERVICE
+        assert reason
+        self.stopped.append(task)
+        return {"task": {"taskArn": task}}
 
     def run_task(self, **arguments: Any) -> dict[str, Any]:
         self.started.append(arguments)

@@ -26,19 +26,23 @@ LATE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
 class BakeEvent(BaseModel):
-    """A task token with the state it belongs to."""
+    """A task token with the state it belongs to, and when the workflow entered that.
+
+    An execution that began before an upgrade may not say when.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     token: str
     deployment: Deployment
+    entered: datetime | None = None
 
 
 def start_bake(event: BakeEvent, runtime: Runtime) -> None:
     """Keep the token under the fence; answer at once if something already decides.
 
     Raises:
-        FenceLost: this deployment no longer owns the service.
+        FenceLost: this deployment no longer owns the service, or its workflow went on.
     """
     deployment = event.deployment
     record = fenced(runtime, deployment, BAKING)
@@ -48,11 +52,14 @@ def start_bake(event: BakeEvent, runtime: Runtime) -> None:
         {
             "bake_token": event.token,
             "bake_step": deployment.step,
+            "bake_entered": event.entered,
             "bake_until": _until(runtime, plan, record, deployment),
         },
         phases=BAKING,
-        # One that starts late, after the machine went on without it, belongs to a step gone by.
+        # One that starts late, after the machine went on without it, belongs to a step gone by,
+        # or to an earlier bake of this step; the attempts of one bake have its time in common.
         where={"step": deployment.step},
+        at_most={"bake_entered": event.entered} if event.entered is not None else None,
     )
     reason = _decided_already(runtime, plan, record)
     if reason is not None:

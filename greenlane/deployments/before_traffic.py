@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from greenlane.deployments import fleet
@@ -15,6 +15,7 @@ from greenlane.deployments.journal import note
 from greenlane.deployments.model import CheckResult, Deployment, Plan, Record, VerdictName
 from greenlane.deployments.phases import Phase
 from greenlane.errors import NotFinished, ValidationFailed
+from greenlane.logs import logger
 from greenlane.runtime import Runtime
 
 HookPhase = Literal["pre_traffic", "step", "post_traffic"]
@@ -34,7 +35,8 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
 
     Raises:
         NotFinished: the task still runs, or a hook says hold; the workflow asks again.
-        ValidationFailed: the task exited with another code than 0, or a hook says fail.
+        ValidationFailed: the task exited with another code than 0, or is unknown, or a hook says
+            fail.
     """
     record = fenced(runtime, deployment, {Phase.PREPARING})
     still_wanted(runtime, record)
@@ -59,29 +61,27 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
 
 
 def _run_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> None:
-    """Start the task once (by client token), and look at how it ended."""
-    cluster = plan.workload.cluster
-    service = fleet.read_service(runtime.ecs, cluster, plan.workload.slots[plan.candidate].service)
-    container = plan.container or plan.workload.container
-    started = runtime.ecs.run_task(
-        cluster=cluster,
-        taskDefinition=record.task_definition,
-        launchType=service.launch_type or "FARGATE",
-        networkConfiguration=service.network or {},
-        # ECS takes at most 64 and 36 characters, and no dot in the second.
-        clientToken=hashlib.sha256(plan.deployment_id.encode()).hexdigest(),
-        startedBy=hashlib.sha256(plan.deployment_id.encode()).hexdigest()[:32],
-        overrides={"containerOverrides": [{"name": container, "command": list(wanted.command)}]},
-    )
-    if started.get("failures"):
-        raise ValidationFailed(f"the task before traffic was not placed: {started['failures']}")
-    arn = started["tasks"][0]["taskArn"]
-    task = runtime.ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"][0]
+    """Start the task once, and look at how it ended; once it has succeeded, nobody asks again.
+
+    ECS forgets a stopped task after about an hour, and a hook may hold for longer.
+    """
+    if record.pre_task_done:
+        return
+    arn = record.pre_task or _start_task(runtime, plan, record, wanted)
+    found = runtime.ecs.describe_tasks(cluster=plan.workload.cluster, tasks=[arn])["tasks"]
+    if not found and record.pre_task is None:
+        raise NotFinished("the task before traffic was started just now")
+    if not found:
+        raise ValidationFailed(
+            f"ECS does not know the task before traffic any more, and nobody saw it succeed: {arn}"
+        )
+    task = found[0]
     if task["lastStatus"] != "STOPPED":
         since = record.before_traffic_since or record.started_at
         if runtime.clock.now() >= since + wanted.timeout:
             raise ValidationFailed(f"the task before traffic ran longer than {wanted.timeout}")
         raise NotFinished(f"the task before traffic is {task['lastStatus']}")
+    container = plan.container or plan.workload.container
     codes = {entry["name"]: entry.get("exitCode") for entry in task["containers"]}
     if codes.get(container) != 0:
         raise ValidationFailed(
@@ -89,6 +89,50 @@ def _run_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> 
             f"{task.get('stoppedReason', 'no reason given')}"
         )
     note(runtime, plan.deployment_id, "task before traffic succeeded", task=arn)
+    runtime.store.update(record, {"pre_task_done": True}, phases={Phase.PREPARING})
+
+
+def _start_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> str:
+    """Start the task (by client token: a repeated start is the same one), and remember it."""
+    cluster = plan.workload.cluster
+    service = fleet.read_service(runtime.ecs, cluster, plan.workload.slots[plan.candidate].service)
+    # ECS takes one of the two; a service with capacity providers has no launch type.
+    where: dict[str, Any] = {"launchType": service.launch_type or "FARGATE"}
+    if service.capacity_providers:
+        where = {"capacityProviderStrategy": service.capacity_providers}
+    container = plan.container or plan.workload.container
+    started = runtime.ecs.run_task(
+        cluster=cluster,
+        taskDefinition=record.task_definition,
+        networkConfiguration=service.network or {},
+        # ECS takes at most 64 and 36 characters, and no dot in the second.
+        clientToken=hashlib.sha256(plan.deployment_id.encode()).hexdigest(),
+        startedBy=hashlib.sha256(plan.deployment_id.encode()).hexdigest()[:32],
+        overrides={"containerOverrides": [{"name": container, "command": list(wanted.command)}]},
+        **where,
+    )
+    if started.get("failures"):
+        raise ValidationFailed(f"the task before traffic was not placed: {started['failures']}")
+    arn = str(started["tasks"][0]["taskArn"])
+    runtime.store.update(record, {"pre_task": arn}, phases={Phase.PREPARING})
+    return arn
+
+
+def stop_task(runtime: Runtime, plan: Plan, record: Record) -> None:
+    """Stop the task before traffic of a deployment that goes back, unless it has succeeded."""
+    if record.pre_task is None or record.pre_task_done:
+        return
+    try:
+        # A task that has stopped already is no error while ECS knows it.
+        runtime.ecs.stop_task(
+            cluster=plan.workload.cluster,
+            task=record.pre_task,
+            reason=f"{plan.deployment_id} goes back",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "InvalidParameterException":
+            raise
+        logger.info("the task before traffic is gone already", task=record.pre_task)
 
 
 def call_hooks(

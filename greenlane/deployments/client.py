@@ -339,19 +339,26 @@ class Greenlane:
     def rollback_outcome(self, started: Started) -> Outcome | None:
         """How a rollback that `rollback` started ended; None while it is under way.
 
-        A deployment that had succeeded keeps that outcome until the rollback takes it over.
+        The record keeps what the deployment was before, succeeded or held, until the rollback
+        takes it over; so it is believed once it names this rollback, or this one runs no more.
         """
         record = self.store.record(started.service)
-        ended = outcome_of(record) if record is not None else None
-        if ended is not None and ended.name in ("rolled_back", "held"):
-            return ended
+        if record is not None and record.rollback_execution == started.execution_arn:
+            return outcome_of(record)
         execution = self.connection.execution(started.execution_arn)
         if execution.status == "RUNNING":
             return None
+        # Read again: it may have ended since, or another rollback goes on.
+        record = self._latest(started.service)
+        if record.deployment_id == started.deployment_id and record.phase is Phase.ROLLING_BACK:
+            return None
+        ended = self.outcome(started.service, started.deployment_id)
+        if ended is not None and ended.name in ("rolled_back", "held"):
+            return ended
         return Outcome(
             deployment_id=started.deployment_id,
             name="failed",
-            reason=f"the rollback ended without taking it back: {execution.why}",
+            reason=f"the rollback ended, but none is on record: {execution.why}",
         )
 
     def wait(

@@ -43,8 +43,10 @@ def decide(
         return Decision(next="finish", step=record.step, why="the watch ended well")
     if signal == "promote_all":
         return _to_the_end(plan, record)
-    if signal == "promote" or record.fast_track:
-        return _advance(plan, record, "a person said promote")
+    # What was approved stays so when the judgement is repeated; only a later pause withdraws it.
+    approved = record.approved_step == record.step and signal != "pause"
+    if signal == "promote" or record.fast_track or approved:
+        return _advance(plan, record, "a person said promote", {"approved_step": record.step})
     if signal == "pause" or (record.paused and signal != "resume"):
         return _pause(record, now, "a person said pause")
     if record.bake_until is not None and now < record.bake_until:
@@ -89,7 +91,7 @@ def _await_approval(plan: Plan, record: Record, now: datetime) -> Decision:
 
 
 def _pause(record: Record, now: datetime, why: str) -> Decision:
-    return _bake(record, record.deadline, now, why, {"paused": True})
+    return _bake(record, record.deadline, now, why, {"paused": True, "approved_step": None})
 
 
 def _bake(
@@ -108,10 +110,10 @@ def _bake(
     )
 
 
-def _advance(plan: Plan, record: Record, why: str) -> Decision:
+def _advance(plan: Plan, record: Record, why: str, more: dict[str, Any] | None = None) -> Decision:
     step = record.step + 1
     following = plan.steps[step]
-    changes = {"paused": False, "hold_until": None}
+    changes = {"paused": False, "hold_until": None} | (more or {})
     if following.kind == "watch":
         return Decision(
             next="promote",

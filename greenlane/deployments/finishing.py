@@ -1,4 +1,4 @@
-"""Promotion and what comes after it: watch, drain, let go of the old slot, clean up, tell."""
+"""Promotion and what comes after it: watch, drain, tell, let go of the old slot, clean up."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -8,7 +8,7 @@ from greenlane.deployments.fence import fenced
 from greenlane.deployments.journal import note, note_best_effort, summarise, tell
 from greenlane.deployments.model import Deployment, Plan, Record
 from greenlane.deployments.phases import Phase
-from greenlane.errors import NotDrained, WeightsDrifted
+from greenlane.errors import FenceLost, NotDrained, WeightsDrifted
 from greenlane.logs import logger
 from greenlane.runtime import Runtime
 
@@ -82,10 +82,11 @@ def drain_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
 
 
 def finish_deployment(deployment: Deployment, runtime: Runtime) -> Deployment:
-    """Free the lease, let go of the old slot, give auto scaling back, clean up, tell.
+    """Free the lease, tell, let go of the old slot, give auto scaling back, clean up.
 
     The phase moves first, by its condition: an alarm in that second finds either a warm slot or
-    one that it must scale up again, and knows which.
+    one that it must scale up again, and knows which. From then on the deployment has succeeded,
+    and the next one may begin, which takes the old slot over.
 
     Raises:
         FenceLost: a rollback began; the old slot is its to use.
@@ -93,17 +94,41 @@ def finish_deployment(deployment: Deployment, runtime: Runtime) -> Deployment:
     record = fenced(runtime, deployment, AFTER_PROMOTION)
     plan = runtime.store.plan(deployment.deployment_id)
     floor = plan.config.deployment.warm_floor
-    watched = plan.config.deployment.extended_watch > plan.config.deployment.watch
-    phase = Phase.WATCHING if floor and watched else Phase.RETIRED
     if record.phase is Phase.PROMOTED:
-        record = runtime.store.update(
-            record,
-            {"phase": phase, "bake_token": None, "updated_at": runtime.clock.now()},
-            phases={Phase.PROMOTED},
+        record = _free_lease(runtime, plan, record)
+    try:
+        if not record.success_told:
+            record = _tell_success(runtime, plan, record)
+        let_go(runtime, plan, record, floor=floor if record.phase is Phase.WATCHING else 0)
+    except FenceLost:
+        following = _taken_over_by(runtime, record)
+        if following is None:
+            raise
+        note_best_effort(
+            runtime, plan.deployment_id, "next deployment took over", deployment=following
         )
-    let_go(runtime, plan, record, floor=floor if record.phase is Phase.WATCHING else 0)
-    note(runtime, plan.deployment_id, "succeeded", image=plan.image, phase=record.phase)
+    return deployment
+
+
+def _free_lease(runtime: Runtime, plan: Plan, record: Record) -> Record:
+    """Move the phase; a repeated write finds its own work done, for an answer may get lost."""
+    deployment = plan.config.deployment
+    watched = deployment.extended_watch > deployment.watch
+    phase = Phase.WATCHING if deployment.warm_floor and watched else Phase.RETIRED
+    changes = {"phase": phase, "bake_token": None, "updated_at": runtime.clock.now()}
+    try:
+        return runtime.store.update(record, changes, phases={Phase.PROMOTED})
+    except FenceLost:
+        fresh = runtime.store.record(record.service)
+        if fresh is None or fresh.epoch != record.epoch or fresh.phase is not phase:
+            raise
+        return fresh
+
+
+def _tell_success(runtime: Runtime, plan: Plan, record: Record) -> Record:
+    """Say that it succeeded, and remember that: an end that is repeated says it once."""
     summarise(runtime, plan, record)
+    note(runtime, plan.deployment_id, "succeeded", image=plan.image, phase=record.phase)
     tell(
         runtime,
         f"Greenlane deployed {plan.service}",
@@ -111,7 +136,16 @@ def finish_deployment(deployment: Deployment, runtime: Runtime) -> Deployment:
         deployment=plan.deployment_id,
         image=plan.image,
     )
-    return deployment
+    return runtime.store.update(record, {"success_told": True}, phases={record.phase})
+
+
+def _taken_over_by(runtime: Runtime, record: Record) -> str | None:
+    """The deployment that began next; None if the record moved on in any other way."""
+    fresh = runtime.store.record(record.service)
+    # Its lease is the very next epoch; a rollback in between would have had that one.
+    if fresh is None or fresh.deployment_id == record.deployment_id:
+        return None
+    return fresh.deployment_id if fresh.epoch == record.epoch + 1 else None
 
 
 def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:

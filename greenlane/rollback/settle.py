@@ -5,6 +5,7 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import fleet, scaling, traffic
+from greenlane.deployments.before_traffic import stop_task
 from greenlane.deployments.drain import still_served, weight_of
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Plan, Recipe, Record, Trigger, other
@@ -20,7 +21,7 @@ SHIFT_TIMEOUT = timedelta(seconds=15)
 """The Lambda timeout of `shift_traffic`: how late a forward write may still land."""
 
 PREPARE_TIMEOUT = timedelta(seconds=60)
-"""The Lambda timeout of `prepare_slot`: how late it may still start the idle slot's tasks."""
+"""The Lambda timeout of those that start the idle slot's tasks: how late that may still land."""
 
 SETTLE_FOR = SHIFT_TIMEOUT + timedelta(seconds=30)
 
@@ -272,6 +273,7 @@ def _stop_tasks(runtime: Runtime, plan: Plan, record: Record) -> None:
     bad = plan.workload.slots[plan.candidate].service
     fence = {"updated_at": runtime.clock.now()}
     runtime.store.update(record, fence, phases={record.phase})
+    stop_task(runtime, plan, record)
     scaling.give_back_as_found(runtime.autoscaling, plan.workload, record.scaling, idle=bad)
     fleet.set_service(runtime.ecs, plan.workload.cluster, bad, desired=0)
     runtime.store.update(record, {"scaling_rests": False}, phases={record.phase})

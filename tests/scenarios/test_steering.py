@@ -94,7 +94,7 @@ def test_promote_ends_this_bake_only_and_promote_all_goes_to_the_watch(scenario:
 
     assert scenario.outcome(deployment_id) == "succeeded"
     assert _weights(scenario, deployment_id) == [10, 25, 100]
-    eventually(lambda: "succeeded" in scenario.kinds(deployment_id), "the old slot let go")
+    eventually(lambda: "succeeded" in scenario.kinds(deployment_id), "its success is told")
     at = {event.kind: event.at for event in scenario.history(deployment_id)}
     # The watch after promotion is nobody's to skip.
     assert at["succeeded"] - at["promoted"] >= timedelta(minutes=1)

@@ -1,6 +1,7 @@
 """deployment.asl.json, run as it is: what goes where, how often, and at what price."""
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -166,6 +167,17 @@ def test_each_bake_knows_its_state_and_has_a_token_of_its_own(forward):
     bakes = forward.functions.given("start_bake")
     assert [bake["deployment"]["step"] for bake in bakes] == list(range(STEPS + 1))
     assert len({bake["token"] for bake in bakes}) == STEPS + 1
+
+
+def test_each_bake_knows_when_it_was_entered_and_so_does_its_repetition(forward):
+    started_at_once(forward)
+    forward.functions.failures["start_bake"] = ["ThrottlingException"]
+    forward.run("deployment", ask())
+    given = forward.functions.given("start_bake")
+    first, again, *later = [datetime.fromisoformat(bake["entered"]) for bake in given]
+    assert first == again
+    assert given[0]["token"] != given[1]["token"]
+    assert sorted({again, *later}) == [again, *later]
 
 
 def test_a_hold_bakes_and_judges_again_without_a_shift(forward):

@@ -237,6 +237,17 @@ def test_going_back_is_what_a_rollback_is_asked_for(run, client, ended, line, na
     assert result.exit_code == code
 
 
+def test_a_rollback_of_what_is_held_is_watched_to_its_own_end(run, client, ended, slept):
+    """The record says held until the rollback has taken it over."""
+    back = ended("rolled_back")
+    outcomes = [None, back.outcome]
+    client.rollback_outcome = lambda started: outcomes.pop(0)
+    client.looks = [ended("held"), back]
+    result = run("rollback", "--reason", "x", "claude-manager", "--watch")
+    assert (result.exit_code, slept) == (ExitCode.OK, [POLL_SECONDS])
+    assert result.stdout.splitlines()[-1] == "d-1 rolled back: because"
+
+
 def test_on_a_terminal_a_watch_draws_the_live_view(client, ended):
     client.looks = [client.looks[0], ended("succeeded")]
     session = Session(sleep=lambda seconds: None)

@@ -10,8 +10,8 @@ from greenlane.errors import FenceLost
 from tests.builders import NOW
 
 
-def bake(world, state, token="token-1"):
-    start_bake(BakeEvent(token=token, deployment=state), world.runtime)
+def bake(world, state, token="token-1", entered=None):
+    start_bake(BakeEvent(token=token, deployment=state, entered=entered), world.runtime)
 
 
 def say(world, name, step=0):
@@ -35,6 +35,46 @@ def test_a_repeated_or_resumed_bake_keeps_its_first_end(world):
     world.clock.advance(minutes=9)
     bake(world, state, "token-2")
     assert (world.record.bake_token, world.record.bake_until) == ("token-2", until)
+
+
+def test_a_bake_that_starts_late_does_not_replace_a_newer_one_of_its_step(world):
+    """Judging a step may bake it again; the first of these bakes may still be on its way."""
+    state = world.shifted()
+    bake(world, state, "newer", entered=NOW + timedelta(seconds=9, milliseconds=20))
+    before = world.record
+    with pytest.raises(FenceLost):
+        bake(world, state, "late", entered=NOW + timedelta(seconds=9, milliseconds=19))
+    assert world.record == before
+    world.change(bake_token=None)  # judged; the next bake is not there yet
+    with pytest.raises(FenceLost):
+        bake(world, state, "late", entered=NOW)
+    assert world.record.bake_token is None
+
+
+def test_a_repeated_start_of_the_same_bake_is_the_one_that_counts(world):
+    state = world.shifted()
+    for token in ("token-1", "token-2"):
+        bake(world, state, token, entered=NOW)
+        assert (world.record.bake_token, world.record.bake_entered) == (token, NOW)
+
+
+def test_a_later_bake_of_the_same_step_replaces_the_one_before(world):
+    state = world.shifted()
+    for second in (1, 2):
+        entered = NOW + timedelta(seconds=second)
+        bake(world, state, f"token-{second}", entered=entered)
+    assert (world.record.bake_token, world.record.bake_entered) == ("token-2", entered)
+
+
+def test_a_bake_of_an_execution_from_before_the_upgrade_knows_no_time(world):
+    """The other way round as well: after a downgrade nothing may refuse its token."""
+    state = world.shifted()
+    told = {"token": "token-1", "deployment": state.model_dump(mode="json")}
+    start_bake(BakeEvent.model_validate(told), world.runtime)
+    assert world.record.bake_token == "token-1"
+    bake(world, state, "token-2", entered=NOW)
+    bake(world, state, "token-3")
+    assert (world.record.bake_token, world.record.bake_entered) == ("token-3", None)
 
 
 def test_the_watch_is_counted_from_promotion(world):

@@ -3,9 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.client import Started
 from greenlane.deployments.connection import ROLLBACK_MACHINE
 from greenlane.deployments.model import (
+    DeploymentSummary,
     HistoryEvent,
     Plan,
     PlannedStep,
@@ -196,15 +196,98 @@ def test_waiting_looks_until_the_deployment_has_ended(applied):
     assert slept == [3, 3]
 
 
+def took_over(applied, execution, phase):
+    """The record as an execution of the rollback machine leaves it."""
+    changes = {"phase": phase, "rollback_execution": execution}
+    applied.store.update(applied.store.record("claude-manager"), changes)
+
+
+def end(applied, started):
+    applied.connection.client("stepfunctions").stop_execution(executionArn=started.execution_arn)
+
+
 def test_a_success_is_not_the_outcome_of_a_rollback_that_began_after_it(applied, machines):
     applied.store.acquire(record_in(Phase.WATCHING))
     started = applied.rollback("claude-manager", reason="x", by="jo")
     assert applied.rollback_outcome(started) is None
-    applied.connection.client("stepfunctions").stop_execution(executionArn=started.execution_arn)
-    assert applied.rollback_outcome(started).name == "failed"
+    end(applied, started)
+    outcome = applied.rollback_outcome(started)
+    assert (outcome.deployment_id, outcome.name) == ("d-1", "failed")
+    assert "none is on record" in outcome.reason
 
 
-def test_a_rollback_that_ended_is_rolled_back(applied):
-    applied.store.acquire(record_in(Phase.ROLLED_BACK))
-    started = Started(service="claude-manager", deployment_id="d-1", execution_arn="arn:any")
+@pytest.mark.parametrize(
+    ("phase", "name"), [(Phase.ROLLED_BACK, "rolled_back"), (Phase.HELD, "held")]
+)
+def test_a_rollback_that_ended_has_its_own_outcome(applied, machines, phase, name):
+    applied.store.acquire(record_in(Phase.WATCHING))
+    started = applied.rollback("claude-manager", reason="x", by="jo")
+    took_over(applied, started.execution_arn, Phase.ROLLING_BACK)
+    assert applied.rollback_outcome(started) is None
+    took_over(applied, started.execution_arn, phase)
+    assert applied.rollback_outcome(started).name == name
+
+
+def test_what_was_held_before_is_not_the_outcome_of_a_rollback_that_runs(applied, machines):
+    applied.store.acquire(record_in(Phase.HELD, rollback_execution="arn:before"))
+    started = applied.rollback("claude-manager", reason="x", by="jo")
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        phase = (Phase.HELD, Phase.ROLLING_BACK, Phase.ROLLED_BACK)[len(slept) - 1]
+        if phase is not Phase.HELD:
+            took_over(applied, started.execution_arn, phase)
+
+    assert applied.wait_for_rollback(started, sleep=sleep).name == "rolled_back"
+    assert len(slept) == 3
+
+
+def test_a_service_stays_held_when_the_rollback_ended_without_taking_it_over(applied, machines):
+    applied.store.acquire(record_in(Phase.HELD, rollback_execution="arn:before", reason="sick"))
+    started = applied.rollback("claude-manager", reason="x", by="jo")
+    end(applied, started)
+    outcome = applied.rollback_outcome(started)
+    assert (outcome.name, outcome.reason) == ("held", "sick")
+
+
+def test_a_rollback_that_another_one_was_elected_for_is_waited_for(applied, machines):
+    applied.store.acquire(record_in(Phase.SHIFTING))
+    started = applied.rollback("claude-manager", reason="x", by="jo")
+    took_over(applied, "arn:of-the-alarm", Phase.ROLLING_BACK)
+    end(applied, started)
+    assert applied.rollback_outcome(started) is None
+    took_over(applied, "arn:of-the-alarm", Phase.ROLLED_BACK)
     assert applied.rollback_outcome(started).name == "rolled_back"
+
+
+def test_a_rollback_that_ended_while_it_was_asked_about_is_read_again(applied, machines):
+    applied.store.acquire(record_in(Phase.HELD, rollback_execution="arn:before"))
+    started = applied.rollback("claude-manager", reason="x", by="jo")
+    end(applied, started)
+    asked = applied.connection.execution
+
+    def ask(arn):
+        took_over(applied, started.execution_arn, Phase.ROLLED_BACK)
+        return asked(arn)
+
+    applied.connection.execution = ask
+    assert applied.rollback_outcome(started).name == "rolled_back"
+
+
+def test_the_next_deployment_hides_no_rollback_that_ended(applied, machines):
+    applied.store.acquire(record_in(Phase.HELD))
+    started = applied.rollback("claude-manager", reason="x", by="jo")
+    end(applied, started)
+    applied.store.put_summary(
+        DeploymentSummary(
+            deployment_id="d-1",
+            service="claude-manager",
+            phase=Phase.ROLLED_BACK,
+            strategy="canary",
+            started_at=NOW,
+        )
+    )
+    applied.store.acquire(record_in(Phase.HELD, deployment_id="d-2", epoch=2))
+    outcome = applied.rollback_outcome(started)
+    assert (outcome.deployment_id, outcome.name) == ("d-1", "rolled_back")

@@ -80,7 +80,7 @@ def test_evidence_that_came_in_ends_a_hold():
 
 def test_a_pause_lasts_until_the_deployments_own_deadline():
     found = decide(plan(), baked(), PASS, "pause", NOW)
-    assert (found.next, found.changes, found.bake_seconds) == ("bake", {"paused": True}, 6 * 3600)
+    assert (found.next, found.changes["paused"], found.bake_seconds) == ("bake", True, 6 * 3600)
     again = decide(plan(), baked(paused=True), PASS, None, NOW)
     assert (again.next, again.step) == ("bake", 0)
 
@@ -101,6 +101,26 @@ def test_a_person_may_promote_a_step_before_its_bake_is_over_and_on_a_hold():
     for evidence in (PASS, HOLD):
         found = decide(plan(), early, evidence, "promote", NOW)
         assert (found.next, found.step) == ("shift", 1)
+
+
+def test_a_promote_is_remembered_for_its_step_only():
+    early = record(bake_until=NOW + timedelta(minutes=4), bake_step=0)
+    first = decide(plan(), early, HOLD, "promote", NOW)
+    assert first.changes["approved_step"] == 0
+    again = early.model_copy(update=first.changes)
+    assert decide(plan(), again, HOLD, None, NOW) == first, "a judgement that is repeated"
+    next_step = again.model_copy(update={"step": 1})
+    assert decide(plan(), next_step, HOLD, None, NOW).next == "bake"
+    with pytest.raises(JudgedBad):
+        decide(plan(), again, FAIL, None, NOW)
+
+
+def test_a_pause_after_a_promote_is_the_last_word():
+    approved = baked(approved_step=0)
+    found = decide(plan(), approved, PASS, "pause", NOW)
+    assert (found.next, found.changes["paused"]) == ("bake", True)
+    paused = approved.model_copy(update=found.changes)
+    assert decide(plan(), paused, PASS, None, NOW).next == "bake"
 
 
 def test_promote_all_shifts_to_100_at_once_and_keeps_the_watch():
@@ -176,6 +196,7 @@ def situations(draw):
         hold_until=draw(st.none() | moments),
         paused=draw(st.booleans()),
         fast_track=draw(st.booleans()),
+        approved_step=draw(st.none() | st.integers(0, len(given_plan.steps) - 1)),
         deadline=NOW + timedelta(seconds=draw(st.integers(1, 9000))),
     )
     return given_plan, given_record
@@ -202,7 +223,8 @@ def test_no_decision_advances_without_evidence_a_person_or_a_policy(
         left = (given_record.deadline - now).total_seconds()
         assert found.bake_seconds <= max(left + 1, 1), "baked past the deadline"
     if found.next in ("shift", "promote"):
-        asked = signal in ("promote", "promote_all") or given_record.fast_track
+        approved = given_record.approved_step == given_record.step
+        asked = signal in ("promote", "promote_all") or given_record.fast_track or approved
         policy = given_plan.config.deployment.on_no_evidence == "advance"
         assert evidence.verdict == "pass" or asked or policy
         assert found.step > given_record.step

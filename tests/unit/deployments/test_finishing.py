@@ -1,8 +1,11 @@
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from greenlane.deployments.client import Greenlane
 from greenlane.deployments.finishing import drain_slot, finish_deployment, promote
 from greenlane.deployments.phases import Phase
 from greenlane.errors import FenceLost, NotDrained, WeightsDrifted
@@ -129,13 +132,14 @@ def test_the_phase_moves_before_anything_is_let_go(world):
     assert seen == [Phase.WATCHING, Phase.WATCHING]
 
 
-def test_an_alarm_in_the_second_of_the_scale_down_still_finds_a_slot_to_go_back_to(world):
+@pytest.mark.parametrize("writes", [1, 2])
+def test_an_alarm_in_the_second_of_the_scale_down_still_finds_a_slot_to_go_back_to(world, writes):
     state = watched(world)
     world.just_before(
         "dynamodb",
         "update_item",
         lambda: take_traffic_back(world.back(), world.runtime),
-        skip=1,
+        skip=writes,
     )
     with pytest.raises(FenceLost):
         finish_deployment(state, world.runtime)
@@ -152,17 +156,70 @@ def test_an_alarm_just_before_the_end_wins(world):
     assert (world.weights(), world.desired("blue")) == ((100, 0), 2)
 
 
-def test_a_new_deployment_in_that_second_keeps_its_slot(world):
+def next_one(world):
+    world.planned(deployment_id="d-2", image=None, task_definition=f"{SERVICE}:1")
+
+
+def outcome(world):
+    """What the one who waits for the deployment is told."""
+    connection: Any = SimpleNamespace(store=world.store, outcome_of_execution=None)
+    return Greenlane(connection).outcome(SERVICE, "d-1")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "skip"),
+    [
+        ("ecs", "describe_services", 0),
+        ("sns", "publish", 0),
+        ("dynamodb", "update_item", 1),
+        ("dynamodb", "update_item", 2),
+    ],
+)
+def test_a_new_deployment_in_that_second_keeps_its_slot(world, service, operation, skip):
     state = watched(world)
-
-    def next_one():
-        world.planned(deployment_id="d-2", image=None, task_definition=f"{SERVICE}:1")
-
-    world.just_before("ecs", "describe_services", next_one)
-    with pytest.raises(FenceLost):
-        finish_deployment(state, world.runtime)
+    world.just_before(service, operation, lambda: next_one(world), skip=skip)
+    assert finish_deployment(state, world.runtime) == state
     assert world.record.deployment_id == "d-2"
     assert world.desired("blue") == 2
+    assert outcome(world).name == "succeeded"
+    kinds = world.kinds()
+    assert (kinds.count("succeeded"), kinds.count("next deployment took over")) == (1, 1)
+
+
+def test_a_rollback_that_was_over_before_the_next_deployment_began_still_wins(world):
+    state = watched(world)
+
+    def back_and_on():
+        take_traffic_back(world.back(), world.runtime)
+        ended = world.change(phase=Phase.ROLLED_BACK)
+        begun = {"deployment_id": "d-2", "epoch": ended.epoch + 1, "phase": Phase.PLANNING}
+        world.store.acquire(ended.model_copy(update=begun))
+
+    world.just_before("dynamodb", "update_item", back_and_on, skip=2)
+    with pytest.raises(FenceLost):
+        finish_deployment(state, world.runtime)
+
+
+def test_the_success_is_known_before_the_old_slot_is_let_go(world):
+    state = watched(world)
+    seen = []
+    world.just_before(
+        "ecs", "update_service", lambda: seen.append((outcome(world).name, world.topic.told[-1]))
+    )
+    finish_deployment(state, world.runtime)
+    assert seen == [("succeeded", f"Greenlane deployed {SERVICE}")]
+
+
+def test_a_phase_write_whose_answer_was_lost_and_that_boto3_repeated_is_ours(world):
+    state = watched(world)
+
+    def first_attempt():
+        world.change(phase=Phase.WATCHING, bake_token=None)
+
+    world.just_before("dynamodb", "update_item", first_attempt)
+    finish_deployment(state, world.runtime)
+    assert (world.record.phase, world.desired("blue")) == (Phase.WATCHING, 1)
+    assert world.topic.told.count(f"Greenlane deployed {SERVICE}") == 1
 
 
 @pytest.mark.parametrize(
@@ -183,6 +240,18 @@ def test_an_end_that_died_anywhere_is_finished_by_the_next_run(world, service, o
     finish_deployment(state, world.runtime)
     assert (world.record.phase, world.desired("blue")) == (Phase.WATCHING, 1)
     assert world.record.scaling_rests is False
+    assert world.topic.told.count(f"Greenlane deployed {SERVICE}") == 1
+    assert world.kinds().count("succeeded") == 1
+
+
+def test_an_end_that_died_before_it_was_told_tells_the_next_time(world):
+    state = watched(world)
+    world.fail("dynamodb", "put_item", times=2)
+    with pytest.raises(ClientError):
+        finish_deployment(state, world.runtime)
+    assert f"Greenlane deployed {SERVICE}" not in world.topic.told
+    finish_deployment(state, world.runtime)
+    assert world.topic.told.count(f"Greenlane deployed {SERVICE}") == 1
 
 
 def test_tidying_up_decides_nothing(world):

@@ -322,3 +322,19 @@ def test_a_judgement_that_cannot_be_written_down_is_an_error(world):
     with pytest.raises(ClientError):
         judge_step(state, world.runtime)
     assert judge_step(state, world.runtime).next == "shift"
+
+
+@pytest.mark.parametrize("name", ["promote", "promote_all", "pause"])
+def test_what_a_person_said_outlives_a_judgement_that_dies_after_it_was_taken(world, name):
+    state = baked(world, requests=0)
+    world.change(signal=Signal(name=name, step=0, by="ada", at=NOW))
+    world.fail("dynamodb", "put_item", skip=1)
+    with pytest.raises(ClientError):
+        judge_step(state, world.runtime)
+    assert world.record.signal is None, "it was taken"
+    found = judge_step(state, world.runtime)
+    assert (found.next, world.record.paused) == (
+        ("bake", True) if name == "pause" else ("shift", False)
+    )
+    (decided,) = [e for e in world.store.history("d-1") if e.kind == "decided"]
+    assert decided.detail["why"].startswith("a person said")
