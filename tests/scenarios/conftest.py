@@ -154,7 +154,9 @@ def _at_rest(scenario: Scenario) -> None:
     """No lease, all weight on one healthy slot, every alarm quiet."""
     record = scenario.stage.greenlane.store.record(SERVICE)
     if record is not None and record.phase in LEASED:
-        scenario.until(lambda r: r.phase not in LEASED, "no deployment in flight")
+        record = scenario.until(lambda r: r.phase not in LEASED, "no deployment in flight")
+    if record is not None and record.phase in (Phase.WATCHING, Phase.RETIRED):
+        scenario.until(lambda r: not r.scaling_rests, "the old slot let go")
     cloudwatch = scenario.cloud.client("cloudwatch")
     for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
         if alarm["StateValue"] == "ALARM":
