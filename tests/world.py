@@ -1,6 +1,6 @@
-"""The core's surroundings for unit tests: moto where it is faithful, small fakes where it is not.
+"""The core's surroundings for unit tests, in memory.
 
-DynamoDB, the listener rule with its tags and attributes, and ECR are moto's; the rest is in
+The table and the balancer's rule are compared with moto's; ECR and SSM are moto's; the rest is in
 `tests.fakes`. The `World` begins with blue live on two healthy tasks and green empty.
 """
 
@@ -16,20 +16,28 @@ from moto import mock_aws
 from greenlane.deployments.admission import PlanningEvent, plan_deployment
 from greenlane.deployments.before_traffic import run_pre_traffic
 from greenlane.deployments.finishing import promote
-from greenlane.deployments.items import record_from
+from greenlane.deployments.items import record_from, record_key
 from greenlane.deployments.model import Deployment, Plan, Record, Trigger
 from greenlane.deployments.preparing import check_stability, prepare_slot
 from greenlane.deployments.shifting import shift_traffic
 from greenlane.deployments.store import DynamoStore
 from greenlane.rollback.model import RollbackEvent, RollbackRequest
 from greenlane.runtime import Runtime, Settings
-from tests.builders import SERVICE, SettableClock, request, service_config, workload
+from tests.balancer import Balancer
+from tests.builders import (
+    GROUPS,
+    RULE_ARN,
+    SERVICE,
+    SettableClock,
+    request,
+    service_config,
+    workload,
+)
 from tests.fakes import (
     BACK,
     FORWARD,
     REGION,
     STATES,
-    Balancer,
     Containers,
     Hooks,
     Machines,
@@ -38,8 +46,10 @@ from tests.fakes import (
     Topic,
     Watch,
     client,
+    clients,
     error,
 )
+from tests.table import Table
 
 TABLE = "greenlane-deployments"
 
@@ -53,13 +63,13 @@ class World:
         self._faults: list[dict[str, Any]] = []
         self.ecs, self.scaling, self.watch = Containers(), Scaling(), Watch(self)
         self.machines, self.topic, self.hooks = Machines(), Topic(), Hooks()
-        self.groups, self.rule_arn = _balancer()
+        self.groups, self.rule_arn = dict(GROUPS), RULE_ARN
         self.targets = {"blue": {"10.0.0.1": "healthy", "10.0.0.2": "healthy"}, "green": {}}
         self.workload = workload(groups=self.groups, listener_rule_arn=self.rule_arn)
         for resources in self.workload.slots.values():
             for name in resources.alarms:
                 self.alarm(name, "OK")
-        _table()
+        self.table, self.balancer = Table(TABLE), Balancer(self)
         self.runtime = self._runtime("test")
         self.store = self.runtime.store
         self.configure()
@@ -73,10 +83,9 @@ class World:
             rollback_machine_arn=f"{STATES}:stateMachine:greenlane-rollback",
         )
         runtime = Runtime(settings=settings, actor=actor, clock=self.clock)
-        balancer = Balancer(self)
         for name, service, target in (
-            ("elbv2", "elbv2", balancer),
-            ("elbv2_once", "elbv2", balancer),
+            ("elbv2", "elbv2", self.balancer),
+            ("elbv2_once", "elbv2", self.balancer),
             ("ecs", "ecs", self.ecs),
             ("ecr", "ecr", client("ecr")),
             ("ssm", "ssm", client("ssm")),
@@ -88,7 +97,7 @@ class World:
         ):
             runtime.__dict__[name] = Spy(self, service, target)
         for name in ("store", "hasty_store"):
-            made = DynamoStore(Spy(self, "dynamodb", client("dynamodb")), TABLE)
+            made = DynamoStore(Spy(self, "dynamodb", self.table), TABLE)
             runtime.__dict__[name] = made
         return runtime
 
@@ -209,9 +218,8 @@ class World:
         return int(self.ecs.services[f"{SERVICE}-{slot}"]["desiredCount"])
 
     def actions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = client("elbv2").describe_rules(RuleArns=[self.rule_arn])[
-            "Rules"
-        ][0]["Actions"]
+        (rule,) = self.balancer.describe_rules(RuleArns=[self.rule_arn])["Rules"]
+        found: list[dict[str, Any]] = rule["Actions"]
         return found
 
     def weights(self) -> tuple[int, int]:
@@ -225,16 +233,14 @@ class World:
             {"TargetGroupArn": self.groups["green"], "Weight": green},
         ]
         action = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups, **config}}
-        client("elbv2").modify_rule(RuleArn=self.rule_arn, Actions=[action])
+        self.balancer.modify_rule(RuleArn=self.rule_arn, Actions=[action])
 
     def tags(self) -> dict[str, str]:
-        answer = client("elbv2").describe_tags(ResourceArns=[self.rule_arn])
+        answer = self.balancer.describe_tags(ResourceArns=[self.rule_arn])
         return {tag["Key"]: tag["Value"] for tag in answer["TagDescriptions"][0]["Tags"]}
 
     def record_or_none(self) -> Record | None:
-        answer = client("dynamodb").get_item(
-            TableName=TABLE, Key={"pk": {"S": f"SERVICE#{SERVICE}"}, "sk": {"S": "RECORD"}}
-        )
+        answer = self.table.get_item(TableName=TABLE, Key=record_key(SERVICE))
         return record_from(answer["Item"]) if "Item" in answer else None
 
     @property
@@ -317,53 +323,8 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A world of its own for each test."""
-    # moto would load some thousand machine images each time: a second that nobody needs.
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    """A world of its own for each test; moto is for what the test keeps in ECR and SSM."""
+    made = World()
+    monkeypatch.setitem(clients, "elbv2", made.balancer)
     with mock_aws():
-        yield World()
-
-
-def _balancer() -> tuple[dict[str, str], str]:
-    ec2, elbv2 = client("ec2"), client("elbv2")
-    found = ec2.describe_subnets()["Subnets"][:2]
-    balancer = elbv2.create_load_balancer(
-        Name=SERVICE, Subnets=[subnet["SubnetId"] for subnet in found]
-    )["LoadBalancers"][0]["LoadBalancerArn"]
-    groups = {
-        slot: elbv2.create_target_group(
-            Name=f"{SERVICE}-{slot}",
-            Protocol="HTTP",
-            Port=8000,
-            VpcId=found[0]["VpcId"],
-            TargetType="ip",
-        )["TargetGroups"][0]["TargetGroupArn"]
-        for slot in ("blue", "green")
-    }
-    listener = elbv2.create_listener(
-        LoadBalancerArn=balancer,
-        Protocol="HTTP",
-        Port=80,
-        DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
-    )["Listeners"][0]["ListenerArn"]
-    weighted = [
-        {"TargetGroupArn": groups["blue"], "Weight": 100},
-        {"TargetGroupArn": groups["green"], "Weight": 0},
-    ]
-    rule = elbv2.create_rule(
-        ListenerArn=listener,
-        Priority=100,
-        Conditions=[{"Field": "path-pattern", "Values": ["/*"]}],
-        Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weighted}}],
-    )["Rules"][0]["RuleArn"]
-    return groups, str(rule)
-
-
-def _table() -> None:
-    keys = [("pk", "HASH"), ("sk", "RANGE")]
-    client("dynamodb").create_table(
-        TableName=TABLE,
-        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-        BillingMode="PAY_PER_REQUEST",
-    )
+        yield made

@@ -1,0 +1,396 @@
+"""DynamoDB in memory: the calls that `DynamoStore` and its tests make, and nothing else.
+
+A call to moto's takes some 5 ms, and that was most of what the unit tests waited for. This one is
+compared with moto in `test_fake_table.py`, and is stricter: placeholders that are not used, values
+of no kind and parameters that it does not know are errors, as they are to AWS.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from botocore.exceptions import ClientError
+
+from tests.expressions import (
+    Attributes,
+    Binary,
+    Call,
+    Condition,
+    Joined,
+    Literal,
+    Parsed,
+    Path,
+    Refusal,
+    Scope,
+    Value,
+    parse,
+)
+from tests.fakes import client
+
+Place = tuple[str, str]
+Names = Mapping[str, str]
+Values = Mapping[str, Value]
+T = TypeVar("T")
+
+_KINDS: dict[str, Any] = {"S": str, "N": str, "BOOL": bool, "NULL": bool, "L": list, "M": dict}
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_LARGEST_ITEM, _LARGEST_PAGE = 400 * 1024, 1024 * 1024
+_CONDITION = "ConditionalCheckFailedException"
+
+
+def copied(thing: T) -> T:
+    """A copy that shares nothing; `copy.deepcopy` takes ten times as long."""
+    if isinstance(thing, dict):
+        return cast(T, {name: copied(part) for name, part in thing.items()})
+    return cast(T, [copied(part) for part in thing]) if isinstance(thing, list) else thing
+
+
+def check_value(value: Value) -> None:
+    """Sets and binaries are refused too: nobody stores any, so none are compared here."""
+    if not isinstance(value, dict) or len(value) != 1:
+        raise Refusal("Supplied AttributeValue must contain exactly one of the supported datatypes")
+    ((kind, content),) = value.items()
+    if kind not in _KINDS or not isinstance(content, _KINDS[kind]):
+        raise Refusal(f"Supplied AttributeValue is no {kind}: {content!r}")
+    if kind == "N" and not _NUMBER.fullmatch(content):
+        raise Refusal(f"The parameter cannot be converted to a numeric value: {content}")
+    if kind in ("L", "M"):
+        for part in content.values() if kind == "M" else content:
+            check_value(part)
+
+
+def size(value: Any) -> int:
+    """The bytes that DynamoDB counts: exact for names and strings, which are nearly all."""
+    if isinstance(value, dict):
+        return sum(len(name.encode()) + size(part) for name, part in value.items())
+    if isinstance(value, list):
+        return sum(1 + size(part) for part in value)
+    return len(value.encode()) if isinstance(value, str) else 1
+
+
+def check_item(item: Attributes) -> None:
+    for value in item.values():
+        check_value(value)
+    if size(item) > _LARGEST_ITEM:
+        raise Refusal("Item size has exceeded the maximum allowed size")
+
+
+def place_in(item: Attributes) -> Place:
+    """Where an item lies: its key, which must be whole."""
+    for name in ("pk", "sk"):
+        if name not in item:
+            raise Refusal(f"Missing the key {name} in the item")
+        check_value(item[name])
+        if "S" not in item[name]:
+            raise Refusal(f"Type mismatch for key {name} expected: S")
+        if not item[name]["S"]:
+            raise Refusal(f"A key attribute cannot contain an empty string value. Key: {name}")
+    return item["pk"]["S"], item["sk"]["S"]
+
+
+def place_of(key: Attributes) -> Place:
+    if key.keys() != {"pk", "sk"}:
+        raise Refusal("The provided key element does not match the schema")
+    return place_in(key)
+
+
+def check_placeholders(
+    expressions: Sequence[Parsed], names: Names | None, values: Values | None
+) -> None:
+    used = {token for expression in expressions for token in expression.used}
+    for given, parameter, sign in (
+        (names, "ExpressionAttributeNames", "#"),
+        (values, "ExpressionAttributeValues", ":"),
+    ):
+        if given is not None and not given:
+            raise Refusal(f"{parameter} must not be empty")
+        defined = set(given or ())
+        wanted = {token for token in used if token.startswith(sign)}
+        if wanted - defined:
+            raise Refusal(f"{parameter}: used but not defined: {sorted(wanted - defined)}")
+        if defined - wanted:
+            unused = ", ".join(sorted(defined - wanted))
+            raise Refusal(
+                f"Value provided in {parameter} unused in expressions: keys: {{{unused}}}"
+            )
+    for value in (values or {}).values():
+        check_value(value)
+
+
+def check_key_condition(tree: Condition, names: Names) -> None:
+    """A query names one `pk`, and may narrow down `sk`; that is all that a key can be asked."""
+    parts = tree.parts if isinstance(tree, Joined) and tree.word == "AND" else (tree,)
+    asked: dict[str, str] = {}
+    for part in parts:
+        match part:
+            case Binary(sign, Path(token), Literal()) if sign != "<>":
+                asked[names.get(token, token)] = sign
+            case Call(function, (Path(token), Literal())):
+                asked[names.get(token, token)] = function
+            case _:
+                raise Refusal("Query key condition not supported")
+    if asked.get("pk") != "=" or len(asked) != len(parts) or asked.keys() - {"pk", "sk"}:
+        raise Refusal(f"Query key condition not supported: {asked}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """The parameters of a write, by AWS's names; a call with any others is a `TypeError`."""
+
+    TableName: str
+    ConditionExpression: str | None = None
+    ExpressionAttributeNames: Names | None = None
+    ExpressionAttributeValues: Values | None = None
+    ReturnValuesOnConditionCheckFailure: str = "NONE"
+
+    def place(self) -> Place:
+        raise NotImplementedError
+
+    def after(self, before: Attributes | None) -> Attributes | None:
+        """The item once it is written, for a condition that held; None when it is gone."""
+        raise NotImplementedError
+
+    def scope(self, item: Attributes | None) -> Scope:
+        names, values = self.ExpressionAttributeNames, self.ExpressionAttributeValues
+        return Scope(item or {}, names or {}, values or {})
+
+    def check(self, before: Attributes | None) -> None:
+        """Refuse it when it is wrong in itself, or its condition does not hold."""
+        if self.ReturnValuesOnConditionCheckFailure not in ("NONE", "ALL_OLD"):
+            raise Refusal("ReturnValuesOnConditionCheckFailure set to invalid value")
+        parsed = {
+            name: parse(name, text)
+            for name in ("ConditionExpression", "UpdateExpression")
+            if (text := getattr(self, name, None)) is not None
+        }
+        names, values = self.ExpressionAttributeNames, self.ExpressionAttributeValues
+        check_placeholders(list(parsed.values()), names, values)
+        condition = parsed.get("ConditionExpression")
+        if condition is not None and not self.scope(before).holds(condition.tree):
+            shown = before is not None and self.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
+            members = {"Item": copied(before)} if shown else {}
+            message = "The conditional request failed"
+            raise Refusal(message, _CONDITION, message=message, **members)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put(Write):
+    Item: Attributes
+
+    def place(self) -> Place:
+        return place_in(self.Item)
+
+    def after(self, before: Attributes | None) -> Attributes:
+        check_item(self.Item)
+        return copied(self.Item)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delete(Write):
+    Key: Attributes
+
+    def place(self) -> Place:
+        return place_of(self.Key)
+
+    def after(self, before: Attributes | None) -> None:
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(Write):
+    Key: Attributes
+    UpdateExpression: str
+
+    def place(self) -> Place:
+        return place_of(self.Key)
+
+    def after(self, before: Attributes | None) -> Attributes:
+        """All values are those from before the write, in whatever order it names them."""
+        scope = self.scope(before)
+        update = parse("UpdateExpression", self.UpdateExpression).tree
+        sets = [(scope.name(path), value) for path, value in update.get("SET", ())]
+        removes = [scope.name(path) for path in update.get("REMOVE", ())]
+        _check_targets([name for name, _ in sets] + removes)
+        found = copied(before or self.Key)
+        for name in removes:
+            found.pop(name, None)
+        found |= {name: copied(scope.result(value)) for name, value in sets}
+        check_item(found)
+        return found
+
+
+def _check_targets(names: list[str]) -> None:
+    for name in names:
+        if name in ("pk", "sk"):
+            raise Refusal(f"Cannot update attribute {name}. This attribute is part of the key")
+        if names.count(name) > 1:
+            raise Refusal(f"Two document paths overlap with each other: {name}")
+
+
+class Table:
+    """A boto3 `dynamodb` client with one table in it, whose key is `pk` and `sk`.
+
+    Args:
+        name: the table's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._items: dict[Place, Attributes] = {}
+        self._lock = Lock()
+
+    def items(self) -> list[Attributes]:
+        """Everything that is stored, by key."""
+        with self._lock:
+            return [copied(item) for _, item in sorted(self._items.items())]
+
+    def get_item(self, *, TableName: str, Key: Attributes, ConsistentRead: bool = False) -> Any:
+        with self._answering("GetItem", TableName):
+            found = self._items.get(place_of(Key))
+            return {} if found is None else {"Item": copied(found)}
+
+    def put_item(self, *, ReturnValues: str = "NONE", **arguments: Any) -> Any:
+        return self._write("PutItem", Put(**arguments), ReturnValues, "ALL_OLD")
+
+    def delete_item(self, *, ReturnValues: str = "NONE", **arguments: Any) -> Any:
+        return self._write("DeleteItem", Delete(**arguments), ReturnValues, "ALL_OLD")
+
+    def update_item(self, *, ReturnValues: str = "NONE", **arguments: Any) -> Any:
+        return self._write("UpdateItem", Update(**arguments), ReturnValues, "ALL_OLD", "ALL_NEW")
+
+    def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]]) -> Any:
+        writes = [_transacted(entry) for entry in TransactItems]
+        with self._answering("TransactWriteItems", *(write.TableName for write in writes)):
+            if len({write.place() for write in writes}) < len(writes):
+                raise Refusal("Transaction request cannot include multiple operations on one item")
+            reasons = [self._reason(write) for write in writes]
+            codes = [reason["Code"] for reason in reasons]
+            if set(codes) != {"None"}:
+                message = (
+                    "Transaction cancelled, please refer cancellation reasons for specific reasons "
+                    f"[{', '.join(codes)}]"
+                )
+                members = {"Message": message, "CancellationReasons": reasons}
+                raise Refusal(message, "TransactionCanceledException", **members)
+            for write, item in [(write, write.after(self._before(write))) for write in writes]:
+                self._keep(write, item)
+            return {}
+
+    def query(
+        self,
+        *,
+        TableName: str,
+        KeyConditionExpression: str,
+        ProjectionExpression: str | None = None,
+        ExpressionAttributeNames: Names | None = None,
+        ExpressionAttributeValues: Values | None = None,
+        ScanIndexForward: bool = True,
+        Limit: int | None = None,
+        ExclusiveStartKey: Attributes | None = None,
+        ConsistentRead: bool = False,
+    ) -> Any:
+        names, values = ExpressionAttributeNames or {}, ExpressionAttributeValues or {}
+        with self._answering("Query", TableName):
+            parsed = [parse("KeyConditionExpression", KeyConditionExpression)]
+            if ProjectionExpression is not None:
+                parsed.append(parse("ProjectionExpression", ProjectionExpression))
+            check_placeholders(parsed, ExpressionAttributeNames, ExpressionAttributeValues)
+            check_key_condition(parsed[0].tree, names)
+            start = ExclusiveStartKey
+            if start is not None and not Scope(start, names, values).holds(parsed[0].tree):
+                raise Refusal("The provided starting key is outside query boundaries")
+            found = [
+                scope
+                for place, item in sorted(self._items.items(), reverse=not ScanIndexForward)
+                if _follows(place, start, ScanIndexForward)
+                and (scope := Scope(item, names, values)).holds(parsed[0].tree)
+            ]
+            page, more = _page(found, Limit)
+            projection = parsed[1].tree if parsed[1:] else None
+            items = [scope.shown(projection) for scope in page]
+            return {"Items": copied(items), "Count": len(items), "ScannedCount": len(items)} | more
+
+    @contextmanager
+    def _answering(self, operation: str, *tables: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                if set(tables) != {self.name}:
+                    raise Refusal("Requested resource not found", "ResourceNotFoundException")
+                yield
+            except Refusal as refusal:
+                raise _as_botocore_does(refusal, operation) from None
+
+    def _before(self, write: Write) -> Attributes | None:
+        return self._items.get(write.place())
+
+    def _keep(self, write: Write, item: Attributes | None) -> None:
+        if item is None:
+            self._items.pop(write.place(), None)
+        else:
+            self._items[write.place()] = item
+
+    def _write(self, operation: str, write: Write, wanted: str, *possible: str) -> Any:
+        with self._answering(operation, write.TableName):
+            if wanted not in ("NONE", *possible):
+                raise Refusal("Return values set to invalid value")
+            before = self._before(write)
+            write.check(before)
+            after = write.after(before)
+            self._keep(write, after)
+            shown = {"ALL_OLD": before, "ALL_NEW": after}.get(wanted)
+            return {"Attributes": copied(shown)} if shown else {}
+
+    def _reason(self, write: Write) -> dict[str, Any]:
+        """Why a write cancels its transaction; what is wrong in itself is refused outright."""
+        try:
+            write.check(self._before(write))
+        except Refusal as refusal:
+            if refusal.code != _CONDITION:
+                raise
+            item = {"Item": refusal.members["Item"]} if "Item" in refusal.members else {}
+            return {"Code": "ConditionalCheckFailed", "Message": refusal.message} | item
+        return {"Code": "None"}
+
+
+def _transacted(entry: Mapping[str, Any]) -> Write:
+    ((kind, arguments),) = entry.items()
+    kinds: dict[str, type[Write]] = {"Put": Put, "Update": Update, "Delete": Delete}
+    if kind not in kinds:
+        raise TypeError(f"{kind} is not among what a transaction can hold here: {list(kinds)}")
+    return kinds[kind](**arguments)
+
+
+def _follows(place: Place, start: Attributes | None, forward: bool) -> bool:
+    if start is None:
+        return True
+    return place > place_of(start) if forward else place < place_of(start)
+
+
+def _page(found: list[Scope], limit: int | None) -> tuple[list[Scope], dict[str, Any]]:
+    """One answer's worth; a limit that is reached says "go on" even when nothing is left."""
+    if limit is not None and limit < 1:
+        raise Refusal("Limit must have value greater than or equal to 1")
+    page: list[Scope] = []
+    total = 0
+    for scope in found:
+        total += size(scope.item)
+        if len(page) == limit or total > _LARGEST_PAGE:
+            break
+        page.append(scope)
+    if len(page) == len(found) != limit:
+        return page, {}
+    last = {name: copied(page[-1].item[name]) for name in ("pk", "sk")}
+    return page, {"LastEvaluatedKey": last}
+
+
+def _as_botocore_does(refusal: Refusal, operation: str) -> ClientError:
+    response = {
+        "Error": {"Code": refusal.code, "Message": refusal.message},
+        "ResponseMetadata": {"HTTPStatusCode": 400, "RetryAttempts": 0},
+        **refusal.members,
+    }
+    kind = client("dynamodb").exceptions.from_code(refusal.code)
+    return cast(ClientError, kind(response, operation))
