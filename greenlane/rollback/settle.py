@@ -1,5 +1,6 @@
 """After the traffic went back: stop the forward machine, watch over the weights, empty the slot."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -85,35 +86,23 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         Held: the good slot did not grow, or ECS did not answer, for an hour.
     """
     if rollback.action == "abandon":
-        record = _record(rollback, runtime)
-        if record is None:
-            raise FenceLost("another rollback took over")
-        if runtime.clock.now() < record.updated_at + PREPARE_TIMEOUT:
-            raise NotSettled("tasks of the candidate might still be started")
-        return rollback
+        return _hold_abandoned(rollback, runtime)
     recipe, took_back_at = rollback.recipe, rollback.took_back_at
     found_fenced = rollback.fenced
     if recipe is None or took_back_at is None:
         raise FenceLost("a rollback without a recipe has nothing to hold")
     late = runtime.clock.now() >= took_back_at + GIVE_UP_AFTER
-    answered = False
-    try:
-        rollback, record = _owned(rollback, runtime)
-        answered = True
-        record = _rest_scale_in(record, runtime)
-        grown = _grown(rollback, recipe, runtime)
-    except (ClientError, BotoCoreError) as error:
-        # Without the table the weights are still watched over; it is not finished before.
-        if rollback.action != "raise":
-            _reassert(rollback, recipe, runtime)
-        if late and answered:
-            raise Held(f"not everything answers: {error}") from error
-        raise NotSettled(f"not everything answers: {error}") from error
-    if not grown:
+    seen = _one_round(rollback, recipe, runtime)
+    rollback, record = seen.rollback, seen.record
+    if seen.problem is not None or record is None:
+        # Without the table it goes on: the rollback is not finished before its fence is written.
+        if late and record is not None:
+            raise Held(f"not everything answers: {seen.problem}") from seen.problem
+        raise NotSettled(f"not everything answers: {seen.problem}") from seen.problem
+    if not seen.grown:
         if late:
             raise Held(f"the good slot did not grow back within {GIVE_UP_AFTER}")
         raise NotSettled("the good slot is growing back to its capacity")
-    _reassert(rollback, recipe, runtime)
     # A forward step could pass its check until the fence was written.
     settle_for = SETTLE_FOR
     if record.previous_phase in LET_GO:
@@ -125,6 +114,45 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         rollback = rollback.model_copy(update={"took_back_at": runtime.clock.now()})
     # Without the table nobody knew which execution to stop.
     return rollback if found_fenced else stop_forward(rollback, runtime)
+
+
+def _hold_abandoned(rollback: Rollback, runtime: Runtime) -> Rollback:
+    """No traffic to hold; but a start of the candidate's tasks may still land."""
+    record = _record(rollback, runtime)
+    if record is None:
+        raise FenceLost("another rollback took over")
+    if runtime.clock.now() < record.updated_at + PREPARE_TIMEOUT:
+        raise NotSettled("tasks of the candidate might still be started")
+    return rollback
+
+
+@dataclass(frozen=True)
+class _Round:
+    """What one look did: `record` is None when the table did not answer."""
+
+    rollback: Rollback
+    record: Record | None
+    grown: bool
+    problem: Exception | None
+
+
+def _one_round(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> _Round:
+    """Fence, grow, re-assert; the weights are watched over whatever else does not answer."""
+    record: Record | None = None
+    problem: Exception | None = None
+    grown = rollback.action != "raise"
+    try:
+        rollback, record = _owned(rollback, runtime)
+        record = _rest_scale_in(record, runtime)
+        grown = _grown(rollback, recipe, runtime)
+    except (ClientError, BotoCoreError) as error:
+        problem = error
+    if grown:
+        try:
+            _reassert(rollback, recipe, runtime)
+        except (ClientError, BotoCoreError) as error:
+            problem = error
+    return _Round(rollback, record, grown, problem)
 
 
 def _owned(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:

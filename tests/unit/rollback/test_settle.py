@@ -125,6 +125,18 @@ def test_without_the_table_the_weights_are_still_reasserted(world):
     assert world.weights() == (100, 0)
 
 
+@pytest.mark.parametrize("operation", ["describe_rules", "modify_rule"])
+def test_a_balancer_that_does_not_answer_is_asked_again_and_not_given_up_on(world, operation):
+    world.shifted()
+    rollback = taken_back(world)
+    world.set_weights(50, 50)
+    world.fail("elbv2", operation, times=99)
+    unsettled(world, rollback, "not everything answers")
+    world.heal()
+    unsettled(world, rollback, "late forward write")
+    assert world.weights() == (100, 0)
+
+
 def test_the_wait_for_late_writes_begins_when_the_fence_is_written(world):
     rollback = without_table(world)
     world.clock.advance(minutes=10)
