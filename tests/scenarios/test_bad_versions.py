@@ -69,7 +69,8 @@ def test_a_version_that_fails_its_clients_is_taken_back(scenario: Scenario, beha
     scenario.configure(deployment=STEPS, warm_up={"requests": 0})
     record = taken_back(scenario, behaviour)
     assert record.trigger is not None
-    assert record.trigger.kind in ("alarm", "failure")
+    # Whichever is elected: the alarm, the judge, or the end of the execution that the judge failed.
+    assert record.trigger.kind in ("alarm", "failure", "execution")
 
 
 def test_a_version_that_answers_slowly_is_taken_back_by_its_p95(scenario: Scenario) -> None:
