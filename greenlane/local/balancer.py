@@ -4,6 +4,7 @@
 ports, target health, the minutes' counts and a journal of what was sent where, in real time.
 """
 
+import contextlib
 import json
 import logging
 import socket
@@ -177,6 +178,12 @@ class LoadBalancer:
                 raise TimeoutError(f"the local balancer did not activate table {sequence}")
 
     def _read(self) -> None:
+        with contextlib.suppress(ConnectionResetError):  # it ended without reading all of ours
+            self._read_messages()
+        if not self._stopping:
+            _log.error("the local balancer's process ended: no request is served any more")
+
+    def _read_messages(self) -> None:
         with self._channel.makefile("rb") as lines:
             for line in lines:
                 message = json.loads(line)
@@ -185,8 +192,6 @@ class LoadBalancer:
                     self._changed.notify_all()
                 if message["type"] == "minute":
                     self._minute_closed(message)
-        if not self._stopping:
-            _log.error("the local balancer's process ended: no request is served any more")
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = message["type"]
