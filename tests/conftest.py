@@ -1,6 +1,24 @@
 """For all tests."""
 
 import os
+from typing import Any
+
+from botocore.loaders import JSONFileLoader
 
 # moto would otherwise make hundreds of machine images for each account that a test begins with.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
+def _read_once() -> None:
+    """Each session would parse the models of its services again: most of what a new client costs."""
+    read, known = JSONFileLoader.load_file, dict[str, Any]()
+
+    def load_file(loader: JSONFileLoader, file_path: str) -> Any:
+        if file_path not in known:
+            known[file_path] = read(loader, file_path)
+        return known[file_path]
+
+    JSONFileLoader.load_file = load_file
+
+
+_read_once()
