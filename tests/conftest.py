@@ -10,7 +10,7 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 
 def _read_once() -> None:
-    """Each session would parse the models of its services again: most of what a new client costs."""
+    """A session parses its services' models again: most of what a new client costs."""
     read, known = JSONFileLoader.load_file, dict[str, Any]()
 
     def load_file(loader: JSONFileLoader, file_path: str) -> Any:
@@ -18,7 +18,7 @@ def _read_once() -> None:
             known[file_path] = read(loader, file_path)
         return known[file_path]
 
-    JSONFileLoader.load_file = load_file
+    JSONFileLoader.load_file = load_file  # type: ignore[method-assign, assignment]
 
 
 _read_once()
