@@ -19,7 +19,7 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
   -o -path greenlane/cli \) -prune -o -print)
 CHECKED := app.py infra functions greenlane tests benchmarks
 
-.PHONY: help setup layer synth demo demo-all test check bench local-up local-down clean
+.PHONY: help setup layer synth demo demo-all test faults check bench local-up local-down clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
 	# for the whole process, and other tests work with moto as it is.
 	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/unit/local $(ARGS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local
+
+faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 15 minutes).
+	$(PYTHON) -m tests.faults.matrix $(ARGS)
 
 check: $(REQUIREMENTS) $(ASSEMBLY) ## Lint, types, templates, and the structure of the repository.
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,100 @@
+"""What can go wrong with one AWS call, and which call it happens to."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal[
+    "before", "after", "timeout", "late", "throttled", "denied", "slow", "killed", "killed_after"
+]
+KINDS: tuple[Kind, ...] = (
+    *("before", "after", "timeout", "late", "throttled", "denied", "slow"),
+    *("killed", "killed_after"),
+)
+"""An error without effect and one with; no answer without effect, and with one 20 s later; a burst
+of throttling; a permission that is gone; an answer after 2 s; the process gone before and after."""
+
+BURST_SECONDS, LATE_SECONDS, SLOW_SECONDS = 20.0, 20.0, 2.0
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """The n-th time that a function makes a call."""
+
+    caller: str
+    service: str
+    operation: str
+    number: int
+
+    @property
+    def call(self) -> tuple[str, str, str]:
+        """Which call it is, whenever."""
+        return self.caller, self.service, self.operation
+
+    def __str__(self) -> str:
+        return f"{self.caller} {self.service}.{self.operation} #{self.number}"
+
+
+class Faults:
+    """Chooses the fault of each call, and remembers every call that was made.
+
+    `at_call` holds what else begins at the n-th call of all.
+    """
+
+    def __init__(self, choose: Callable[[Site], Kind | None] | None = None) -> None:
+        self._choose = choose or (lambda site: None)
+        self._count: Counter[tuple[str, str, str]] = Counter()
+        self._bursts: dict[tuple[str, str, str], float] = {}
+        self.sites: list[Site] = []
+        self.struck: list[tuple[Site, Kind]] = []
+        self.at_call: dict[int, Callable[[], None]] = {}
+
+    def of(self, caller: str, service: str, operation: str, now: float) -> Kind | None:
+        """The fault of the call that is about to be made."""
+        call = caller, service, operation
+        self._count[call] += 1
+        site = Site(*call, self._count[call])
+        self.sites.append(site)
+        if len(self.sites) in self.at_call:
+            self.at_call.pop(len(self.sites))()
+        if now < self._bursts.get(call, -1.0):
+            return "before"
+        kind = self._choose(site)
+        if kind is not None:
+            self.struck.append((site, kind))
+        if kind in ("throttled", "denied"):
+            self._bursts[call] = now + (BURST_SECONDS if kind == "throttled" else 1e9)
+        return kind
+
+
+def one(site: Site, kind: Kind) -> Faults:
+    """Exactly this call fails so."""
+    return Faults(lambda found: kind if found == site else None)
+
+
+@dataclass
+class Random:
+    """Each call fails with a small chance, by seed; permissions stay."""
+
+    seed: int
+    chance: float = 0.01
+    most: int = 3
+    _random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._left = self.most
+
+    def faults(self) -> Faults:
+        """The faults of one run."""
+        kinds = [kind for kind in KINDS if kind != "denied"]
+
+        def choose(_: Site) -> Kind | None:
+            if self._left and self._random.random() < self.chance:
+                self._left -= 1
+                return self._random.choice(kinds)
+            return None
+
+        return Faults(choose)
