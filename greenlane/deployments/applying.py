@@ -15,6 +15,7 @@ from greenlane.deployments.workload import Workload
 from greenlane.deployments.workloads import read_workload
 from greenlane.documents import decode
 from greenlane.errors import InvalidInput, UnknownService
+from greenlane.people.routing import secrets_of
 from greenlane.problems import ABSENT
 
 
@@ -67,6 +68,7 @@ class Applier:
         )
         changed = stored is None or after.version != stored.version
         warnings += self._subscribe(config.notifications.email_list)
+        warnings += self._look_for_secrets(config)
         return Applied(service=name, version=after.version, changed=changed, warnings=warnings)
 
     def _subscribe(self, addresses: Sequence[str]) -> tuple[str, ...]:
@@ -90,6 +92,22 @@ class Applier:
                     said.append(f"email_list: {address} hears nothing until the mail is confirmed")
         except (BotoCoreError, ClientError) as error:
             said.append(f"email_list: not subscribed, apply again: {error}")
+        return tuple(said)
+
+    def _look_for_secrets(self, config: ServiceConfig) -> tuple[str, ...]:
+        """Which channels reach nobody yet: better said now than on the night they are needed."""
+        said = []
+        for key, secret in secrets_of(config).items():
+            try:
+                self._connection.client("secretsmanager").describe_secret(SecretId=secret)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "ResourceNotFoundException":
+                    said.append(f"notifications.{key}: nobody hears it until {secret} is a secret")
+                else:
+                    said.append(f"notifications.{key}: not known whether {secret} exists: {code}")
+            except BotoCoreError as error:
+                said.append(f"notifications.{key}: not known whether {secret} exists: {error}")
         return tuple(said)
 
     def _bind(self, checked: Checked, service: str | None) -> str:

@@ -195,20 +195,59 @@ class BusinessMetric(Document):
     threshold: Decimal
 
 
-class Notifications(Document):
-    """Who is told."""
+def _channel_name(name: str, info: ValidationInfo) -> str:
+    if not is_stored(info) and not re.fullmatch(r"#?[^\s#@<>&]{1,80}", name):
+        raise ValueError("write a channel's name such as #deployments, or its id")
+    return name
 
-    slack_channel: str | None = None
+
+def _base_address(url: str, info: ValidationInfo) -> str:
+    if not is_stored(info) and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        raise ValueError(
+            "write a base address such as http://alertmanager:9093, without user and password"
+        )
+    return url
+
+
+SecretId = Annotated[
+    str,
+    Field(
+        pattern=r"^(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:)?"
+        r"greenlane/[A-Za-z0-9/_+=.@-]{1,480}$"
+    ),
+]
+"""A secret by name or ARN; the functions may read those whose name begins with `greenlane/`."""
+
+
+class Webhook(Document):
+    """An address of the user's own that is told everything, as signed JSON."""
+
+    url: str = Field(pattern=r"^https://[^\s/?#@]+([/?]\S*)?$", max_length=2000)
+    secret: SecretId | None = Field(None, description="key of the signature")
+
+
+class Notifications(Document):
+    """Who is told. The secrets are `greenlane/<service>/<channel>` unless they are named."""
+
+    slack_channel: Annotated[str, AfterValidator(_channel_name)] | None = None
     email_list: tuple[str, ...] = ()
-    pagerduty_integration: bool = False
+    pagerduty_integration: bool = Field(False, description="critical news pages")
+    slack_secret: SecretId | None = Field(None, description="a bot's token or a webhook's address")
+    pagerduty_secret: SecretId | None = Field(None, description="the routing key")
+    pagerduty_region: Literal["us", "eu"] = Field("us", description="of the PagerDuty account")
+    opscenter: bool = Field(False, description="critical news becomes an OpsItem")
+    webhook: Webhook | None = None
 
 
 class Monitoring(Document):
     """Where a team's own monitoring lives."""
 
     prometheus_endpoint: str | None = None
-    grafana_dashboard: str | None = None
-    alert_manager: str | None = None
+    grafana_dashboard: str | None = Field(None, description="a uid or an address, for links")
+    alert_manager: Annotated[str, AfterValidator(_base_address)] | None = None
+    alert_manager_network: Literal["vpc", "internet"] = Field(
+        "vpc", description="from where alert_manager is reached"
+    )
 
 
 class ServiceConfig(Document):

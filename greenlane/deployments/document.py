@@ -333,13 +333,6 @@ def _warnings(config: ServiceConfig) -> tuple[str, ...]:
                 f"rollback_triggers ({text}): kept; what pulls is the workload's CloudWatch "
                 f"alarm, at {metric} > {ALARMED[metric]} unless you set it otherwise"
             )
-    for key in ("prometheus_endpoint", "grafana_dashboard", "alert_manager"):
-        if getattr(config.monitoring, key) is not None:
-            said.append(f"monitoring.{key}: kept, but not used by this version")
-    if config.notifications.slack_channel is not None:
-        said.append("notifications.slack_channel: kept, but this version tells only the SNS topic")
-    if config.notifications.pagerduty_integration:
-        said.append(
-            "notifications.pagerduty_integration: kept, but this version tells only the SNS topic"
-        )
+    if config.monitoring.prometheus_endpoint is not None:
+        said.append("monitoring.prometheus_endpoint: kept, but not used by this version")
     return tuple(said)

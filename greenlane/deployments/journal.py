@@ -1,5 +1,6 @@
 """Writing a deployment's history and its line in the service's list."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -7,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Plan, Record
 from greenlane.deployments.phases import TERMINAL, Phase
 from greenlane.logs import logger
+from greenlane.people.announcement import Severity, announce, publication
 from greenlane.runtime import Runtime
 
 
@@ -49,20 +51,61 @@ def summarise(runtime: Runtime, plan: Plan, record: Record) -> None:
         logger.error("summary not written", phase=record.phase.value, error=str(error))
 
 
-def tell(runtime: Runtime, subject: str, plan_or_service: Plan | str, **detail: Any) -> None:
-    """Publish to the notification topic, as well as possible.
+def tell(
+    runtime: Runtime,
+    subject: str,
+    plan_or_service: Plan | str,
+    *,
+    kind: str = "notice",
+    severity: Severity | None = None,
+    deployment: str | None = None,
+    occasion: object = None,
+    way_out: str | None = None,
+    links: Mapping[str, str] | None = None,
+    settled: bool = False,
+    **detail: Any,
+) -> None:
+    """Publish news to the notification topic, as well as possible; it never raises.
 
-    SNS takes a subject of fewer than 100 characters without line breaks.
+    Subscribers of the topic read it as text; `notify_people` gets it whole and tells the channels
+    that the service's configuration names. See `greenlane.people.announcement`.
+
+    Args:
+        runtime: the topic and the clock.
+        subject: one line.
+        plan_or_service: what it is about.
+        kind: what happened, such as `rolled_back`.
+        severity: by default the kind's own, in `SEVERITIES`.
+        deployment: its id; by default the plan's.
+        occasion: what tells one such news of a deployment from the next, usually the epoch. By
+            default what it says.
+        way_out: what a person can do.
+        links: addresses, by what is there.
+        settled: the deployment is over and its traffic is on one good version.
+        detail: what there is to know, most important first; None is left out.
     """
-    service = plan_or_service if isinstance(plan_or_service, str) else plan_or_service.service
-    lines = [f"{key}: {value}" for key, value in _plain({"service": service} | detail).items()]
+    service, deployment_id = plan_or_service, deployment
+    if isinstance(plan_or_service, Plan):
+        service = plan_or_service.service
+        deployment_id = deployment or plan_or_service.deployment_id
     try:
-        runtime.sns.publish(
-            TopicArn=runtime.settings.topic_arn,
-            Subject=" ".join(subject.split())[:99],
-            Message="\n".join(lines),
+        news = announce(
+            kind=kind,
+            severity=severity,
+            service=str(service),
+            deployment_id=deployment_id,
+            region=runtime.settings.topic_arn.split(":")[3],
+            subject=subject,
+            occasion=occasion,
+            facts=_plain(detail),
+            way_out=way_out,
+            links=links,
+            settled=settled,
+            at=runtime.clock.now(),
         )
-    except (ClientError, BotoCoreError) as error:
+        runtime.sns.publish(TopicArn=runtime.settings.topic_arn, **publication(news))
+    except Exception as error:
+        # Whatever it is, a report must not change what happens to the traffic.
         logger.error("notification not sent", subject=subject, error=str(error))
 
 

@@ -23,6 +23,7 @@ from greenlane.local.functions import Functions
 from greenlane.local.journal import PERSON, Journal, access_key_of
 from greenlane.local.schedules import Schedules
 from greenlane.local.server import LocalServer
+from greenlane.local.topics import Topics
 from greenlane.local.workflows import Workflows
 
 # Parts that live in modules of their own: `install(context)` returns a `Part`.
@@ -175,6 +176,7 @@ class LocalCloud:
         self._stack.callback(server.stop)
         functions = Functions(context, journal)
         self._begin("functions", functions)
+        self._begin("topics", Topics(context, functions))
         self._begin("workflows", Workflows(context, journal))
         events.bind(context, functions)
         self._begin("events", events)

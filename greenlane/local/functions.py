@@ -9,6 +9,7 @@ calls at once start more processes. Timeouts are real seconds: functions run at 
 import base64
 import hashlib
 import io
+import json
 import logging
 import os
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.sqs.models import sqs_backends
 
 from greenlane.local.context import ACCOUNT_ID, LocalContext
 from greenlane.local.journal import Journal, access_key_of
@@ -268,16 +270,43 @@ class Functions:
                 return
             if pause is None:
                 _log.error("%s gave up: %s", function.function_name, outcome.payload[:500])
+                _keep_failure(function, payload, outcome)
             elif self._closing.wait(self._context.clock.real_seconds(pause)):
                 return
 
 
-def _retries_of(function: LambdaFunction) -> int:
-    """How often an asynchronous invocation is tried again: as configured, else twice."""
+def _asynchronous(function: LambdaFunction) -> dict[str, Any]:
+    """How the function's asynchronous invocations are configured; empty if they are not."""
     for config in reversed(function.event_invoke_config):
         if config.arn == function.function_arn:
-            return int(config.config.get("MaximumRetryAttempts", len(_ASYNC_RETRY_SECONDS)))
-    return len(_ASYNC_RETRY_SECONDS)
+            return dict(config.config)
+    return {}
+
+
+def _retries_of(function: LambdaFunction) -> int:
+    """How often an asynchronous invocation is tried again: as configured, else twice."""
+    return int(_asynchronous(function).get("MaximumRetryAttempts", len(_ASYNC_RETRY_SECONDS)))
+
+
+def _keep_failure(function: LambdaFunction, payload: bytes, outcome: Outcome) -> None:
+    """Send what was given up to the queue that is its destination, if there is one."""
+    on_failure = _asynchronous(function).get("DestinationConfig", {}).get("OnFailure", {})
+    queue = on_failure.get("Destination", "")
+    if not queue.startswith("arn:aws:sqs:"):
+        return
+    _, _, _, region, _, name = queue.split(":")
+    document = {
+        "version": "1.0",
+        "requestContext": {
+            "functionArn": function.function_arn,
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": _retries_of(function) + 1,
+        },
+        "requestPayload": json.loads(payload),
+        "responseContext": {"functionError": "Unhandled"},
+        "responsePayload": json.loads(outcome.payload),
+    }
+    sqs_backends[ACCOUNT_ID][region].send_message(name, json.dumps(document))
 
 
 def _version_of(function: LambdaFunction) -> str:

@@ -93,15 +93,25 @@ def _delete_layer(site: Site, live: Live, properties: Properties) -> None:
 
 def _invocation(site: Site, properties: Properties) -> Live:
     _put_invocation(site, properties)
-    return Live(f"{properties['FunctionName']}:{properties['Qualifier']}")
+    return Live(_qualified(properties))
 
 
 def _put_invocation(site: Site, properties: Properties) -> None:
-    # The emulated API overlooks `Qualifier`, but understands a qualified name.
     site.client("lambda").put_function_event_invoke_config(
-        FunctionName=f"{properties['FunctionName']}:{properties['Qualifier']}",
-        **chosen(properties, "MaximumRetryAttempts", "MaximumEventAgeInSeconds"),
+        FunctionName=_qualified(properties),
+        **chosen(
+            properties, "MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"
+        ),
     )
+
+
+def _qualified(properties: Properties) -> str:
+    """A name that says the version: the emulated API overlooks `Qualifier`.
+
+    The latest one is the name alone, since it does not understand `$LATEST` in a name.
+    """
+    name, qualifier = str(properties["FunctionName"]), properties["Qualifier"]
+    return name if qualifier == "$LATEST" else f"{name}:{qualifier}"
 
 
 def _update_invocation(site: Site, live: Live, old: Properties, new: Properties) -> Live:

@@ -130,8 +130,11 @@ def _delete_topic(site: Site, live: Live, properties: Properties) -> None:
 
 
 def _subscription(site: Site, properties: Properties) -> Live:
+    policies = chosen(properties, "RedrivePolicy", "FilterPolicy")
     arn = site.client("sns").subscribe(
-        **chosen(properties, "TopicArn", "Protocol", "Endpoint"), ReturnSubscriptionArn=True
+        **chosen(properties, "TopicArn", "Protocol", "Endpoint"),
+        Attributes={name: json.dumps(policy) for name, policy in policies.items()},
+        ReturnSubscriptionArn=True,
     )["SubscriptionArn"]
     return Live(arn, {"Arn": arn})
 

@@ -1,0 +1,1 @@
+"""Telling people: what is said, through which channel, and what became of it."""
