@@ -18,6 +18,7 @@ class Settings:
     topic_arn: str
     deployment_machine_arn: str
     rollback_machine_arn: str
+    incidents_bucket: str = ""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -31,6 +32,7 @@ class Settings:
             topic_arn=os.environ["TOPIC_ARN"],
             deployment_machine_arn=os.environ["DEPLOYMENT_MACHINE_ARN"],
             rollback_machine_arn=os.environ["ROLLBACK_MACHINE_ARN"],
+            incidents_bucket=os.environ.get("INCIDENTS_BUCKET", ""),
         )
 
 
@@ -89,6 +91,16 @@ class Runtime:
         return aws.client("cloudwatch")
 
     @cached_property
+    def logs(self) -> Any:
+        """What the tasks of services have logged."""
+        return aws.client("logs", attempts=2)
+
+    @cached_property
+    def s3(self) -> Any:
+        """Where reports are kept."""
+        return aws.client("s3")
+
+    @cached_property
     def autoscaling(self) -> Any:
         """Application Auto Scaling."""
         return aws.client("application-autoscaling")
@@ -107,3 +119,13 @@ class Runtime:
     def sns(self) -> Any:
         """The topic that tells people; it must never hold up a traffic decision."""
         return aws.client("sns", read_timeout_seconds=3.0, attempts=2)
+
+    @cached_property
+    def relay(self) -> Any:
+        """Our function inside the VPC that reaches an Alertmanager; not called twice by a retry."""
+        return aws.client("lambda", read_timeout_seconds=20.0, attempts=1)
+
+    @cached_property
+    def secretsmanager(self) -> Any:
+        """The secrets of the channels that tell people."""
+        return aws.client("secretsmanager", read_timeout_seconds=4.0, attempts=2)

@@ -1,0 +1,1 @@
+"""What people get to know about a deployment: the report of what happened, and who is told."""
