@@ -26,6 +26,7 @@
     │   └── Aborted             a person said abort
     ├── IncompleteRead          metrics came in part only: nothing may be concluded from them
     ├── FenceLost               the record moved on (a rollback began); write nothing more
+    ├── NotTold                 a channel did not take a message; Lambda tries again
     ├── SignalRefused           a late, repeated or misplaced signal; it did nothing
     └── Held                    going back is not possible without a person; somebody was paged
 
@@ -146,6 +147,10 @@ class IncompleteRead(GreenlaneError):
 
 class FenceLost(GreenlaneError):
     """The record moved on, so this deployment may write nothing more."""
+
+
+class NotTold(GreenlaneError):
+    """A channel that tells people did not take a message, and may later."""
 
 
 class SignalRefused(GreenlaneError):

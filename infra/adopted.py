@@ -1,6 +1,6 @@
 """A service that Greenlane deploys, as the template sees it: names and parameters, no imports."""
 
-from aws_cdk import CfnParameter, Fn, Stack
+from aws_cdk import ArnFormat, CfnParameter, Fn, Stack
 from constructs import Construct
 
 from infra.alarms import alarm_names
@@ -41,6 +41,12 @@ class AdoptedService(Construct):
         )
         self.repository = stack.format_arn(
             service="ecr", resource="repository", resource_name=service.repository
+        )
+        self.log_group = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name=f"{service.logs}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         self.task_roles = [
             stack.format_arn(service="iam", region="", resource="role", resource_name=role)

@@ -7,14 +7,14 @@ from typing import Literal
 from infra.permissions import Permissions
 from infra.roles import Allow
 
-Path = Literal["forward", "rollback"]
+Path = Literal["forward", "rollback", "people"]
 
 
 @dataclass(frozen=True)
 class FunctionSpec:
     """One module of `functions/` in the product stack.
 
-    `tick` marks those run each minute, `in_vpc` those that call tasks by their private addresses.
+    `tick` marks those run each minute, `in_vpc` those that call private addresses of the VPC.
     """
 
     module: str
@@ -230,6 +230,23 @@ ROLLBACK = (
         ],
     ),
     FunctionSpec(
+        "report_incident",
+        "rollback",
+        lambda may: [
+            may.table("GetItem", "PutItem", "Query"),
+            may.see_metrics(),
+            may.see_alarms(),
+            may.see_traffic("Rules"),
+            may.see_task_definitions("DescribeTaskDefinition"),
+            may.list_tasks(),
+            may.see_tasks(),
+            *may.query_logs(),
+            may.write_reports(),
+        ],
+        # Each of its sources may take its time and then be left out.
+        timeout_seconds=180,
+    ),
+    FunctionSpec(
         "reconcile",
         "rollback",
         lambda may: [
@@ -242,12 +259,39 @@ ROLLBACK = (
             may.change_services("UpdateService", "TagResource"),
             may.see_task_definitions(*REVISIONS),
             may.forget_task_definitions(),
+            may.see_scaling(),
             may.change_scaling(),
             may.write_rule("ModifyRule", "RemoveTags"),
             may.see_traffic("Rules"),
+            may.tell(),
         ],
         tick=True,
     ),
+    FunctionSpec(
+        "normalise_trigger",
+        "rollback",
+        lambda may: [
+            may.table("GetItem", "Query"),
+            may.start_rollbacks(),
+            may.keep_undelivered(),
+        ],
+    ),
 )
 
-FUNCTIONS = FORWARD + ROLLBACK
+PEOPLE = (
+    FunctionSpec(
+        "notify_people",
+        "people",
+        lambda may: [
+            may.table("GetItem", "PutItem", "Query"),
+            may.read_secrets(),
+            may.open_ops_items(),
+            may.post_alerts(),
+            may.keep_undelivered(),
+        ],
+    ),
+    # Makes no AWS calls: it is in the network for an Alertmanager that only answers there.
+    FunctionSpec("post_alerts", "people", _nothing, timeout_seconds=15, in_vpc=True),
+)
+
+FUNCTIONS = FORWARD + ROLLBACK + PEOPLE

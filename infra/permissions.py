@@ -24,6 +24,8 @@ class Permissions:
     services: Sequence[AdoptedService]
     table_arn: str
     topic_arn: str
+    undelivered_arn: str
+    reports_arn: str
     deployment_machine: str
     rollback_machine: str
 
@@ -165,6 +167,27 @@ class Permissions:
         """Read metrics."""
         return Allow("SeeMetrics", ["cloudwatch:GetMetricData"], ["*"], because=KNOWS_NO_RESOURCE)
 
+    def query_logs(self) -> list[Allow]:
+        """Search what the services' tasks have logged."""
+        return [
+            Allow(
+                "QueryLogs",
+                ["logs:StartQuery"],
+                [service.log_group for service in self.services],
+                because="how CloudWatch Logs writes the ARN of one log group.",
+            ),
+            Allow("ReadQueries", ["logs:GetQueryResults"], ["*"], because=KNOWS_NO_RESOURCE),
+        ]
+
+    def write_reports(self) -> Allow:
+        """Write reports into their bucket."""
+        return Allow(
+            "WriteReports",
+            ["s3:PutObject"],
+            [f"{self.reports_arn}/incidents/*"],
+            because="the keys name a service and a deployment.",
+        )
+
     def see_images(self) -> Allow:
         """Resolve a version to a digest."""
         return Allow(
@@ -201,6 +224,28 @@ class Permissions:
         """Publish notifications."""
         return Allow("Tell", ["sns:Publish"], [self.topic_arn])
 
+    def read_secrets(self) -> Allow:
+        """Read the secrets of the channels that tell people, and no other secret."""
+        return Allow(
+            "ReadSecrets",
+            ["secretsmanager:GetSecretValue"],
+            [self._arn("secretsmanager", "secret", "greenlane/*")],
+            because="the prefix is how a user says that a secret is for Greenlane.",
+        )
+
+    def open_ops_items(self) -> Allow:
+        """Open an OpsItem."""
+        return Allow("OpenOpsItems", ["ssm:CreateOpsItem"], ["*"], because=KNOWS_NO_RESOURCE)
+
+    def post_alerts(self) -> Allow:
+        """Have alerts posted from inside the VPC."""
+        function = self._arn("lambda", "function", "greenlane-post-alerts")
+        return Allow("PostAlerts", ["lambda:InvokeFunction"], [function])
+
+    def keep_undelivered(self) -> Allow:
+        """Lambda keeps the events it gave up under the function's own role."""
+        return Allow("KeepUndelivered", ["sqs:SendMessage"], [self.undelivered_arn])
+
     def answer(self, *actions: str) -> Allow:
         """Answer a bake's task token."""
         return Allow(
@@ -223,6 +268,10 @@ class Permissions:
             ["states:StartExecution"],
             [self.deployment_machine, self.rollback_machine],
         )
+
+    def start_rollbacks(self) -> Allow:
+        """Start the way back."""
+        return Allow("StartRollback", ["states:StartExecution"], [self.rollback_machine])
 
     def _arn(self, service: str, resource: str, name: str) -> str:
         arn: str = self.stack.format_arn(

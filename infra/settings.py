@@ -20,6 +20,7 @@ class ServiceSettings(_Frozen):
     their task definitions: the only ones Greenlane may change; by default those of our sample,
     `<name>-<slot>` and `<name>`.
     `task_roles` are the names of the roles its tasks run under: the only roles Greenlane may pass.
+    `log_group` is where its containers write, by default that of our sample, `/ecs/<name>`.
     `alarms` are the names of the alarms that start the way back, on either slot's target group; by
     default those of our sample, `<name>-<slot>-<kind>`.
     """
@@ -32,6 +33,7 @@ class ServiceSettings(_Frozen):
     ecs_services: dict[SlotName, str] | None = None
     task_family: str | None = None
     task_roles: tuple[str, ...] = Field(min_length=1)
+    log_group: str | None = None
     alarms: tuple[str, ...] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
@@ -50,6 +52,11 @@ class ServiceSettings(_Frozen):
     def family(self) -> str:
         """The family of its task definitions."""
         return self.task_family or self.name
+
+    @property
+    def logs(self) -> str:
+        """The log group of its containers."""
+        return self.log_group or f"/ecs/{self.name}"
 
 
 class AlarmThresholds(_Frozen):

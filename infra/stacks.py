@@ -17,12 +17,15 @@ from infra.catalog import FUNCTIONS, FunctionSpec
 from infra.code import Dependencies, our_code
 from infra.events import Events
 from infra.functions import Function, camel, dashed
+from infra.incidents import Incidents
 from infra.network import Network
+from infra.people import People
 from infra.permissions import KNOWS_NO_RESOURCE, Permissions
 from infra.roles import Allow
 from infra.settings import ServiceSettings, Settings
 from infra.slots import Slots
 from infra.storage import Storage
+from infra.triggers import Triggers
 from infra.workflows import STATE_MACHINES, Workflow
 
 DEPLOYMENT_MACHINE = "greenlane-deployment"
@@ -170,6 +173,7 @@ class GreenlaneStack(Stack):
         super().__init__(scope, id, **kwargs)
         self._settings = settings
         storage = Storage(self, "Storage")
+        incidents = Incidents(self, "Incidents")
         services = {
             service.name: AdoptedService(self, f"Service-{service.name}", service=service)
             for service in settings.services
@@ -182,6 +186,8 @@ class GreenlaneStack(Stack):
             services=list(services.values()),
             table_arn=storage.table.table_arn,
             topic_arn=storage.topic.topic_arn,
+            undelivered_arn=storage.undelivered.queue_arn,
+            reports_arn=incidents.bucket.bucket_arn,
             deployment_machine=deployment_arn,
             rollback_machine=rollback_arn,
         )
@@ -190,6 +196,7 @@ class GreenlaneStack(Stack):
             "TOPIC_ARN": storage.topic.topic_arn,
             "DEPLOYMENT_MACHINE_ARN": deployment_arn,
             "ROLLBACK_MACHINE_ARN": rollback_arn,
+            "INCIDENTS_BUCKET": incidents.bucket.bucket_name,
             "POWERTOOLS_SERVICE_NAME": "greenlane",
             "LOG_LEVEL": "INFO",
         }
@@ -224,6 +231,20 @@ class GreenlaneStack(Stack):
             deployment_machine_arn=deployment_arn,
             rollback=workflows[ROLLBACK_MACHINE].machine,
             ticks=[self.functions[spec.module] for spec in FUNCTIONS if spec.tick],
+            undelivered=storage.undelivered,
+        )
+        Triggers(
+            self,
+            "Triggers",
+            services=list(services.values()),
+            normalise=self.functions["normalise_trigger"],
+            undelivered=storage.undelivered,
+        )
+        People(
+            self,
+            "People",
+            topic=storage.topic,
+            notify=self.functions["notify_people"],
             undelivered=storage.undelivered,
         )
 

@@ -336,17 +336,30 @@ class Machines:
 
 
 class Topic:
-    """SNS: what was told."""
+    """SNS: what was told, as its subscribers get it."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
         self.messages: list[str] = []
+        self.published: list[dict[str, Any]] = []
 
-    def publish(self, TopicArn: str, Subject: str, Message: str) -> None:  # noqa: N803
+    def publish(
+        self,
+        TopicArn: str,  # noqa: N803
+        Subject: str,  # noqa: N803
+        Message: str,  # noqa: N803
+        MessageStructure: str,  # noqa: N803
+        MessageAttributes: dict[str, Any],  # noqa: N803
+    ) -> None:
         assert TopicArn
-        assert Message
+        assert MessageStructure == "json"
+        text = json.loads(Message)["default"]
+        assert text
         self.told.append(Subject)
-        self.messages.append(Message)
+        self.messages.append(text)
+        self.published.append(
+            {"Subject": Subject, "Message": Message, "MessageAttributes": MessageAttributes}
+        )
 
 
 class Hooks:

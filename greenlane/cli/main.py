@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from greenlane import __version__
-from greenlane.cli import deploying, local, looking, steering
+from greenlane.cli import deploying, local, looking, reporting, steering
 from greenlane.cli.exits import MEANINGS, report
 from greenlane.cli.session import LOCAL_DIRECTORY, Session
 
@@ -137,11 +137,13 @@ for _command in (
     deploying.deploy,
     looking.get,
     looking.history,
+    reporting.report,
     steering.pause,
     steering.resume,
     steering.promote,
     steering.abort,
     steering.rollback,
+    steering.undo,
 ):
     app.command()(_command)
 app.add_typer(local.app, name="local")

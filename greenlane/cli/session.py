@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from greenlane.deployments.client import Greenlane
+    from greenlane.incidents.reports import Reports
 
 LOCAL_DIRECTORY = Path("build/local")
 """Where a local cloud keeps its state unless told otherwise, seen from the working directory."""
@@ -73,6 +74,13 @@ class Session:
         if self.is_local:
             return self._connect_locally()
         return Greenlane.connect(self.profile, self.region, self.endpoint_url)
+
+    @cached_property
+    def reports(self) -> "Reports":
+        """The cloud's reports."""
+        from greenlane.incidents.reports import Reports
+
+        return Reports(self.client.connection)
 
     @property
     def is_local(self) -> bool:

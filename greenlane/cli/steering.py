@@ -1,4 +1,4 @@
-"""`greenlane pause`, `resume`, `promote`, `abort` and `rollback`: what people tell a deployment."""
+"""`greenlane pause`, `resume`, `promote`, `abort`, `rollback` and `undo`: what people tell it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,8 +7,10 @@ import typer
 from greenlane.cli.deploying import Service
 from greenlane.cli.session import Session
 from greenlane.cli.watching import watch
+from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from greenlane.deployments.connection import Started
     from greenlane.deployments.model import SignalName
 
 Step = Annotated[
@@ -84,11 +86,55 @@ def rollback(
     said = "is being taken back already" if started.already else "is being taken back"
     session.say(f"{started.deployment_id} {said}")
     if watch_it:
-        client = session.client
-        code = watch(
-            session,
-            service,
-            ended=lambda: client.rollback_outcome(started),
-            wanted="rolled_back",
-        )
-        raise typer.Exit(code)
+        _watch_rollback(session, service, started)
+
+
+def undo(
+    context: typer.Context,
+    service: Service,
+    to: Annotated[
+        str | None, typer.Option(help="Back to the version of this deployment.", metavar="ID")
+    ] = None,
+    steps_back: Annotated[
+        int | None, typer.Option(min=1, max=50, help="So many good versions; 1 when left out.")
+    ] = None,
+    reason: Annotated[
+        str, typer.Option(help="For the history and the notification.")
+    ] = "no reason given",
+    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+) -> None:
+    """Go back to a version that was good before, one of the last `keep_revisions`.
+
+    While the version before the latest still runs, this is `rollback`: one call moves the traffic.
+    Further back it is a deployment of the older revision, at once, with validation and health
+    checks but without waiting for evidence.
+    """
+    session: Session = context.obj
+    if to is not None and steps_back is not None:
+        raise InvalidInput("--steps-back", steps_back, "--to says which version; give one of both")
+    undone = session.client.undo(
+        service, to=to, steps_back=steps_back or 1, reason=reason, by=session.person
+    )
+    session.emit(undone)
+    if undone.way == "rollback":
+        said = "is being taken back already" if undone.already else "is being taken back"
+        session.say(f"{undone.deployment_id} {said}: the version before it is still warm")
+        if watch_it:
+            _watch_rollback(session, service, undone)
+        return
+    session.say(f"{undone.deployment_id} started: back to the version of {undone.to}")
+    if watch_it:
+        raise typer.Exit(watch(session, service, undone.deployment_id))
+    session.say(f"follow it: greenlane get {service} --watch")
+
+
+def _watch_rollback(session: Session, service: str, started: "Started") -> None:
+    """Follow a rollback to its own end."""
+    client = session.client
+    code = watch(
+        session,
+        service,
+        ended=lambda: client.rollback_outcome(started),
+        wanted="rolled_back",
+    )
+    raise typer.Exit(code)

@@ -38,6 +38,9 @@ def status_view(status: Status) -> Text:
     if _waits_for_approval(status):
         said = f"  waiting for approval: greenlane promote {status.service}"
         lines.append(Text(said, style="yellow"))
+    if status.record is not None:
+        changed = [found.what for found in status.record.drift or () if found.told]
+        lines += [Text(f"  changed by somebody else: {what}", style="yellow") for what in changed]
     if status.signals:
         names = ", ".join(_SIGNALS.get(name, name) for name in status.signals)
         lines.append(Text(f"  you can: {names}", style="dim"))

@@ -62,6 +62,7 @@ class Look(BaseModel):
     live: Slot
     live_service: fleet.ServiceState
     red: tuple[AlarmState, ...]
+    definitions: dict[str, str]
 
     @property
     def candidate(self) -> Slot:
@@ -149,7 +150,7 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         deadline=plan.deadline,
         execution=event.execution,
         full_capacity=plan.full_capacity,
-        trigger_alarms=workload.slots[plan.candidate].alarms,
+        trigger_alarms=plan.trigger_alarms,
         scaling=_inherited(before, look.live),
         scaling_rests=before is not None and before.scaling_rests,
         stickiness=before.stickiness if before is not None else None,
@@ -223,18 +224,7 @@ def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> L
                 f"stickiness: the target group of {slot} pins clients to targets, so weights "
                 "would not move them; switch stickiness.enabled off (the rule's own may stay)"
             )
-    alarms = read_alarms(runtime.cloudwatch, workload.slots[live].alarms)
-    candidate_alarms = read_alarms(runtime.cloudwatch, workload.slots[other(live)].alarms)
-    missing = [alarm.name for alarm in (*alarms, *candidate_alarms) if alarm.missing]
-    if missing:
-        raise Refused(f"alarms: {', '.join(missing)} do not exist, so nothing would trigger")
-    red = tuple(alarm for alarm in alarms if alarm.red)
-    if red and not request.despite_alarms:
-        names = ", ".join(alarm.name for alarm in red)
-        raise Refused(
-            f"alarms: {names} of the live slot {live} are red already; if this deployment is the "
-            "cure, say so with --despite-alarms REASON"
-        )
+    alarms, red = _alarms(runtime, workload, live, request)
     services = {
         slot: fleet.read_service(runtime.ecs, workload.cluster, resources.service)
         for slot, resources in workload.slots.items()
@@ -246,7 +236,28 @@ def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> L
             f"health: the live slot {live} has no healthy target, so there is nothing to go back "
             "to; if this deployment is the cure, say so with --despite-alarms REASON"
         )
-    return Look(rule=rule, live=live, live_service=services[live], red=red)
+    triggers = {*workload.slots[other(live)].alarms, *workload.alarms}
+    definitions = {alarm.name: alarm.definition for alarm in alarms if alarm.name in triggers}
+    return Look(rule=rule, live=live, live_service=services[live], red=red, definitions=definitions)
+
+
+def _alarms(
+    runtime: Runtime, workload: Workload, live: Slot, request: DeploymentRequest
+) -> tuple[list[AlarmState], tuple[AlarmState, ...]]:
+    """All alarms of the workload, and those that say that what serves now is ill."""
+    ours = (*workload.slots[live].alarms, *workload.alarms)
+    alarms = read_alarms(runtime.cloudwatch, (*ours, *workload.slots[other(live)].alarms))
+    missing = [alarm.name for alarm in alarms if alarm.missing]
+    if missing:
+        raise Refused(f"alarms: {', '.join(missing)} do not exist, so nothing would trigger")
+    red = tuple(alarm for alarm in alarms if alarm.red and alarm.name in ours)
+    if red and not request.despite_alarms:
+        names = ", ".join(alarm.name for alarm in red)
+        raise Refused(
+            f"alarms: {names} of the live slot {live} are red already; if this deployment is the "
+            "cure, say so with --despite-alarms REASON"
+        )
+    return alarms, red
 
 
 def _plan(
@@ -286,6 +297,7 @@ def _plan(
         image=image,
         container=name,
         full_capacity=max(look.live_service.desired, 1),
+        alarm_definitions=look.definitions,
         started_at=now,
         deadline=now + config.deployment.max_duration,
     )
@@ -357,6 +369,8 @@ def _remember_refusal(runtime: Runtime, event: PlanningEvent, error: GreenlaneEr
         runtime,
         f"Greenlane refused to deploy {event.deployment.service}",
         event.deployment.service,
+        kind="refused",
         deployment=deployment_id,
+        occasion="plan",
         **detail,
     )

@@ -103,7 +103,7 @@ def _decided_already(runtime: Runtime, plan: Plan, record: Record) -> str | None
     if step.bake_seconds == 0 and not waits:
         return "a bake of 0"
     try:
-        alarms = read_alarms(runtime.cloudwatch, plan.workload.slots[plan.candidate].alarms)
+        alarms = read_alarms(runtime.cloudwatch, plan.candidate_alarms)
     except (ClientError, BotoCoreError) as error:
         # The token is kept, the alarm's event does not need us, and the next look is a minute away.
         logger.warning("alarms not read", error=str(error))

@@ -24,17 +24,17 @@ from pydantic import ValidationError
 from greenlane.clock import Clock
 from greenlane.deployments.applying import Applied, Applier, check
 from greenlane.deployments.config import DeploymentConfig, ServiceConfig
-from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE, Connection
+from greenlane.deployments.connection import DEPLOYMENT_MACHINE, Connection, Started
 from greenlane.deployments.document import Checked, check_fits
+from greenlane.deployments.going_back import Undone, roll_back, undo_request, version_before
 from greenlane.deployments.model import (
     DeploymentRequest,
     DeploymentSummary,
     HistoryEvent,
     Record,
     SignalName,
-    StoredModel,
 )
-from greenlane.deployments.phases import LEASED, REVERSIBLE, Phase
+from greenlane.deployments.phases import LEASED, Phase
 from greenlane.deployments.signals import SignalOutcome, possible_signals, send_signal
 from greenlane.deployments.status import (
     OUTCOMES,
@@ -49,18 +49,6 @@ from greenlane.deployments.status import (
 )
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
 from greenlane.problems import as_error, explain
-
-
-class Started(StoredModel):
-    """A deployment or a rollback whose execution runs.
-
-    `already` is True when an earlier, equal request started it.
-    """
-
-    service: str
-    deployment_id: str
-    execution_arn: str
-    already: bool = False
 
 
 class Greenlane:
@@ -203,32 +191,45 @@ class Greenlane:
                 raise UnknownDeployment(deployment_id)
             raise Refused(
                 f"{deployment_id} is not the latest deployment of {service}; that is "
-                f"{record.deployment_id}. To go back further, deploy the older version."
+                f"{record.deployment_id}. To go back further: `greenlane undo {service}`."
             )
-        if record.phase == Phase.ROLLING_BACK:
-            return Started(
-                service=service,
-                deployment_id=record.deployment_id,
-                execution_arn=record.rollback_execution or "",
-                already=True,
-            )
-        if record.phase not in REVERSIBLE:
-            raise Refused(
-                f"{record.deployment_id} is {record.phase} already; there is nothing to take back"
-            )
-        body = {
-            "service": service,
-            "deployment_id": record.deployment_id,
-            "trigger": {
-                "kind": "person",
-                "name": by,
-                "reason": reason,
-                "at": self.connection.clock.now().isoformat(),
-            },
-        }
-        name = f"{record.deployment_id[:60]}-by-hand-{secrets.token_hex(4)}"
-        arn, _ = self.connection.start(ROLLBACK_MACHINE, name, body)
-        return Started(service=service, deployment_id=record.deployment_id, execution_arn=arn)
+        return roll_back(self.connection, record, reason=reason, by=by)
+
+    def undo(
+        self, service: str, *, to: str | None = None, steps_back: int = 1, reason: str, by: str
+    ) -> Undone:
+        """Go back to a version that was good before.
+
+        While the version before still runs in the other slot, and it is the one that is wanted,
+        this is `rollback`. Otherwise it is a deployment of the older task definition, at once and
+        without waiting for evidence.
+
+        Args:
+            service: its name.
+            to: the deployment whose version is wanted.
+            steps_back: how many good versions to go back, without `to`.
+            reason: for the history.
+            by: who asks.
+
+        Raises:
+            UnknownService: the service was never applied.
+            UnknownDeployment: the service has no deployment `to`.
+            Refused: there is no such version, or a deployment is in flight; nothing was changed.
+        """
+        record = self._latest(service)
+        plan = self.store.plan(record.deployment_id)
+        known = self.store.deployments(service, 100)
+        target = version_before(record, plan, known, to=to, steps_back=steps_back)
+        if target is None:
+            latest = record.deployment_id
+            started = self.rollback(service, reason=reason, by=by, deployment_id=latest)
+            revision = plan.live_task_definition
+            return Undone(**dict(started), way="rollback", to=to, task_definition=revision)
+        ecs = self.connection.client("ecs")
+        started = self.deploy(undo_request(ecs, target, reason=reason, by=by))
+        revision = target.task_definition or ""
+        to = target.deployment_id
+        return Undone(**dict(started), way="deployment", to=to, task_definition=revision)
 
     def signal(
         self, service: str, name: SignalName, *, step: int | None = None, by: str

@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from greenlane.clock import Clock, current_clock
+from greenlane.deployments.model import StoredModel
 from greenlane.deployments.status import Outcome
 from greenlane.deployments.store import DynamoStore
 from greenlane.errors import InvalidInput, UnknownDeployment
@@ -20,6 +21,18 @@ ROLLBACK_MACHINE = "greenlane-rollback"
 TOPIC = "greenlane-notifications"
 
 _REFUSALS = frozenset({"Refused", "DeploymentInFlight", "InvalidInput", "UnknownService"})
+
+
+class Started(StoredModel):
+    """A deployment or a rollback whose execution runs.
+
+    `already` is True when an earlier, equal request started it.
+    """
+
+    service: str
+    deployment_id: str
+    execution_arn: str
+    already: bool = False
 
 
 class Connection:
@@ -97,10 +110,19 @@ class Connection:
         """The ARN of the topic that tells people."""
         return f"{self._arn_of('sns')}:{TOPIC}"
 
+    @property
+    def account(self) -> str:
+        """The account's number."""
+        return self._identity[1]
+
+    @property
+    def region(self) -> str:
+        """The Region's name, such as `eu-west-1`."""
+        return str(self.client("stepfunctions").meta.region_name)
+
     def _arn_of(self, service: str) -> str:
         partition, account = self._identity
-        region = self.client("stepfunctions").meta.region_name
-        return f"arn:{partition}:{service}:{region}:{account}"
+        return f"arn:{partition}:{service}:{self.region}:{account}"
 
     @cached_property
     def _identity(self) -> tuple[str, str]:

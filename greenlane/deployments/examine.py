@@ -9,7 +9,7 @@ from greenlane.deployments import traffic
 from greenlane.deployments.model import CheckResult, Plan, Record, Verdict
 from greenlane.deployments.plan import carries, share_of
 from greenlane.errors import IncompleteRead, WeightsDrifted
-from greenlane.health.alarms import read_alarms
+from greenlane.health.alarms import changed_alarms, read_alarms
 from greenlane.health.judge import judge_alarms, judge_minutes, worst
 from greenlane.health.metrics import METRIC_LAG, read_traffic, whole_minutes
 from greenlane.runtime import Runtime
@@ -20,6 +20,9 @@ def examine(runtime: Runtime, plan: Plan, record: Record, *, level: float) -> Ve
 
     Weights, capacity, alarms and the traffic of the whole minutes since the shift have reached
     every node of the balancer. A read that fails is a hold: unknown is not OK.
+
+    Of a version that was good before (`undo`), before promotion, only its health is asked: its
+    numbers would take minutes that the version that serves now may not be good for.
 
     Args:
         runtime: the clients and the clock.
@@ -36,6 +39,8 @@ def examine(runtime: Runtime, plan: Plan, record: Record, *, level: float) -> Ve
         checks += _slots(runtime, plan, record)
     with _unknown_is_hold(checks, "alarms"):
         checks += _alarms(runtime, plan)
+    if plan.request.undo and plan.steps[record.step].kind != "watch":
+        return worst(checks)
     with _unknown_is_hold(checks, "metrics"):
         verdict = _traffic(runtime, plan, record, level=level)
         checks += verdict.checks
@@ -77,11 +82,17 @@ def _slots(runtime: Runtime, plan: Plan, record: Record) -> list[CheckResult]:
 
 
 def _alarms(runtime: Runtime, plan: Plan) -> list[CheckResult]:
-    """The candidate's alarms fail, the live slot's hold: its trouble is not the candidate's."""
-    ours = plan.workload.slots[plan.candidate].alarms
-    theirs = plan.workload.slots[plan.live].alarms
+    """The candidate's alarms fail, the live slot's hold: its trouble is not the candidate's.
+
+    An alarm that was changed meanwhile holds too: whoever planned counted on what it was.
+    """
+    ours, theirs = plan.candidate_alarms, plan.workload.slots[plan.live].alarms
     alarms = read_alarms(runtime.cloudwatch, (*ours, *theirs))
     checks = judge_alarms(alarms[: len(ours)], red_means="fail")
+    checks += [
+        CheckResult(name=name, verdict="hold", reason="its definition changed since planning")
+        for name in changed_alarms(alarms, plan.alarm_definitions)
+    ]
     if plan.request.despite_alarms is None:
         # Otherwise the live slot is ill, and this deployment was sent as the cure.
         checks += judge_alarms(alarms[len(ours) :], red_means="hold")

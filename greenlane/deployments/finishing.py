@@ -56,7 +56,8 @@ def promote(deployment: Deployment, runtime: Runtime) -> Deployment:
         runtime,
         f"Greenlane promoted {plan.service}",
         plan,
-        deployment=plan.deployment_id,
+        kind="promoted",
+        occasion=record.epoch,
         image=plan.image,
         watch=str(plan.config.deployment.watch),
     )
@@ -133,7 +134,10 @@ def _tell_success(runtime: Runtime, plan: Plan, record: Record) -> Record:
         runtime,
         f"Greenlane deployed {plan.service}",
         plan,
-        deployment=plan.deployment_id,
+        kind="succeeded",
+        # One for each deployment: its end may come under an epoch of the reconciler's.
+        occasion="end",
+        settled=True,
         image=plan.image,
     )
     return runtime.store.update(record, {"success_told": True}, phases={record.phase})

@@ -19,7 +19,7 @@ from greenlane.deployments.phases import Phase
 
 Item = dict[str, dict[str, Any]]
 
-_JSON_FIELDS = frozenset({"recipe", "trigger", "signal", "scaling", "stickiness"})
+_JSON_FIELDS = frozenset({"recipe", "trigger", "signal", "scaling", "stickiness", "drift"})
 
 
 def instant(moment: datetime) -> str:

@@ -68,6 +68,10 @@ class DeploymentRequest(Model):
         None, description="instead of the configured tests"
     )
     despite_alarms: str | None = Field(None, min_length=3, description="why red alarms are ignored")
+    # None and not False: an older version of the functions knows no such key.
+    undo: Literal[True] | None = Field(
+        None, description="back to a version that was good: no waiting for evidence"
+    )
     requested_by: str = "unknown"
     deployment_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$", description="for idempotent requests"
@@ -127,6 +131,9 @@ class Plan(StoredModel):
     image: str | None = None
     container: str | None = None
     full_capacity: int = Field(description="tasks that carry all of the traffic")
+    alarm_definitions: dict[str, str] = Field(
+        default_factory=dict, description="digests of the trigger alarms, by name"
+    )
     started_at: datetime
     deadline: datetime
 
@@ -134,6 +141,22 @@ class Plan(StoredModel):
     def service(self) -> str:
         """The service's name."""
         return self.request.service
+
+    @property
+    def trigger_alarms(self) -> tuple[str, ...]:
+        """The alarms that start the way back: the candidate's, and those of the whole service."""
+        return (*self.workload.slots[self.candidate].alarms, *self.workload.alarms)
+
+    @property
+    def candidate_alarms(self) -> tuple[str, ...]:
+        """The alarms that say the candidate is bad if they are red.
+
+        Where the live slot is ill and this deployment its cure, those of the whole service may
+        have been red before; only their turning red anew says something.
+        """
+        if self.request.despite_alarms is None:
+            return self.trigger_alarms
+        return self.workload.slots[self.candidate].alarms
 
     def target_group(self, slot: Slot) -> str:
         """The ARN of a slot's target group."""
@@ -153,13 +176,18 @@ class Recipe(StoredModel):
 
 
 class Trigger(StoredModel):
-    """Why a rollback began."""
+    """Why a rollback began.
 
-    kind: Literal["alarm", "execution", "failure", "person", "reconciler"]
+    `name` is the alarm's, the alert's, the error's or the person's; of an ECS failure it is the
+    id of the ECS deployment that failed. `slot` is whose trouble it tells, where that is known.
+    """
+
+    kind: Literal["alarm", "alertmanager", "ecs", "execution", "failure", "person", "reconciler"]
     name: str = ""
     reason: str = ""
     at: datetime | None = None
     event_id: str | None = None
+    slot: Slot | None = None
 
 
 class Signal(StoredModel):
@@ -190,6 +218,20 @@ class SuspendedScaling(StoredModel):
     dynamic_in: bool
     dynamic_out: bool
     scheduled: bool
+
+
+class Drift(StoredModel):
+    """Something that somebody else changed: told once, never overwritten.
+
+    `subject` is what was changed: a slot, an alarm, a scalable target, or the listener rule. Until
+    a second look has found it too, it is not told.
+    """
+
+    kind: Literal["weights", "tasks", "alarm", "scaling"]
+    subject: str
+    what: str
+    since: datetime
+    told: bool = False
 
 
 class Record(StoredModel):
@@ -231,6 +273,9 @@ class Record(StoredModel):
     primary_deployment: str | None = None
     scaling: tuple[SuspendedScaling, ...] = ()
     scaling_rests: bool = False
+    scaling_given_again: bool = Field(
+        False, description="it was found suspended after the end, and given back once more"
+    )
     stable_by: datetime | None = None
     settled_by: datetime | None = None
     fast_track: bool = False
@@ -240,6 +285,10 @@ class Record(StoredModel):
     stickiness: dict[str, Any] | None = Field(None, description="the user's own, switched off")
     stickiness_due: datetime | None = None
     observed_dead_at: datetime | None = None
+    completions: int = Field(0, description="executions that went on after one had died")
+    drift: tuple[Drift, ...] | None = Field(
+        None, description="what others changed, while it stands"
+    )
     reason: str | None = None
 
 
@@ -315,3 +364,4 @@ class DeploymentSummary(StoredModel):
     started_at: datetime
     ended_at: datetime | None = None
     reason: str | None = None
+    report: str | None = Field(None, description="the key of its report, if one was written")

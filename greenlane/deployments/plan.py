@@ -58,6 +58,8 @@ def plan_steps(config: DeploymentConfig, request: DeploymentRequest) -> tuple[Pl
         for step in steps
     ]
     final = _FINAL_BAKE[strategy] if config.final_bake is None else config.final_bake
+    if request.undo:  # its version was good before: nothing to wait for
+        final = timedelta(0)
     if final:
         planned.append(PlannedStep(weight=100, bake_seconds=_seconds(final), kind="final"))
     planned.append(PlannedStep(weight=100, bake_seconds=_seconds(config.watch), kind="watch"))

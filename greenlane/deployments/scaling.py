@@ -102,6 +102,17 @@ def give_back_as_found(
         _register(autoscaling, target, minimum=minimum, maximum=target.max_capacity)
 
 
+def restore_suspension(autoscaling: Any, targets: Iterable[SuspendedScaling]) -> None:
+    """Restore the suspension state as found; the limits stay as they are."""
+    for target in targets:
+        autoscaling.register_scalable_target(
+            ServiceNamespace="ecs",
+            ResourceId=target.resource_id,
+            ScalableDimension=_DIMENSION,
+            SuspendedState=_suspension(target),
+        )
+
+
 def _register(autoscaling: Any, target: SuspendedScaling, *, minimum: int, maximum: int) -> None:
     autoscaling.register_scalable_target(
         ServiceNamespace="ecs",
@@ -109,9 +120,13 @@ def _register(autoscaling: Any, target: SuspendedScaling, *, minimum: int, maxim
         ScalableDimension=_DIMENSION,
         MinCapacity=minimum,
         MaxCapacity=maximum,
-        SuspendedState={
-            "DynamicScalingInSuspended": target.dynamic_in,
-            "DynamicScalingOutSuspended": target.dynamic_out,
-            "ScheduledScalingSuspended": target.scheduled,
-        },
+        SuspendedState=_suspension(target),
     )
+
+
+def _suspension(target: SuspendedScaling) -> dict[str, bool]:
+    return {
+        "DynamicScalingInSuspended": target.dynamic_in,
+        "DynamicScalingOutSuspended": target.dynamic_out,
+        "ScheduledScalingSuspended": target.scheduled,
+    }

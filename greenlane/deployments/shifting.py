@@ -116,7 +116,7 @@ def _expected(rule: traffic.LiveRule, plan: Plan, record: Record) -> int:
 
 def _wait_for_quiet_alarms(runtime: Runtime, plan: Plan, record: Record) -> None:
     """Validation's own requests count on the candidate's metrics: wait for OK, but not for ever."""
-    alarms = read_alarms(runtime.cloudwatch, plan.workload.slots[plan.candidate].alarms)
+    alarms = read_alarms(runtime.cloudwatch, plan.candidate_alarms)
     red = [alarm.name for alarm in alarms if alarm.red]
     if not red:
         return

@@ -9,6 +9,7 @@ Layout of the table (`pk`, `sk`)::
     DEPLOYMENT#<id>      PLAN                         what it was asked to do
     DEPLOYMENT#<id>      EVENT#<instant>#<nonce>      its history
     DEPLOYMENT#<id>      LOOK                         the latest look at a bake
+    DEPLOYMENT#<id>      TOLD#<announcement>#<chan.>  what became of one message to people
 
 Leases never expire by TTL: only a conditional write ends one.
 """

@@ -71,7 +71,8 @@ class Workload(_Frozen):
     `load_balancer_full_name` is the CloudWatch dimension `LoadBalancer` (`app/<name>/<id>`).
     `listener_rule_arn` is the one production rule; it always names both target groups.
     `container` is the container a deployment changes, sidecars are kept; `port` is where it
-    listens; `repository` is the ECR repository in which a version is a tag.
+    listens; `repository` is the ECR repository in which a version is a tag. `alarms` are those that
+    no single slot owns, such as a composite alarm over both: they count against the candidate.
     """
 
     service: str
@@ -86,6 +87,7 @@ class Workload(_Frozen):
     slots: dict[SlotName, SlotResources]
     shape: TaskShape = TaskShape()
     capacity: Capacity | None = None
+    alarms: tuple[str, ...] = ()
 
     @field_validator("slots")
     @classmethod

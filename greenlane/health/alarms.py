@@ -1,14 +1,43 @@
-"""The edge to CloudWatch alarms: which are red, and which are missing."""
+"""The edge to CloudWatch alarms: which are red, which are missing, which were changed."""
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+_DEFINING = (
+    "ActionsEnabled",
+    "ActionsSuppressor",
+    "ActionsSuppressorExtensionPeriod",
+    "ActionsSuppressorWaitPeriod",
+    "AlarmRule",
+    "ComparisonOperator",
+    "DatapointsToAlarm",
+    "Dimensions",
+    "EvaluateLowSampleCountPercentile",
+    "EvaluationPeriods",
+    "ExtendedStatistic",
+    "MetricName",
+    "Metrics",
+    "Namespace",
+    "Period",
+    "Statistic",
+    "Threshold",
+    "ThresholdMetricId",
+    "TreatMissingData",
+    "Unit",
+)
+"""What decides when an alarm, metric or composite, is red. Its texts and receivers do not."""
+
 
 class AlarmState(BaseModel):
-    """An alarm as CloudWatch has it; `missing` when there is no such alarm."""
+    """An alarm as CloudWatch has it; `missing` when there is no such alarm.
+
+    `definition` is a digest of everything that decides when it is red.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -16,6 +45,7 @@ class AlarmState(BaseModel):
     state: str
     reason: str = ""
     since: datetime | None = None
+    definition: str = ""
 
     @property
     def red(self) -> bool:
@@ -45,5 +75,38 @@ def read_alarms(cloudwatch: Any, names: Iterable[str]) -> list[AlarmState]:
                 reason=alarm.get("StateReason", ""),
                 # The other one also moves while the state stays.
                 since=alarm.get("StateTransitionedTimestamp", alarm.get("StateUpdatedTimestamp")),
+                definition=definition_of(alarm),
             )
     return [found.get(name, AlarmState(name=name, state="MISSING")) for name in wanted]
+
+
+def definition_of(alarm: Mapping[str, Any]) -> str:
+    """A digest of an alarm's definition, from its description by `DescribeAlarms`."""
+    defining = {name: _ordered(alarm[name]) for name in _DEFINING if name in alarm}
+    text = json.dumps(defining, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _ordered(value: Any) -> Any:
+    """Metrics and dimensions in one order: CloudWatch promises none, and it means nothing."""
+    if isinstance(value, Mapping):
+        return {key: _ordered(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return sorted(
+            (_ordered(part) for part in value), key=lambda part: json.dumps(part, sort_keys=True)
+        )
+    return value
+
+
+def changed_alarms(alarms: Iterable[AlarmState], definitions: Mapping[str, str]) -> list[str]:
+    """The names of those that exist and are not defined any more as they were.
+
+    Args:
+        alarms: as they are.
+        definitions: the digests from before, by name; an alarm that is not there is not compared.
+    """
+    return [
+        alarm.name
+        for alarm in alarms
+        if not alarm.missing and definitions.get(alarm.name, alarm.definition) != alarm.definition
+    ]

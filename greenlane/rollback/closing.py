@@ -9,8 +9,10 @@ from greenlane.deployments.journal import note_best_effort, summarise, tell
 from greenlane.deployments.model import Plan, Record
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.stickiness import owed
-from greenlane.errors import FenceLost, UnknownDeployment
+from greenlane.errors import Aborted, FenceLost, UnknownDeployment
+from greenlane.incidents.report_place import console_url, report_key
 from greenlane.logs import logger
+from greenlane.people.announcement import Severity
 from greenlane.rollback.model import CloseEvent, Rollback, RollbackRequest
 from greenlane.runtime import Runtime
 
@@ -85,14 +87,23 @@ def _tell(
     event: CloseEvent,
 ) -> None:
     note_best_effort(
-        runtime, plan.deployment_id, "rolled back", reason=record.reason, failure=event.failure
+        runtime,
+        plan.deployment_id,
+        "rolled back",
+        reason=record.reason,
+        failure=event.failure,
+        seconds=rollback.marked("closed", runtime.clock.now()).seconds(),
     )
     summarise(runtime, plan, record)
     tell(
         runtime,
         f"Greenlane took {plan.service} back",
         plan,
-        deployment=plan.deployment_id,
+        kind="rolled_back",
+        severity=_severity(rollback),
+        occasion=record.epoch,
+        settled=event.failure is None,
+        links=_report(runtime, plan.service, plan.deployment_id),
         image=plan.image,
         trigger=record.reason,
         live=plan.live,
@@ -100,8 +111,28 @@ def _tell(
     )
 
 
+def _report(runtime: Runtime, service: str, deployment_id: str | None) -> dict[str, str] | None:
+    """Where the report will be within a minute; it is written after people were told."""
+    bucket = runtime.settings.incidents_bucket
+    if not bucket or deployment_id is None:
+        return None
+    region = runtime.settings.topic_arn.split(":")[3]
+    return {"report": console_url(bucket, region, report_key(service, deployment_id, "html"))}
+
+
+def _severity(rollback: Rollback) -> Severity:
+    """Critical if the new version had traffic, unless a person wanted it back and so knows."""
+    trigger = rollback.trigger
+    if trigger.kind == "person" or trigger.name == Aborted.__name__:
+        return "warning"
+    return "error" if rollback.action == "abandon" else "critical"
+
+
 def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
     """Nothing has worked for a minute: a person is told, and the record stays as it is."""
+    if event.rollback is not None:
+        _page_unclosed(event, event.rollback, runtime)
+        return
     service = _service(runtime, None, event.request)
     if event.request is not None and event.request.deployment_id is not None:
         known = {"failure": event.what_failed()}
@@ -110,8 +141,25 @@ def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
         runtime,
         f"PAGE: Greenlane cannot take {service} back yet and keeps trying",
         service,
+        kind="still_trying",
+        deployment=_deployment(runtime, event, service),
+        occasion=event.execution,
         reason=_without_traffic(event) or event.what_failed(),
         way_out="it tries for an hour; the commands to go back by hand are in docs/rollback.md",
+    )
+
+
+def _page_unclosed(event: CloseEvent, rollback: Rollback, runtime: Runtime) -> None:
+    """The traffic is back and nobody can write so down: told once, tried again each time."""
+    tell(
+        runtime,
+        f"PAGE: Greenlane took {rollback.service} back and cannot record it",
+        rollback.service,
+        kind="still_trying",
+        deployment=rollback.deployment_id,
+        occasion="unclosed",
+        reason=event.what_failed(),
+        way_out="the traffic is back; mend what failed, and the reconciler ends the rollback",
     )
 
 
@@ -133,7 +181,8 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
         reason = rollback.reason if rollback is not None else "the traffic could not be put back"
     record = _hold(runtime, service, event.execution, reason)
     if record is not None:
-        note_best_effort(runtime, record.deployment_id, "held", reason=reason)
+        known = rollback.marked("closed", runtime.clock.now()).seconds() if rollback else None
+        note_best_effort(runtime, record.deployment_id, "held", reason=reason, seconds=known)
         try:
             summarise(runtime, runtime.store.plan(record.deployment_id), record)
         except UnknownDeployment:
@@ -142,6 +191,10 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
         runtime,
         f"PAGE: Greenlane holds {service}, a person is needed",
         service,
+        kind="held",
+        deployment=record.deployment_id if record else _deployment(runtime, event, service),
+        links=_report(runtime, service, record.deployment_id if record else None),
+        occasion=event.execution,
         reason=reason,
         way_out=f"look at both slots, then `greenlane rollback {service}` or deploy the cure",
     )
@@ -158,6 +211,19 @@ def _service(runtime: Runtime, rollback: Rollback | None, request: RollbackReque
     except (ClientError, BotoCoreError, UnknownDeployment) as error:
         logger.error("the service is not known", error=str(error))
         return request.deployment_id
+
+
+def _deployment(runtime: Runtime, event: CloseEvent, service: str) -> str | None:
+    """The deployment that a page is about: an alarm's event names only the service."""
+    known = event.rollback or event.request
+    if known is not None and known.deployment_id is not None:
+        return known.deployment_id
+    try:
+        record = runtime.hasty_store.record(service)
+    except (ClientError, BotoCoreError) as error:
+        logger.error("the deployment is not known", service=service, error=str(error))
+        return None
+    return record.deployment_id if record is not None else None
 
 
 def _hold(runtime: Runtime, service: str, execution: str, reason: str) -> Record | None:

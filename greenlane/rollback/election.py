@@ -10,14 +10,24 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from greenlane.deployments.items import Item, attribute, instant, phase_list, record_from
-from greenlane.deployments.model import Record
+from greenlane.deployments.model import Record, Trigger
 from greenlane.deployments.phases import DIES_BACKWARD, REVERSIBLE, Phase
 from greenlane.deployments.store import DynamoStore
 from greenlane.errors import DeploymentFailed
 from greenlane.rollback.model import RollbackRequest
 
-_ALARMS_REACH = REVERSIBLE - {Phase.HELD}
-_FAILURES_REACH = DIES_BACKWARD | {Phase.PROMOTED}
+_REACH: dict[str, frozenset[Phase]] = {
+    "alarm": REVERSIBLE - {Phase.HELD},
+    # Nothing says which deployment an alert belongs to but the traffic that causes it.
+    "alertmanager": frozenset({Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING}),
+    # Before that there is no ECS deployment, after it ECS has none that could fail.
+    "ecs": frozenset({Phase.PREPARING, Phase.SHIFTING}),
+    "execution": DIES_BACKWARD,
+    "failure": DIES_BACKWARD,
+    "person": REVERSIBLE,
+    "reconciler": REVERSIBLE,
+}
+_JUDGEMENTS_REACH = DIES_BACKWARD | {Phase.PROMOTED}
 _JUDGEMENTS = frozenset(error.__name__ for error in DeploymentFailed.__subclasses__())
 
 
@@ -99,27 +109,38 @@ def _may_begin(request: RollbackRequest, now: datetime) -> tuple[str, Item]:
     """The condition under which a trigger may begin, and its values."""
     trigger = request.trigger
     values: Item = {}
-    phases = REVERSIBLE
     parts = []
     if request.deployment_id is not None:
         parts.append("deployment_id = :owner")
         values[":owner"] = {"S": request.deployment_id}
+    if trigger.kind in ("alarm", "alertmanager", "ecs"):
+        parts += _seen_from_outside(trigger, values, now)
+    phases = _REACH[trigger.kind]
+    if trigger.kind == "failure" and trigger.name in _JUDGEMENTS:
+        # An accident is no judgement: what dies of one after promotion is completed.
+        phases = _JUDGEMENTS_REACH
+    parts.append(f"#phase IN ({phase_list(values, phases)})")
+    return " AND ".join(parts), values
+
+
+def _seen_from_outside(trigger: Trigger, values: Item, now: datetime) -> list[str]:
+    """What speaks of a slot must speak of this deployment's candidate, and of its own time."""
+    parts = ["(attribute_not_exists(watch_until) OR watch_until > :now)"]
+    values[":now"] = {"S": instant(now)}
+    if trigger.at is not None:
+        parts.append("started_at <= :at")
+        values[":at"] = {"S": instant(trigger.at)}
+    if trigger.slot is not None:
+        parts.append("candidate = :slot")
+        values[":slot"] = {"S": trigger.slot}
     if trigger.kind == "alarm":
-        phases = _ALARMS_REACH
         parts.append("contains(trigger_alarms, :alarm)")
-        parts.append("(attribute_not_exists(watch_until) OR watch_until > :now)")
         # Tasks that start may be unhealthy for a while: their own deadline decides, see ADR 0011.
         parts.append("(#phase <> :starting OR attribute_exists(settled_by))")
         values[":alarm"] = {"S": trigger.name}
-        values[":now"] = {"S": instant(now)}
         values[":starting"] = attribute("phase", Phase.PREPARING)
-        if trigger.at is not None:
-            parts.append("started_at <= :at")
-            values[":at"] = {"S": instant(trigger.at)}
-    elif trigger.kind == "execution":
-        phases = DIES_BACKWARD
-    elif trigger.kind == "failure":
-        # An accident is no judgement: what dies of one after promotion is completed.
-        phases = _FAILURES_REACH if trigger.name in _JUDGEMENTS else DIES_BACKWARD
-    parts.append(f"#phase IN ({phase_list(values, phases)})")
-    return " AND ".join(parts), values
+    if trigger.kind == "ecs":
+        # Another ECS deployment of the same service is somebody else's, or an earlier one.
+        parts.append("primary_deployment = :ecs")
+        values[":ecs"] = {"S": trigger.name}
+    return parts

@@ -11,6 +11,17 @@ from greenlane.deployments.model import SCHEMA, Recipe, Slot, StoredModel, Trigg
 
 Action = Literal["none", "abandon", "settle", "raise", "held"]
 
+_PARTS = {
+    "asked": "notice",
+    "fenced": "fence",
+    "written": "traffic",
+    "settled": "settle",
+    "drained": "drain",
+    "emptied": "scale down",
+    "closed": "close",
+}
+"""The marks of a rollback in their order, and what took the time up to each."""
+
 _TARGET_GROUP = re.compile(r'"TargetGroup": ?"(targetgroup/[^"]+)"')
 
 
@@ -57,7 +68,12 @@ class RollbackRequest(BaseModel):
         return trigger | {"reason": message_of(trigger.get("reason"))}
 
     def alarm_slot(self) -> Slot | None:
-        """The slot whose target group the alarm's metrics name, for when the table is down."""
+        """The slot that it is about, for when the table is down.
+
+        By the trigger's own word, or by the target group that the alarm's metrics name.
+        """
+        if self.trigger.slot is not None:
+            return self.trigger.slot
         found = set(_TARGET_GROUP.findall(json.dumps(self.configuration)))
         for slot, arn in self.target_groups.items():
             if arn.rsplit(":", 1)[-1] in found:
@@ -91,7 +107,29 @@ class Rollback(StoredModel):
     capacity: int = 1
     bad_at_most: int = Field(100, description="percent the bad slot may keep while the good grows")
     took_back_at: datetime | None = None
+    marks: dict[str, datetime] = Field(
+        default_factory=dict, description="when each part was done, for the report"
+    )
     request: RollbackRequest | None = Field(None, description="kept while the fence is unwritten")
+
+    def marked(self, part: str, at: datetime) -> "Rollback":
+        """The same with a part done; one that was done before keeps its instant."""
+        return self.model_copy(update={"marks": {part: at} | self.marks})
+
+    def seconds(self) -> dict[str, float] | None:
+        """How long each part took that is marked, in order; None without any."""
+        found: dict[str, float] = {}
+        before = self.trigger.at
+        if before is not None and before.tzinfo is None:
+            before = None  # somebody else's clock, and nobody knows where it stands
+        for part, name in _PARTS.items():
+            at = self.marks.get(part)
+            if at is None:
+                continue
+            if before is not None:
+                found[name] = round(max((at - before).total_seconds(), 0.0), 3)
+            before = at
+        return found or None
 
 
 class CloseEvent(BaseModel):

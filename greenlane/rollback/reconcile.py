@@ -3,10 +3,11 @@
 Execution events are best effort, alarm events at least once. So the reconciler starts what nobody
 started: the way back of a dead deployment, the end of one that died after promotion, a rollback
 whose own execution died, a rollback for an alarm that is red with no event seen. It never frees a
-lease itself.
+lease itself. What somebody else changed it tells once, and leaves.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 from botocore.exceptions import ClientError
@@ -14,19 +15,18 @@ from botocore.exceptions import ClientError
 from greenlane.deployments.decide import watch_until
 from greenlane.deployments.every_service import for_every_service
 from greenlane.deployments.finishing import let_go
-from greenlane.deployments.journal import note_best_effort, summarise
+from greenlane.deployments.journal import note_best_effort, summarise, tell
 from greenlane.deployments.judging import Tick
 from greenlane.deployments.model import Deployment, Record, Trigger
-from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, Phase
+from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, LEASED, Phase
 from greenlane.deployments.stickiness import give_back_when_due
 from greenlane.errors import FenceLost
-from greenlane.health.alarms import read_alarms
+from greenlane.health.alarms import AlarmState, read_alarms
+from greenlane.rollback.drift import SECOND_LOOK
 from greenlane.rollback.model import RollbackRequest
+from greenlane.rollback.noticing import notice_drift
 from greenlane.rollback.settle import empty_later
 from greenlane.runtime import Runtime
-
-SECOND_LOOK = timedelta(seconds=60)
-"""An execution counts as dead when two looks this far apart found it so."""
 
 LATE = timedelta(minutes=10)
 """How long after `max_duration` an execution that neither ends nor goes back counts as stuck."""
@@ -34,8 +34,14 @@ LATE = timedelta(minutes=10)
 EVENT_OVERDUE = timedelta(seconds=60)
 """An alarm red for longer than this should have triggered by its event."""
 
+MANY_COMPLETIONS = 3
+"""So many executions in a row that died after promotion are worth a page."""
+
 _ALARMED = frozenset({Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING, Phase.RETIRED})
 """Where a red alarm may go unnoticed: before traffic, the first shift reads them all itself."""
+
+_GUARDED = _ALARMED | {Phase.PLANNING, Phase.PREPARING}
+"""Where it matters what the alarms say."""
 
 
 def reconcile(tick: Tick, runtime: Runtime) -> None:
@@ -51,19 +57,22 @@ def reconcile(tick: Tick, runtime: Runtime) -> None:
 
 
 def _reconcile(runtime: Runtime, record: Record) -> None:
-    if record.phase in DIES_BACKWARD | DIES_FORWARD | {Phase.ROLLING_BACK}:
-        owner = record.execution
-        if record.phase is Phase.ROLLING_BACK:
-            owner = record.rollback_execution
-        if _dead(runtime, record, owner):
-            _revive(runtime, record)
-            return
+    if record.phase in LEASED and _dead(runtime, record, _owner(record)):
+        _revive(runtime, record)
+        return
     if record.phase in DIES_BACKWARD and runtime.clock.now() >= record.deadline + LATE:
         reason = f"max_duration passed at {record.deadline.isoformat()} and nothing ended it"
         _start_rollback(runtime, record, name="overdue", reason=reason)
         return
-    if record.phase in _ALARMED and _missed_alarm(runtime, record):
+    alarms = _alarms(runtime, record)
+    if record.phase in _ALARMED and _missed_alarm(runtime, record, alarms):
         return
+    record = notice_drift(runtime, record, alarms)
+    _finish(runtime, record)
+
+
+def _finish(runtime: Runtime, record: Record) -> None:
+    """Go on with what nobody finished, at the end of a deployment or of its watch."""
     if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
         _finish_letting_go(runtime, record)
     elif record.phase in (Phase.ROLLED_BACK, Phase.REFUSED) and record.scaling_rests:
@@ -71,6 +80,14 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
         empty_later(runtime, record)
     elif not give_back_when_due(runtime, record) and record.phase is Phase.WATCHING:
         _retire(runtime, record)
+
+
+def _alarms(runtime: Runtime, record: Record) -> list[AlarmState]:
+    """The alarms that may start the way back now; none where they do not count."""
+    over = record.watch_until is not None and runtime.clock.now() >= record.watch_until
+    if over or record.phase not in _GUARDED:
+        return []
+    return read_alarms(runtime.cloudwatch, record.trigger_alarms)
 
 
 def _dead(runtime: Runtime, record: Record, execution: str | None) -> bool:
@@ -85,6 +102,12 @@ def _dead(runtime: Runtime, record: Record, execution: str | None) -> bool:
         runtime.store.update(record, {"observed_dead_at": now}, phases={record.phase})
         return False
     return now >= record.observed_dead_at + SECOND_LOOK
+
+
+def _owner(record: Record) -> str | None:
+    """The execution that should be at work on the record."""
+    rolling_back = record.phase is Phase.ROLLING_BACK
+    return record.rollback_execution if rolling_back else record.execution
 
 
 def _status(runtime: Runtime, execution: str | None) -> str:
@@ -102,6 +125,8 @@ def _status(runtime: Runtime, execution: str | None) -> str:
 def _revive(runtime: Runtime, record: Record) -> None:
     """Go back, or forward if the deployment was promoted already."""
     reason = f"the execution of {record.deployment_id} died in {record.phase.value}"
+    if _status(runtime, _owner(record)) == "UNKNOWN":
+        reason = f"no execution holds the lease of {record.deployment_id} in {record.phase.value}"
     if record.phase in DIES_FORWARD:
         _complete(runtime, record, reason)
         return
@@ -127,8 +152,15 @@ def _complete(runtime: Runtime, record: Record, reason: str) -> None:
     name = f"{record.deployment_id}-{record.epoch + 1}"[-80:]
     machine = runtime.settings.deployment_machine_arn
     execution = f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
-    changes = {"epoch": record.epoch + 1, "execution": execution, "observed_dead_at": None}
+    changes = {
+        "epoch": record.epoch + 1,
+        "execution": execution,
+        "observed_dead_at": None,
+        "completions": record.completions + 1,
+    }
     record = runtime.store.update(record, changes, phases=DIES_FORWARD)
+    if record.completions == MANY_COMPLETIONS:
+        _page_incomplete(runtime, record, reason)
     left = timedelta(seconds=1)
     until = watch_until(plan, record)
     if until is not None:
@@ -146,12 +178,24 @@ def _complete(runtime: Runtime, record: Record, reason: str) -> None:
     )
 
 
-def _missed_alarm(runtime: Runtime, record: Record) -> bool:
+def _page_incomplete(runtime: Runtime, record: Record, reason: str) -> None:
+    """What died so often dies of something that only a person can mend."""
+    tell(
+        runtime,
+        f"PAGE: Greenlane cannot complete the deployment of {record.service}",
+        record.service,
+        kind="still_trying",
+        deployment=record.deployment_id,
+        occasion="incomplete",
+        reason=f"all traffic is on {record.candidate}, and {reason}, time and again",
+        way_out="look at its failed executions; the reconciler goes on trying",
+    )
+
+
+def _missed_alarm(runtime: Runtime, record: Record, alarms: Sequence[AlarmState]) -> bool:
     """Start the rollback of an alarm whose event never came."""
     now = runtime.clock.now()
-    if record.watch_until is not None and now >= record.watch_until:
-        return False
-    for alarm in read_alarms(runtime.cloudwatch, record.trigger_alarms):
+    for alarm in alarms:
         since = alarm.since
         if not alarm.red or since is None or since < record.started_at:
             continue
@@ -174,8 +218,13 @@ def _finish_letting_go(runtime: Runtime, record: Record) -> None:
 
 
 def _retire(runtime: Runtime, record: Record) -> None:
-    """The extended watch is over: the old slot is let go. The phase moves first."""
+    """The extended watch is over: the old slot is let go. The phase moves first.
+
+    Not while somebody else has changed the weights: the old slot may have traffic again.
+    """
     if record.watch_until is not None and runtime.clock.now() < record.watch_until:
+        return
+    if any(found.kind == "weights" for found in record.drift or ()):
         return
     plan = runtime.store.plan(record.deployment_id)
     try:

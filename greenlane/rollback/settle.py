@@ -112,18 +112,22 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
     if rollback.action == "raise":
         # The last of the bad slot's share went back only now: its drain begins here.
         rollback = rollback.model_copy(update={"took_back_at": runtime.clock.now()})
+    rollback = rollback.marked("settled", runtime.clock.now())
     # Without the table nobody knew which execution to stop.
     return rollback if found_fenced else stop_forward(rollback, runtime)
 
 
 def _hold_abandoned(rollback: Rollback, runtime: Runtime) -> Rollback:
     """No traffic to hold; but a start of the candidate's tasks may still land."""
-    record = _record(rollback, runtime)
+    try:
+        record = _record(rollback, runtime)
+    except (ClientError, BotoCoreError) as error:
+        raise NotSettled(f"the table does not answer: {error}") from error
     if record is None:
         raise FenceLost("another rollback took over")
     if runtime.clock.now() < record.updated_at + PREPARE_TIMEOUT:
         raise NotSettled("tasks of the candidate might still be started")
-    return rollback
+    return rollback.marked("settled", runtime.clock.now())
 
 
 @dataclass(frozen=True)
@@ -276,8 +280,9 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
         reason = weight_of(runtime, plan, plan.candidate)
     if reason is not None:
         raise NotDrained(reason)
+    rollback = rollback.marked("drained", runtime.clock.now())
     _stop_tasks(runtime, plan, record)
-    return rollback
+    return rollback.marked("emptied", runtime.clock.now())
 
 
 def empty_later(runtime: Runtime, record: Record) -> None:

@@ -4,6 +4,7 @@ It fails open: if the table does not answer within 300 ms, the way back comes fr
 input or from the tags that planning wrote on the rule.
 """
 
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,6 +30,7 @@ def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
     """
     request = event.request
     service = request.service or _service_of(runtime, request)
+    asked = runtime.clock.now()
     try:
         record = begin(runtime.hasty_store, service, request, event.execution, runtime.clock.now())
     except NotElected as lost:
@@ -42,10 +44,13 @@ def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
             raise
         logger.error("the table did not answer; going back without it", error=str(error))
         return _without_record(event, runtime, service, recipe)
-    return _with_record(event, runtime, record)
+    marks = {"asked": asked, "fenced": runtime.clock.now()}
+    return _with_record(event, runtime, record, marks)
 
 
-def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Rollback:
+def _with_record(
+    event: RollbackEvent, runtime: Runtime, record: Record, marks: dict[str, datetime]
+) -> Rollback:
     rollback = Rollback(
         service=record.service,
         deployment_id=record.deployment_id,
@@ -57,6 +62,7 @@ def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Roll
         recipe=record.recipe,
         capacity=record.full_capacity,
         bad_at_most=max(record.weight, record.intended_weight or 0),
+        marks=marks,
         reason=f"from {record.previous_phase.value if record.previous_phase else 'unknown'}",
     )
     if record.previous_phase in WITHOUT_TRAFFIC or record.recipe is None:
@@ -70,10 +76,11 @@ def _with_record(event: RollbackEvent, runtime: Runtime, record: Record) -> Roll
 
 
 def _acted(runtime: Runtime, rollback: Rollback, recipe: Recipe, action: Action) -> Rollback:
-    known: dict[str, Any] = {"action": action, "took_back_at": runtime.clock.now()}
+    now = runtime.clock.now()
+    known: dict[str, Any] = {"action": action, "took_back_at": now}
     if action == "held":
         known["reason"] = f"the good slot {recipe.good_slot} has targets, and none is healthy"
-    return rollback.model_copy(update=known)
+    return rollback.model_copy(update=known).marked("written", now)
 
 
 def _put_back(
@@ -198,7 +205,7 @@ def _without_record(
         capacity=recipe.capacity,
         request=request,
     )
-    if request.trigger.kind == "alarm" and request.alarm_slot() == recipe.good_slot:
+    if request.alarm_slot() == recipe.good_slot:
         reason = "the table is down, and the alarm is the good slot's own"
         return rollback.model_copy(update={"reason": reason, "fenced": True})
     rollback = rollback.model_copy(

@@ -19,6 +19,7 @@ from greenlane.deployments.plan import plan_steps
 from greenlane.durations import format_seconds
 from greenlane.health.judge import LEVEL_AT_THE_END, LEVEL_ON_THE_WAY, binomial_tail
 from greenlane.local.demo.scenes import CORE, SCENES
+from greenlane.people.announcement import SEVERITIES
 from infra import settings
 from tests.docs.pages import ROOT, code, section, table, tables
 
@@ -69,6 +70,9 @@ def defaults(model: type[BaseModel]) -> dict[str, str]:
         ("service.workload", 1, workload.SlotResources),
         ("service.workload", 2, workload.TaskShape),
         ("service.workload", 3, workload.Capacity),
+        ("service.notifications", 0, config.Notifications),
+        ("service.notifications", 1, config.Webhook),
+        ("service.monitoring", 0, config.Monitoring),
     ],
 )
 def test_the_reference_lists_every_key_with_its_default(
@@ -83,11 +87,16 @@ def test_the_reference_lists_every_key_with_its_default(
 def test_keys_without_effect_are_named() -> None:
     shapes = {code(row[0]): row[1] for row in table(DEPLOYMENTS, "What is kept without effect")}
 
-    used = {"email_list"}
-    for key, model in (("monitoring", config.Monitoring), ("notifications", config.Notifications)):
-        named = re.findall(r"`(\w+)`", shapes[key])
-        assert named == [name for name in model.model_fields if name not in used]
-    assert set(shapes) == {"business_metrics", "rollback_triggers", "monitoring", "notifications"}
+    assert set(shapes) == {"business_metrics", "rollback_triggers", "monitoring"}
+    used = {"grafana_dashboard", "alert_manager", "alert_manager_network"}
+    named = re.findall(r"`(\w+)`", shapes["monitoring"])
+    assert named == [name for name in config.Monitoring.model_fields if name not in used]
+
+
+def test_news_is_listed_with_how_bad_it_is() -> None:
+    rows = table(ROOT / "docs" / "notifications.md", "What is told")
+
+    assert {code(row[0]): row[1] for row in rows} == SEVERITIES
 
 
 def test_every_key_of_a_canary_file_is_explained() -> None:

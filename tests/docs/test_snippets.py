@@ -3,6 +3,7 @@ import importlib
 import json
 import re
 import shlex
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from greenlane.deployments.document import read_document
 from greenlane.deployments.workload import Workload
 from greenlane.local import images
 from greenlane.local.daemon import DaemonState
+from greenlane.people.webhook import signature
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose
 
 GREENLANE: Any = get_command(app)
@@ -28,10 +30,10 @@ def parametrized(*languages: str) -> pytest.MarkDecorator:
 
 
 def commands(text: str, program: str) -> list[list[str]]:
-    """The command lines of a program in a shell snippet, without comments and continuations."""
+    """The command lines of a program in a shell snippet, without what the shell itself reads."""
     lines = text.replace("\\\n", " ").splitlines()
     return [
-        shlex.split(line, comments=True)
+        shlex.split(line.partition(" > ")[0], comments=True)
         for line in lines
         if re.match(rf"{re.escape(program)}( |$)", line.strip())
     ]
@@ -141,6 +143,19 @@ def test_the_blocking_classes_are_called_as_they_are() -> None:
     asked = [call.args[0] for call in client.deploy.call_args_list]
     assert [request.strategy for request in asked] == ["blue_green", "canary"]
     assert client.rollback.call_args.kwargs["reason"] == "wrong prices"
+
+
+def test_a_receiver_of_webhooks_knows_what_is_ours() -> None:
+    names: dict[str, Any] = {}
+    exec(compile(snippet("notifications.md", "is_greenlane"), "receiver", "exec"), names)
+    now = int(time.time())
+
+    header = signature("a key of theirs and ours", b"{}", now)
+    assert names["is_greenlane"](header, b"{}", "a key of theirs and ours")
+    assert not names["is_greenlane"](header, b"{ }", "a key of theirs and ours")
+    assert not names["is_greenlane"](header, b"{}", "another key")
+    old = signature("a key of theirs and ours", b"{}", now - 600)
+    assert not names["is_greenlane"](old, b"{}", "a key of theirs and ours")
 
 
 def test_pushing_versions_works_as_shown() -> None:

@@ -48,7 +48,8 @@ def test_cfn_lint_sees_inside_the_state_machines(assembly: Assembly, tmp_path: P
 def test_cdk_nag_finds_nothing_that_is_not_acknowledged(assembly: Assembly) -> None:
     report = json.loads((assembly.folder / "validation-report.json").read_text())
 
-    assert report["pluginReports"] == []
+    # A plugin whose findings are all acknowledged still reports that it ran.
+    assert [found for plugin in report["pluginReports"] for found in plugin["violations"]] == []
 
 
 def test_cdk_nag_refuses_what_nobody_acknowledged(tmp_path: Path) -> None:

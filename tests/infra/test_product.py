@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "TOPIC_ARN",
     "DEPLOYMENT_MACHINE_ARN",
     "ROLLBACK_MACHINE_ARN",
+    "INCIDENTS_BUCKET",
     "POWERTOOLS_SERVICE_NAME",
     "LOG_LEVEL",
 }
@@ -20,6 +21,9 @@ TIMEOUTS = {
     "shift-traffic": 15,
     "take-traffic-back": 30,
     "validate-slot": 300,
+    # Each of its sources may take its time and then be left out.
+    "report-incident": 180,
+    "post-alerts": 15,
     # They call the user's hooks, one after the other.
     "run-pre-traffic": 300,
     "judge-step": 300,
@@ -61,7 +65,7 @@ def test_the_machines_that_functions_name_are_the_machines_that_exist(product: T
     assert named == machines == {"greenlane-deployment", "greenlane-rollback"}
 
 
-def test_only_validation_runs_in_a_network_and_its_network_is_configuration(
+def test_only_what_calls_private_addresses_runs_in_a_network_that_is_configuration(
     product: Template,
 ) -> None:
     placed = {
@@ -70,13 +74,10 @@ def test_only_validation_runs_in_a_network_and_its_network_is_configuration(
         if "VpcConfig" in function
     }
 
-    assert set(placed) == {"validate-slot"}
-    (subnets, group) = (
-        placed["validate-slot"]["SubnetIds"],
-        placed["validate-slot"]["SecurityGroupIds"],
-    )
-    assert subnets == {"Fn::Split": [",", {"Ref": "ClaudeManagerSubnetIds"}]}
-    assert group == [{"Ref": "ClaudeManagerValidationSecurityGroupId"}]
+    assert set(placed) == {"validate-slot", "post-alerts"}
+    for network in placed.values():
+        assert network["SubnetIds"] == {"Fn::Split": [",", {"Ref": "ClaudeManagerSubnetIds"}]}
+        assert network["SecurityGroupIds"] == [{"Ref": "ClaudeManagerValidationSecurityGroupId"}]
 
 
 def test_the_product_imports_nothing_from_the_sample(assembly: Assembly) -> None:
@@ -172,6 +173,7 @@ def test_machines_are_standard_traced_logged_and_hide_their_data(product: Templa
 
 
 def test_logs_end(assembly: Assembly) -> None:
+    running = len(functions(assembly.product))
     groups = [
         group
         for template in assembly.templates.values()
@@ -179,7 +181,7 @@ def test_logs_end(assembly: Assembly) -> None:
     ]
 
     assert {group.properties["RetentionInDays"] for group in groups} == {30}
-    assert len(groups) == 18 + 2 + 1 + 1  # functions, machines, the rule's function, the tasks
+    assert len(groups) == running + 2 + 1 + 1  # the machines, the rule's function, the tasks
 
 
 def test_the_table_can_be_restored_forgets_what_expired_and_survives_the_stack(
@@ -302,7 +304,7 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
         for target in found.properties["Targets"]
     ]
 
-    assert len(targets) == 4
+    assert len(targets) == 5
     for target in targets:
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 600,
@@ -313,7 +315,11 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
 
 def test_notifications_are_encrypted_on_the_way_and_at_rest(product: Template) -> None:
     topic = product.only("AWS::SNS::Topic", TopicName="greenlane-notifications")
-    (policy,) = product.resources("AWS::SNS::TopicPolicy")
+    (policy,) = [
+        found
+        for found in product.resources("AWS::SNS::TopicPolicy")
+        if found.properties["Topics"] == [{"Ref": topic.logical_id}]
+    ]
 
     assert as_finding(topic.properties["KmsMasterKeyId"]).endswith(":alias/aws/sns")
     assert policy.properties["PolicyDocument"]["Statement"][0]["Condition"] == {

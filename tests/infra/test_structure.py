@@ -11,6 +11,7 @@ import botocore.exceptions
 import pytest
 
 from greenlane import errors
+from greenlane.people import inside
 from tests.infra.conftest import PRODUCT, ROOT, SAMPLE, Assembly, Template
 
 MODULES = {path.stem for path in (ROOT / "functions").glob("*.py") if path.stem != "__init__"}
@@ -56,16 +57,26 @@ def test_each_name_in_a_machine_is_bound_and_each_binding_is_used(
     assert used == set(machine["DefinitionSubstitutions"])
 
 
-def test_each_function_is_called_by_a_machine_a_rule_or_the_template(assembly: Assembly) -> None:
-    called: set[str] = set()
+# Called by another function, by this name.
+CALLED_BY_NAME = {"post_alerts": inside.FUNCTION}
+
+
+def test_each_function_is_called_by_a_machine_a_rule_a_topic_or_the_template(
+    assembly: Assembly,
+) -> None:
+    called = {camel(module) for module in CALLED_BY_NAME}
     for file in MACHINES:
         called |= set(re.findall(r"\$\{(\w+)Arn\}", file.read_text()))
-    rules = json.dumps([rule.body for rule in assembly.product.resources("AWS::Events::Rule")])
+    starting = assembly.product.resources("AWS::Events::Rule", "AWS::SNS::Subscription")
+    rules = json.dumps([rule.body for rule in starting])
     tokens = json.dumps([rule.body for rule in assembly.sample.resources("Custom::ListenerRule")])
 
     called |= {camel(module) for module in MODULES if f'"{camel(module)}Function' in rules + tokens}
 
     assert called >= {camel(module) for module in MODULES}
+    for module, name in CALLED_BY_NAME.items():
+        assembly.product.only("AWS::Lambda::Function", FunctionName=name)
+        assert name == f"greenlane-{module.replace('_', '-')}"
 
 
 def assets(assembly: Assembly, stack: str) -> list[Path]:

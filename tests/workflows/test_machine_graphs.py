@@ -21,7 +21,7 @@ LAMBDA = {
 STATES = {"States.ALL", "States.Timeout"}
 LAST_RESORTS = {
     "deployment": {"Drain", "Finish"},
-    "rollback": {"Close", "CloseIncomplete"},
+    "rollback": set(),
 }
 """Tasks whose unexpected errors end the execution: events and the reconciler take over."""
 

@@ -5,7 +5,10 @@ import pytest
 from tests.workflows.machines import load
 
 FORWARD = "arn:aws:states:eu-west-1:123456789012:execution:greenlane-deployment:d"
-WAY = ["TakeTrafficBack", "IsAnythingToDo", "StopForward", "HoldTraffic", "EmptySlot", "Close"]
+WAY = [
+    *("TakeTrafficBack", "IsAnythingToDo", "StopForward", "HoldTraffic", "EmptySlot", "Close"),
+    "Report",
+]
 TRIGGER = {
     "service": "claude-manager",
     "trigger": {"kind": "alarm", "name": "claude-manager-green-error-rate"},
@@ -33,6 +36,7 @@ def back(machines):
     for name in ("stop_forward", "hold_traffic", "empty_slot"):
         machines.functions.answers[name] = lambda given: given
     machines.functions.answers["close_rollback"] = lambda given: given.get("rollback")
+    machines.functions.answers["report_incident"] = lambda given: {"deployment_id": "d"}
 
     def run(action="settle"):
         machines.functions.answers["take_traffic_back"] = lambda given: rollback(
@@ -69,7 +73,10 @@ def test_nothing_to_do_ends_well_and_calls_nobody(back):
 
 def test_a_hold_pages_and_fails(back):
     ran = back.back("held")
-    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", ["Page", "Held"])
+    assert (ran.status, ran.error, ran.states[-3:]) == (
+        *("FAILED", "Held"),
+        ["Page", "ReportHeld", "Held"],
+    )
     (given,) = back.functions.given("close_rollback")
     assert (given["held"], given["rollback"]["action"]) == (True, "held")
     assert back.functions.count()["stop_forward"] == 0
@@ -108,7 +115,8 @@ def test_when_going_back_fails_for_good_a_person_is_paged_with_the_reason(back):
     ran = back.back()
     assert (ran.status, ran.error) == ("FAILED", "Held")
     assert ran.states == [
-        *("TakeTrafficBack", "PageWhileTrying", "KeepTrying", "PageUnknown", "Held"),
+        *("TakeTrafficBack", "PageWhileTrying", "KeepTrying", "PageUnknown"),
+        *("ReportHeld", "Held"),
     ]
     given = back.functions.given("close_rollback")[-1]
     assert (given["held"], given["execution"]) == (True, ran.arn)
@@ -120,7 +128,7 @@ def test_when_going_back_fails_for_good_a_person_is_paged_with_the_reason(back):
 def test_what_only_a_person_can_solve_is_not_tried_again(back, error):
     back.functions.always["take_traffic_back"] = error
     ran = back.back()
-    assert (ran.status, ran.states[-2:]) == ("FAILED", ["PageUnknown", "Held"])
+    assert (ran.status, ran.states[-3:]) == ("FAILED", ["PageUnknown", "ReportHeld", "Held"])
     assert back.functions.count()["take_traffic_back"] == 1
 
 
@@ -130,7 +138,10 @@ def test_a_page_that_cannot_be_sent_still_ends_in_held(back, page):
     if page == "PageUnknown":
         back.functions.always["take_traffic_back"] = "Held"
     ran = back.back("held")
-    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", [page, "Held"])
+    assert (ran.status, ran.error, ran.states[-3:]) == (
+        *("FAILED", "Held"),
+        [page, "ReportHeld", "Held"],
+    )
     assert back.functions.count()["close_rollback"] == 5
 
 
@@ -174,7 +185,10 @@ def test_who_is_taken_over_ends_well_and_asks_once(back, function):
 def test_weights_that_cannot_be_watched_page_a_person(back):
     back.functions.always["hold_traffic"] = "ClientError"
     ran = back.back()
-    assert (ran.status, ran.error, ran.states[-2:]) == ("FAILED", "Held", ["PageUnsettled", "Held"])
+    assert (ran.status, ran.error, ran.states[-3:]) == (
+        *("FAILED", "Held"),
+        ["PageUnsettled", "ReportHeld", "Held"],
+    )
     assert back.functions.count()["hold_traffic"] == 5
     (given,) = back.functions.given("close_rollback")
     assert (given["held"], given["failure"]["Error"]) == (True, "ClientError")
@@ -183,17 +197,20 @@ def test_weights_that_cannot_be_watched_page_a_person(back):
 def test_a_bad_slot_that_cannot_be_emptied_is_told_but_the_traffic_is_back(back):
     back.functions.always["empty_slot"] = "AccessDeniedException"
     ran = back.back()
-    assert (ran.status, ran.states[-2:]) == ("SUCCEEDED", ["EmptySlot", "CloseIncomplete"])
+    assert (ran.status, ran.states[-2:]) == ("SUCCEEDED", ["CloseIncomplete", "Report"])
     (given,) = back.functions.given("close_rollback")
     assert given["failure"]["Error"] == "AccessDeniedException"
     assert given["execution"] == ran.arn
 
 
-def test_an_end_that_cannot_be_written_fails_for_the_reconciler_to_see(back):
+def test_an_end_that_cannot_be_written_is_told_and_fails_for_the_reconciler_to_see(back):
     back.functions.always["close_rollback"] = "ClientError"
     ran = back.back()
-    assert (ran.status, ran.error) == ("FAILED", "ClientError")
-    assert back.functions.count()["close_rollback"] == 5
+    assert (ran.status, ran.error) == ("FAILED", "Unclosed")
+    assert ran.states[-2:] == ["PageUnclosed", "Unclosed"]
+    told = back.functions.given("close_rollback")[-1]
+    assert (told["trying"], told["failure"]["Error"]) == (True, "ClientError")
+    assert back.functions.count()["close_rollback"] == 10
 
 
 def test_the_forward_machine_is_known_to_the_function_that_stops_it(back):
@@ -203,3 +220,55 @@ def test_the_forward_machine_is_known_to_the_function_that_stops_it(back):
     back.run("rollback", TRIGGER)
     (given,) = back.functions.given("stop_forward")
     assert given["forward_execution"] == FORWARD
+
+
+def test_the_report_knows_the_deployment_and_its_trigger(back):
+    ran = back.back()
+    assert back.functions.given("report_incident") == [
+        {"state": rollback(ran.arn, "settle"), "request": TRIGGER, "execution": ran.arn}
+    ]
+
+
+def test_there_is_one_report_of_one_rollback_and_none_of_nothing(back):
+    back.back()
+    back.back("none")
+    assert back.functions.count()["report_incident"] == 1
+
+
+def test_who_is_taken_over_leaves_the_report_to_the_other(back):
+    back.functions.always["close_rollback"] = "FenceLost"
+    assert back.back().states[-1] == "TakenOver"
+    assert back.functions.count()["report_incident"] == 0
+
+
+def test_the_report_comes_last_and_costs_one_transition(back):
+    ran = back.back()
+    assert back.functions.calls[-1][0] == "report_incident"
+    # Each state once, and Step Functions counts the start.
+    assert ran.transitions <= len(WAY) + 1
+
+
+@pytest.mark.parametrize("action", ["settle", "held"])
+@pytest.mark.parametrize("error", ["Sandbox.Timedout", "ClientError", "InvalidInput"])
+def test_a_report_that_fails_changes_nothing(back, action, error):
+    good = back.back(action)
+    back.functions.always["report_incident"] = error
+    bad = back.back(action)
+    assert (bad.status, bad.error) == (good.status, good.error)
+    assert bad.status == ("FAILED" if action == "held" else "SUCCEEDED")
+    told = [given["rollback"]["action"] for given in back.functions.given("close_rollback")]
+    assert told == [action, action]
+
+
+def test_a_report_that_fails_is_written_by_a_later_attempt(back):
+    back.functions.failures["report_incident"] = ["ClientError"] * 3
+    assert back.back().states == WAY
+    assert back.functions.count()["report_incident"] == 4
+
+
+def test_what_was_paged_without_a_rollback_is_reported_by_its_request(back):
+    back.functions.always["take_traffic_back"] = "Held"
+    back.back()
+    (given,) = back.functions.given("report_incident")
+    assert given["request"] == TRIGGER
+    assert given["state"] is None

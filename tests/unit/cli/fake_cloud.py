@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from greenlane.deployments.applying import Applied, check
-from greenlane.deployments.client import Started
+from greenlane.deployments.connection import Started
+from greenlane.deployments.going_back import Undone
 from greenlane.deployments.model import (
     CheckResult,
     DeploymentSummary,
@@ -85,6 +86,7 @@ class FakeClient:
         self.known = ["claude-manager"]
         self.looks = [status_of(record_of())]
         self.error = None
+        self.way = "deployment"
 
     def _note(self, call, /, **values):
         if self.error is not None:
@@ -121,6 +123,16 @@ class FakeClient:
         self._known(service)
         self._note("rollback", service=service, reason=reason, by=by, deployment_id=deployment_id)
         return Started(service=service, deployment_id="d-1", execution_arn="arn:2")
+
+    def undo(self, service, *, to, steps_back, reason, by):
+        self._known(service)
+        self._note("undo", service=service, to=to, steps_back=steps_back, reason=reason, by=by)
+        back = {"way": self.way, "task_definition": "claude-manager:3"}
+        if self.way == "rollback":
+            return Undone(service=service, deployment_id="d-1", execution_arn="arn:2", **back)
+        return Undone(
+            service=service, deployment_id="d-4", execution_arn="arn:4", to=to or "d-3", **back
+        )
 
     def status(self, service):
         self._known(service)

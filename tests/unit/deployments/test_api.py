@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from greenlane.deployments.api import BlueGreenDeployment, CanaryDeployment, RollbackManager
-from greenlane.deployments.client import Started
 from greenlane.deployments.config import DeploymentConfig, ServiceConfig
+from greenlane.deployments.connection import Started
 from greenlane.deployments.document import read_document
 from greenlane.deployments.status import Outcome
 from greenlane.deployments.store import StoredConfig

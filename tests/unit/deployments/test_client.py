@@ -71,6 +71,23 @@ def test_a_topic_that_does_not_answer_is_a_warning_only(applied):
     assert any("not subscribed, apply again" in warning for warning in result.warnings)
 
 
+def test_a_channel_without_its_secret_is_a_warning_until_there_is_one(applied):
+    result = applied.apply(CANARY_FILE, by="jo")
+    said = [warning for warning in result.warnings if "nobody hears it" in warning]
+    assert said == [
+        "notifications.slack_channel: nobody hears it until greenlane/claude-manager/slack is a "
+        "secret",
+        "notifications.pagerduty_integration: nobody hears it until "
+        "greenlane/claude-manager/pagerduty is a secret",
+    ]
+    for channel in ("slack", "pagerduty"):
+        applied.connection.client("secretsmanager").create_secret(
+            Name=f"greenlane/claude-manager/{channel}", SecretString="x" * 32
+        )
+    result = applied.apply(CANARY_FILE, by="jo")
+    assert not any("secret" in warning for warning in result.warnings)
+
+
 def test_a_looser_canary_file_replaces_the_stricter_one_before(applied):
     for limit in ("0.005", "0.03"):
         applied.apply(f"canary: {{success_criteria: {{error_rate_threshold: {limit}}}}}", by="jo")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from greenlane.deployments.items import attribute, instant, plain, record_from, record_item
 from greenlane.deployments.model import (
+    Drift,
     Recipe,
     Record,
     Signal,
@@ -41,11 +42,23 @@ nested = {
     "stickiness": st.dictionaries(text, st.booleans() | whole, max_size=2),
     "trigger": st.builds(
         Trigger,
-        kind=st.sampled_from(["alarm", "execution", "failure", "person", "reconciler"]),
+        kind=st.sampled_from(["alarm", "alertmanager", "ecs", "failure", "person"]),
         name=text,
         reason=text,
         at=st.none() | instants,
+        slot=st.none() | slots,
     ),
+    "drift": st.lists(
+        st.builds(
+            Drift,
+            kind=st.sampled_from(["weights", "tasks", "alarm", "scaling"]),
+            subject=text,
+            what=text,
+            since=instants,
+            told=st.booleans(),
+        ),
+        max_size=2,
+    ).map(tuple),
     "signal": st.builds(
         Signal,
         name=st.sampled_from(get_args(SignalName)),

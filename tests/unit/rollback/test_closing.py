@@ -258,3 +258,12 @@ def test_the_input_of_the_version_before_is_still_read():
         "JudgedBad",
         "32 of 400 requests failed",
     )
+
+
+def test_an_end_that_cannot_be_recorded_is_told_and_the_traffic_said_to_be_back(world):
+    world.shifted()
+    rollback = emptied(world)
+    close(world, rollback, trying=True, failure=failed("no permission", "AccessDeniedException"))
+    assert world.record.phase is Phase.ROLLING_BACK
+    assert world.topic.told[-1].startswith("PAGE: Greenlane took claude-manager back")
+    assert "AccessDeniedException: no permission" in world.topic.messages[-1]

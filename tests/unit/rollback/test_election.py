@@ -14,12 +14,21 @@ REACH = {
     "reconciler": set(Phase) - {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.REFUSED},
     "execution": {Phase.PLANNING, Phase.PREPARING, Phase.SHIFTING},
     "failure": {Phase.PLANNING, Phase.PREPARING, Phase.SHIFTING, Phase.PROMOTED},
+    "alertmanager": {Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING},
+    "ecs": {Phase.PREPARING, Phase.SHIFTING},
 }
+PRIMARY = "green-1"
 
 
 def kept(world, **changes):
     alarms = world.workload.slots["green"].alarms
-    return world.store.acquire(record(**{"trigger_alarms": alarms, "epoch": 3} | changes))
+    given = {"trigger_alarms": alarms, "epoch": 3, "primary_deployment": PRIMARY}
+    return world.store.acquire(record(**given | changes))
+
+
+def named(kind):
+    """What `World.back` needs besides to be of the candidate's own."""
+    return {"trigger": {"name": PRIMARY}} if kind == "ecs" else {}
 
 
 def elect(world, event):
@@ -35,13 +44,13 @@ def test_a_trigger_reaches_exactly_its_phases(world, kind):
         )
         before = kept(world, phase=phase, settled_by=NOW)
         if phase in REACH[kind]:
-            found = elect(world, world.back(kind))
+            found = elect(world, world.back(kind, **named(kind)))
             assert (found.phase, found.epoch) == (Phase.ROLLING_BACK, 4)
             assert (found.previous_phase, found.rollback_execution) == (phase, BACK)
             assert found.trigger.kind == kind
         else:
             with pytest.raises(NotElected) as lost:
-                elect(world, world.back(kind))
+                elect(world, world.back(kind, **named(kind)))
             assert lost.value.record == before == world.record
 
 
@@ -76,11 +85,44 @@ def test_only_the_deployments_own_alarms_count(world):
         assert lost.value.record == before
 
 
-def test_an_alarm_from_before_the_deployment_is_stale(world):
+OUTSIDE = ["alarm", "alertmanager", "ecs"]
+
+
+def seen(world, kind, **trigger):
+    return world.back(kind, trigger=named(kind).get("trigger", {}) | trigger)
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_what_was_seen_before_the_deployment_began_is_stale(world, kind):
     kept(world)
     with pytest.raises(NotElected):
-        elect(world, world.back(trigger={"at": NOW - timedelta(milliseconds=1)}))
-    assert elect(world, world.back(trigger={"at": NOW})).phase is Phase.ROLLING_BACK
+        elect(world, seen(world, kind, at=NOW - timedelta(milliseconds=1)))
+    assert elect(world, seen(world, kind, at=NOW)).phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_what_tells_of_the_other_slot_is_none_of_the_candidates(world, kind):
+    before = kept(world)
+    with pytest.raises(NotElected) as lost:
+        elect(world, seen(world, kind, slot="blue"))
+    assert lost.value.record == before
+    assert elect(world, seen(world, kind, slot="green")).phase is Phase.ROLLING_BACK
+
+
+@pytest.mark.parametrize("primary", ["green-2", None])
+def test_another_deployment_of_the_same_ecs_service_is_not_ours(world, primary):
+    kept(world, primary_deployment=primary)
+    with pytest.raises(NotElected):
+        elect(world, seen(world, "ecs"))
+
+
+def test_an_alert_counts_until_the_watch_ends(world):
+    kept(world, phase=Phase.WATCHING, watch_until=NOW + timedelta(hours=1))
+    world.clock.advance(hours=1)
+    with pytest.raises(NotElected):
+        elect(world, seen(world, "alertmanager"))
+    world.clock.advance(seconds=-1)
+    assert elect(world, seen(world, "alertmanager")).previous_phase is Phase.WATCHING
 
 
 def test_an_alarm_of_a_slot_that_still_starts_waits_for_it_to_be_stable(world):

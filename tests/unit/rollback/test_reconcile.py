@@ -13,6 +13,7 @@ from greenlane.rollback.reconcile import reconcile
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import NOW, SERVICE, service_config
 from tests.fakes import BACK, FORWARD, timeout
+from tests.unit.rollback.test_closing import emptied
 
 
 def tick(world, **later):
@@ -118,6 +119,18 @@ def test_a_completion_that_never_started_is_started_again(world):
     tick(world, minutes=1)
     ((machine, given),) = started(world)
     assert (machine, given["epoch"]) == ("greenlane-deployment", 3)
+
+
+def test_what_dies_after_promotion_time_and_again_is_told_once(world):
+    world.promoted()
+    for _ in range(5):
+        for execution in list(world.machines.statuses):
+            world.machines.statuses[execution] = "FAILED"
+        tick(world)
+        tick(world, minutes=1)
+    assert len(started(world)) == 5
+    pages = [subject for subject in world.topic.told if subject.startswith("PAGE")]
+    assert pages == ["PAGE: Greenlane cannot complete the deployment of claude-manager"]
 
 
 def test_a_rollback_whose_execution_died_is_started_again(world):
@@ -275,6 +288,7 @@ def test_a_status_that_cannot_be_read_is_no_death(world):
 
 def test_services_at_rest_are_not_touched(world):
     world.shifted()
+    emptied(world)
     for phase in (Phase.ROLLED_BACK, Phase.HELD, Phase.REFUSED):
         world.change(phase=phase)
         with world.untouched():

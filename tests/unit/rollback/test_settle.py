@@ -82,7 +82,8 @@ def test_an_abandoned_deployment_is_emptied_once_no_late_start_of_its_tasks_can_
     with pytest.raises(NotSettled, match="might still be started"):
         hold_traffic(rollback, world.runtime)
     world.clock.advance(seconds=1)
-    assert hold_traffic(rollback, world.runtime) == rollback
+    held = hold_traffic(rollback, world.runtime)
+    assert held == rollback.marked("settled", world.clock.now())
     assert ("elbv2", "modify_rule") not in world.calls
 
 
