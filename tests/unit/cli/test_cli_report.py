@@ -10,7 +10,8 @@ from greenlane.incidents import reports
 from greenlane.incidents.report_compose import compose
 from greenlane.incidents.report_place import console_url, report_keys
 from greenlane.incidents.reports import FoundReport
-from tests.unit.incidents.cases import GOLDEN, ID, by_alarm
+from tests.unit.incidents.cases import GOLDEN, by_alarm
+from tests.unit.incidents.pieces import ID
 
 SERVICE = "claude-manager"
 

@@ -11,7 +11,7 @@ from greenlane.incidents.log_queries import (
 )
 from greenlane.incidents.task_reading import ids_of, read_tasks, why_stopped
 from tests.builders import SERVICE
-from tests.unit.incidents.cases import FAMILY, at, new_definition, old_definition, planned
+from tests.unit.incidents.pieces import FAMILY, at, new_definition, old_definition, planned
 from tests.unit.incidents.reported import STOPPED_TASK
 
 

@@ -7,7 +7,8 @@ from greenlane.cli.main import app
 from greenlane.incidents.report_cause import JUDGED
 from greenlane.incidents.report_compose import compose
 from tests.docs.test_snippets import parse
-from tests.unit.incidents.cases import CASES, alarm_trigger, by_alarm, by_judge
+from tests.unit.incidents.cases import CASES, by_alarm, by_judge
+from tests.unit.incidents.pieces import alarm_trigger
 
 
 def texts(evidence):

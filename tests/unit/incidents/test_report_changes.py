@@ -2,7 +2,7 @@ import pytest
 
 from greenlane.incidents.report_changes import config_changes, definition_changes
 from tests.builders import plan, service_config
-from tests.unit.incidents.cases import definition, new_definition, old_definition
+from tests.unit.incidents.pieces import definition, new_definition, old_definition
 
 
 def shown(changes):

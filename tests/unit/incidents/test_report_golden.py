@@ -7,7 +7,8 @@ import pytest
 from greenlane.incidents.report_compose import compose
 from greenlane.incidents.report_model import Evidence, Report
 from greenlane.incidents.report_store import RENDERERS
-from tests.unit.incidents.cases import CASES, GOLDEN, SECRETS
+from tests.unit.incidents.cases import CASES, GOLDEN
+from tests.unit.incidents.pieces import SECRETS
 
 
 @pytest.mark.parametrize("format", RENDERERS)

@@ -6,19 +6,15 @@ from greenlane.deployments.phases import Phase
 from greenlane.incidents.report_actions import parts_done, rulings
 from greenlane.incidents.report_timeline import describe, milestones, timeline
 from tests.builders import NOW, record
-from tests.unit.incidents.cases import (
+from tests.unit.incidents.cases import abandoned, by_alarm, by_judge, held, succeeded
+from tests.unit.incidents.pieces import (
     ID,
-    abandoned,
     alarm_trigger,
     at,
-    by_alarm,
-    by_judge,
     event,
     first_steps,
-    held,
     rolled_back,
     shift,
-    succeeded,
 )
 
 

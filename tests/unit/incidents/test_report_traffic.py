@@ -8,7 +8,8 @@ from greenlane.health.metrics import MinuteOfTraffic
 from greenlane.incidents.report_timeline import milestones
 from greenlane.incidents.report_traffic import affected, minutes_of, phases, window
 from tests.builders import NOW
-from tests.unit.incidents.cases import abandoned, at, by_alarm, nothing_readable, traffic_of
+from tests.unit.incidents.cases import abandoned, by_alarm, nothing_readable
+from tests.unit.incidents.pieces import at, traffic_of
 
 
 def minute(number, requests, errors=0, answered=None, **values):
