@@ -37,9 +37,9 @@ demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
 	$(PYTHON) -m greenlane.cli.main demo --all
 
 test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
-	# Two files at once. The local cloud's own tests run in processes of their own: it mends moto
+	# Three files at once: scenarios mostly wait. The local cloud's own tests run apart: it mends moto
 	# for the whole process, and other tests work with moto as it is.
-	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/unit/local $(ARGS)
+	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore tests/unit/local $(ARGS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local
 
 faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 15 minutes).
