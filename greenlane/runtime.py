@@ -71,6 +71,11 @@ class Runtime:
         return aws.client("elbv2", read_timeout_seconds=5.0, attempts=1)
 
     @cached_property
+    def elbv2_back(self) -> Any:
+        """The load balancer on the way back: a look that hangs must leave time for the write."""
+        return aws.client("elbv2", read_timeout_seconds=4.0, attempts=2)
+
+    @cached_property
     def ecs(self) -> Any:
         """The services and tasks."""
         return aws.client("ecs")

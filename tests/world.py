@@ -86,6 +86,7 @@ class World:
         for name, service, target in (
             ("elbv2", "elbv2", self.balancer),
             ("elbv2_once", "elbv2", self.balancer),
+            ("elbv2_back", "elbv2", self.balancer),
             ("ecs", "ecs", self.ecs),
             ("ecr", "ecr", client("ecr")),
             ("ssm", "ssm", client("ssm")),

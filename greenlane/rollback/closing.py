@@ -143,7 +143,7 @@ def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
         service,
         kind="still_trying",
         deployment=_deployment(runtime, event, service),
-        occasion=event.execution,
+        occasion="going back",
         reason=_without_traffic(event) or event.what_failed(),
         way_out="it tries for an hour; the commands to go back by hand are in docs/rollback.md",
     )

@@ -141,21 +141,27 @@ class _Round:
 
 
 def _one_round(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> _Round:
-    """Fence, grow, re-assert; the weights are watched over whatever else does not answer."""
+    """Look whose it is, keep the weights, grow; the weights wait for nothing but the table.
+
+    What has only a share yet is not kept but raised: its weights follow its size.
+    """
     record: Record | None = None
     problem: Exception | None = None
     grown = rollback.action != "raise"
     try:
         rollback, record = _owned(rollback, runtime)
-        record = _rest_scale_in(record, runtime)
-        grown = _grown(rollback, recipe, runtime)
     except (ClientError, BotoCoreError) as error:
         problem = error
-    if grown:
-        try:
+    try:
+        if grown:
             _reassert(rollback, recipe, runtime)
-        except (ClientError, BotoCoreError) as error:
-            problem = error
+        if record is not None:
+            record = _rest_scale_in(record, runtime)
+            grown = _grown(rollback, recipe, runtime)
+            if grown and rollback.action == "raise":
+                _reassert(rollback, recipe, runtime)
+    except (ClientError, BotoCoreError) as error:
+        problem = error
     return _Round(rollback, record, grown, problem)
 
 
@@ -253,10 +259,10 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
 
 
 def _reassert(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> None:
-    rule = traffic.read_rule(runtime.elbv2, recipe.rule_arn)
+    rule = traffic.read_rule(runtime.elbv2_back, recipe.rule_arn)
     if rule.weights == {recipe.good_target_group: 100, recipe.bad_target_group: 0}:
         return
-    traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+    traffic.write_actions(runtime.elbv2_back, recipe.rule_arn, recipe.actions)
     if rollback.deployment_id is not None:
         note_best_effort(runtime, rollback.deployment_id, "weights reasserted", found=rule.weights)
 

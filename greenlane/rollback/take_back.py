@@ -89,13 +89,21 @@ def _put_back(
     """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written.
 
     A good slot that was `let_go` is measured by what the other one carries now: the capacity on
-    record is that of hours ago.
+    record is that of hours ago. One whose health cannot be read is trusted, unless it was let go:
+    it was healthy and has been kept so, and the other one is known to be bad (ADR 0018).
     """
-    health = traffic.slot_health(runtime.elbv2, recipe.good_target_group)
+    try:
+        health = traffic.slot_health(runtime.elbv2_back, recipe.good_target_group)
+    except (ClientError, BotoCoreError) as error:
+        if let_go:
+            raise
+        logger.error("the good slot's health is unknown; going back to it", error=str(error))
+        traffic.write_actions(runtime.elbv2_back, recipe.rule_arn, recipe.actions)
+        return "settle", {recipe.good_target_group: 100}
     # A few sick targets are no reason to leave users on a bad version, half of them are.
     full = 2 * len(health.healthy) >= rollback.capacity and health.total >= rollback.capacity
     if full and not let_go:
-        traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+        traffic.write_actions(runtime.elbv2_back, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
     if not health.healthy:
         # All there and none healthy: sick too. Let go of, or just starting: it must grow first.
@@ -112,16 +120,18 @@ def put_share_back(
     All at once when the bad slot serves nothing; and the bad slot never gets more than it had.
     The weights written, by target group.
     """
-    bad = len(traffic.slot_health(runtime.elbv2, recipe.bad_target_group).healthy)
+    bad = len(traffic.slot_health(runtime.elbv2_back, recipe.bad_target_group).healthy)
     needed = max(rollback.capacity, bad)
     share = min(max(100 * good // needed, 100 - rollback.bad_at_most), 100)
     if not bad or share == 100:
-        traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
+        traffic.write_actions(runtime.elbv2_back, recipe.rule_arn, recipe.actions)
         return {recipe.good_target_group: 100}
     weights = {recipe.good_target_group: share, recipe.bad_target_group: 100 - share}
     rule = traffic.LiveRule(arn=recipe.rule_arn, actions=recipe.actions)
     traffic.write_actions(
-        runtime.elbv2, recipe.rule_arn, traffic.actions_with(rule, weights, keep_stickiness=False)
+        runtime.elbv2_back,
+        recipe.rule_arn,
+        traffic.actions_with(rule, weights, keep_stickiness=False),
     )
     return weights
 

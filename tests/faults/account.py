@@ -259,6 +259,7 @@ class Account:
             for name, service, target in (
                 ("elbv2", "elbv2", self.balancer),
                 ("elbv2_once", "elbv2", self.balancer),
+                ("elbv2_back", "elbv2", self.balancer),
                 ("ecs", "ecs", self.fleet),
                 ("cloudwatch", "cloudwatch", self.watch),
                 ("autoscaling", "application-autoscaling", self.scaling),

@@ -140,7 +140,7 @@ def judge(account: Account, invariants: Invariants, *, may_hold: bool) -> Verdic
         broken.append(f"held although it could go on: {record.reason if record else ''}")
     if held and not paged:
         broken.append("held and nobody was paged")
-    if not held and not may_hold:
+    if not held and phase not in LEASED and not may_hold:
         broken += _left_behind(account)
     return Verdict(
         outcome=str(phase.value if phase is not None else "nothing began"),

@@ -10,7 +10,10 @@ from tests.faults.faults import LATE_SECONDS, SLOW_SECONDS, Faults, Kind
 from tests.faults.kernel import Kernel, Killed
 
 LATENCY_SECONDS = 0.04
-ATTEMPT_SECONDS = {"store": 3.0, "hasty_store": 0.3, "elbv2_once": 5.0, "sns": 3.0}
+# A hung call costs every attempt's time-out and the pauses between them, see `greenlane.aws`.
+ATTEMPT_SECONDS = {"hasty_store": 0.3, "elbv2_once": 5.0, "elbv2_back": 9.0, "sns": 7.0}
+ATTEMPT_SECONDS |= {"store": 17.0}
+OTHERS_SECONDS = 45.0
 
 
 class Edge:
@@ -38,7 +41,7 @@ class Edge:
     ) -> None:
         self._kernel, self._faults, self._target, self._looked = kernel, faults, target, looked
         self._caller, self._service = caller, service
-        self._seconds = ATTEMPT_SECONDS.get(name, 10.0)
+        self._seconds = ATTEMPT_SECONDS.get(name, OTHERS_SECONDS)
         known = client(service)
         self.meta, self.exceptions = known.meta, known.exceptions
 

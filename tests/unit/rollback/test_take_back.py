@@ -279,18 +279,32 @@ def test_tags_of_another_workload_are_not_believed(world):
 
 
 @pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize("operation", ["describe_target_health", "modify_rule"])
 @pytest.mark.parametrize("after", [False, True])
-def test_a_balancer_that_fails_is_asked_again_until_the_traffic_is_back(
-    world, times, operation, after
-):
+def test_a_balancer_that_fails_is_asked_again_until_the_traffic_is_back(world, times, after):
     world.shifted()
-    world.fail("elbv2", operation, "ThrottlingException", times=times, after=after)
+    world.fail("elbv2", "modify_rule", "ThrottlingException", times=times, after=after)
     for _ in range(times):
         with pytest.raises(ClientError):
             go_back(world)
     assert go_back(world).action == "settle"
     assert world.weights() == (100, 0)
+
+
+@pytest.mark.parametrize("problem", ["AccessDenied", "ThrottlingException", timeout()])
+def test_a_good_slot_whose_health_cannot_be_read_gets_the_traffic_at_once(world, problem):
+    world.shifted()
+    world.fail("elbv2", "describe_target_health", problem, times=9)
+    assert go_back(world).action == "settle"
+    assert world.weights() == (100, 0)
+
+
+def test_a_slot_that_was_let_go_is_asked_again_for_its_health(world):
+    world.promoted()
+    world.change(phase=Phase.RETIRED)
+    world.fail("elbv2", "describe_target_health")
+    with pytest.raises(ClientError):
+        go_back(world)
+    assert world.weights() == (0, 100)
 
 
 def test_a_history_that_cannot_be_written_does_not_matter(world):
