@@ -1,5 +1,6 @@
 """The end of a rollback: the outcome into the record, the user's stickiness back, people told."""
 
+import re
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +16,10 @@ from greenlane.logs import logger
 from greenlane.people.announcement import Severity
 from greenlane.rollback.model import CloseEvent, Rollback, RollbackRequest
 from greenlane.runtime import Runtime
+
+
+_OUR_ID = re.compile(r"(?P<service>.+)-\d{8}-\d{6}-[0-9a-f]{4}")
+"""The ids that `Greenlane.deploy` makes; a caller's own may be anything."""
 
 
 def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
@@ -201,7 +206,7 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
 
 
 def _service(runtime: Runtime, rollback: Rollback | None, request: RollbackRequest | None) -> str:
-    """The service a page is about; its deployment's id if nothing else is known."""
+    """The service a page is about; without the table by its deployment's id, or that id itself."""
     if rollback is not None:
         return rollback.service
     if request is None or request.deployment_id is None or request.service is not None:
@@ -209,8 +214,9 @@ def _service(runtime: Runtime, rollback: Rollback | None, request: RollbackReque
     try:
         return runtime.store.plan(request.deployment_id).service
     except (ClientError, BotoCoreError, UnknownDeployment) as error:
-        logger.error("the service is not known", error=str(error))
-        return request.deployment_id
+        logger.error("the service is read from the deployment's id", error=str(error))
+        found = _OUR_ID.fullmatch(request.deployment_id)
+        return found["service"] if found is not None else request.deployment_id
 
 
 def _deployment(runtime: Runtime, event: CloseEvent, service: str) -> str | None:

@@ -267,3 +267,19 @@ def test_an_end_that_cannot_be_recorded_is_told_and_the_traffic_said_to_be_back(
     assert world.record.phase is Phase.ROLLING_BACK
     assert world.topic.told[-1].startswith("PAGE: Greenlane took claude-manager back")
     assert "AccessDeniedException: no permission" in world.topic.messages[-1]
+
+
+@pytest.mark.parametrize(
+    ("deployment_id", "service"),
+    [("claude-manager-20261124-175320-cdb2", "claude-manager"), ("release-42", "release-42")],
+)
+def test_without_the_table_a_page_knows_the_service_by_the_deployments_id(
+    world, deployment_id, service
+):
+    world.fail("dynamodb", "*", timeout(), times=99)
+    request = RollbackRequest.model_validate(
+        {"trigger": {"kind": "execution", "name": "FAILED"}, "deployment_id": deployment_id}
+    )
+    event = CloseEvent(request=request, execution=BACK, trying=True, failure=failed("no table"))
+    close_rollback(event, world.runtime)
+    assert world.topic.told == [f"PAGE: Greenlane cannot take {service} back yet and keeps trying"]
