@@ -17,7 +17,6 @@ from greenlane.people.announcement import Severity
 from greenlane.rollback.model import CloseEvent, Rollback, RollbackRequest
 from greenlane.runtime import Runtime
 
-
 _OUR_ID = re.compile(r"(?P<service>.+)-\d{8}-\d{6}-[0-9a-f]{4}")
 """The ids that `Greenlane.deploy` makes; a caller's own may be anything."""
 
