@@ -82,8 +82,7 @@ def page(found: list[Outcome], schedules: list[Outcome]) -> str:
         lambda: defaultdict(Counter)
     )
     for outcome in found:
-        by_call[outcome.call][outcome.kind]["broken" if outcome.broken else outcome.outcome] += 1
-    held = sum(outcome.outcome == "held" for outcome in found)
+        by_call[outcome.call][outcome.kind][_letter(outcome)] += 1
     broken = [outcome for outcome in (*found, *schedules) if outcome.broken]
     lines = [
         "# Fault matrix",
@@ -91,13 +90,14 @@ def page(found: list[Outcome], schedules: list[Outcome]) -> str:
         "Written by `make faults`; do not edit. What the simulated account is, and what is checked",
         "after every call, is on the page about [testing](testing.md).",
         "",
-        "| What | Runs | Whole, on one healthy version | Held, and paged | Broken |",
-        "|---|---|---|---|---|",
-        _summary("Cells of the matrix", found, held),
-        _summary("Random schedules", schedules, sum(o.outcome == "held" for o in schedules)),
+        "| What | Runs | Ended whole | Held, and paged | Paged, still trying | Broken |",
+        "|---|---|---|---|---|---|",
+        _summary("Cells of the matrix", found),
+        _summary("Random schedules", schedules),
         "",
         "Outcomes over all strategies, good and bad versions: `p` promoted to the end, `b` back on",
-        "the version before, `n` refused or never begun, `h` held with a page, `!` broken.",
+        "the version before, `n` refused or never begun, `h` held with a page, `t` on one healthy",
+        "version, paged and still trying (a permission is gone), `!` broken.",
         "",
         "| Function | Call | " + " | ".join(kind.replace("_", " ") for kind in KINDS) + " |",
         "|---|---|" + "---|" * len(KINDS),
@@ -111,18 +111,22 @@ def page(found: list[Outcome], schedules: list[Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(what: str, found: list[Outcome], held: int) -> str:
-    broken = sum(bool(outcome.broken) for outcome in found)
-    return f"| {what} | {len(found)} | {len(found) - held - broken} | {held} | {broken} |"
+def _summary(what: str, found: list[Outcome]) -> str:
+    letters = Counter(_letter(outcome) for outcome in found)
+    whole = letters["p"] + letters["b"] + letters["n"]
+    numbers = (len(found), whole, letters["h"], letters["t"], letters["!"])
+    return f"| {what} | {' | '.join(str(number) for number in numbers)} |"
 
 
 _LETTERS = {"retired": "p", "rolled_back": "b", "refused": "n", "nothing began": "n", "held": "h"}
+_LETTERS |= {"promoted": "t", "rolling_back": "t"}
 
 
-def _counts(outcomes: Counter[str]) -> str:
-    letters: Counter[str] = Counter()
-    for outcome, count in outcomes.items():
-        letters[_LETTERS.get(outcome, "!")] += count
+def _letter(outcome: Outcome) -> str:
+    return "!" if outcome.broken else _LETTERS.get(outcome.outcome, "!")
+
+
+def _counts(letters: Counter[str]) -> str:
     return " ".join(f"{count}{letter}" for letter, count in sorted(letters.items()))
 
 
