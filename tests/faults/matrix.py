@@ -97,7 +97,8 @@ def page(found: list[Outcome], schedules: list[Outcome]) -> str:
         "",
         "Outcomes over all strategies, good and bad versions: `p` promoted to the end, `b` back on",
         "the version before, `n` refused or never begun, `h` held with a page, `t` on one healthy",
-        "version, paged and still trying (a permission is gone), `!` broken.",
+        "version, paged and still trying (a permission is gone), `w` promoted, and its watch does",
+        "not end since the reconciler cannot read or write the table, `!` broken.",
         "",
         "| Function | Call | " + " | ".join(kind.replace("_", " ") for kind in KINDS) + " |",
         "|---|---|" + "---|" * len(KINDS),
@@ -113,13 +114,13 @@ def page(found: list[Outcome], schedules: list[Outcome]) -> str:
 
 def _summary(what: str, found: list[Outcome]) -> str:
     letters = Counter(_letter(outcome) for outcome in found)
-    whole = letters["p"] + letters["b"] + letters["n"]
+    whole = sum(letters[letter] for letter in "pbnw")
     numbers = (len(found), whole, letters["h"], letters["t"], letters["!"])
     return f"| {what} | {' | '.join(str(number) for number in numbers)} |"
 
 
 _LETTERS = {"retired": "p", "rolled_back": "b", "refused": "n", "nothing began": "n", "held": "h"}
-_LETTERS |= {"promoted": "t", "rolling_back": "t"}
+_LETTERS |= {"promoted": "t", "rolling_back": "t", "watching": "w"}
 
 
 def _letter(outcome: Outcome) -> str:
