@@ -10,10 +10,15 @@ os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 
 def _read_once() -> None:
-    """A session parses its services' models again: most of what a new client costs."""
+    """A session parses its services' models again: most of what a new client costs.
+
+    Not so for S3, whose model botocore changes when it makes a client.
+    """
     read, known = JSONFileLoader.load_file, dict[str, Any]()
 
     def load_file(loader: JSONFileLoader, file_path: str) -> Any:
+        if os.sep + "s3" + os.sep in file_path:
+            return read(loader, file_path)
         if file_path not in known:
             known[file_path] = read(loader, file_path)
         return known[file_path]
