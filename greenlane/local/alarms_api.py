@@ -12,11 +12,13 @@ from greenlane.clock import Clock
 from greenlane.local.alarms import ALARM as IN_ALARM
 from greenlane.local.alarms import INSUFFICIENT_DATA, OK, check_settings, evaluate_alarm, stamp
 from greenlane.local.cloudwatch_store import MetricStore
+from greenlane.local.composite_alarms import children_of, is_true
 from greenlane.local.operations import AwsError, Parameters
 
 STATES = (OK, IN_ALARM, INSUFFICIENT_DATA)
 _log = logging.getLogger(__name__)
 _INITIAL_REASON = "Unchecked: Initial alarm creation"
+_COMPOSITE_REASON = "The rule of the composite alarm is {}true"
 _ACTIONS = {OK: "OKActions", IN_ALARM: "AlarmActions", INSUFFICIENT_DATA: "InsufficientDataActions"}
 
 PutEvent = Callable[[str, str, dict[str, Any], list[str]], None]
@@ -26,7 +28,7 @@ RunAction = Callable[[str, "Alarm", dict[str, Any]], None]
 
 @dataclass
 class Alarm:
-    """One alarm: its settings as PutMetricAlarm took them, and its state."""
+    """One alarm: its settings as PutMetricAlarm or PutCompositeAlarm took them, and its state."""
 
     arn: str
     settings: dict[str, Any]
@@ -43,6 +45,16 @@ class Alarm:
         """The alarm's name."""
         return str(self.settings["AlarmName"])
 
+    @property
+    def rule(self) -> str | None:
+        """The rule of a composite alarm; None of a metric alarm."""
+        return self.settings.get("AlarmRule")
+
+    @property
+    def kind(self) -> str:
+        """The alarm's type as `AlarmTypes` names it."""
+        return "MetricAlarm" if self.rule is None else "CompositeAlarm"
+
     def describe(self) -> dict[str, Any]:
         """The alarm as DescribeAlarms gives it."""
         return {
@@ -50,7 +62,7 @@ class Alarm:
             "OKActions": [],
             "AlarmActions": [],
             "InsufficientDataActions": [],
-            "Dimensions": [],
+            **({"Dimensions": []} if self.rule is None else {}),
             **{name: value for name, value in self.settings.items() if name != "Tags"},
             "AlarmArn": self.arn,
             "AlarmConfigurationUpdatedTimestamp": self.configured,
@@ -74,6 +86,9 @@ class Alarm:
     def configuration(self) -> dict[str, Any]:
         """The configuration as the event's detail gives it."""
         description = self.settings.get("AlarmDescription")
+        said = {"description": description} if description else {}
+        if self.rule is not None:
+            return {**said, "alarmRule": self.rule}
         metrics = [_event_metric(query) for query in self.settings.get("Metrics") or []]
         if not metrics:
             stat = {
@@ -86,7 +101,7 @@ class Alarm:
                 "Stat": self.settings.get("Statistic") or self.settings.get("ExtendedStatistic"),
             }
             metrics = [_event_metric({"Id": self.query_id, "MetricStat": stat})]
-        return {**({"description": description} if description else {}), "metrics": metrics}
+        return {**said, "metrics": metrics}
 
 
 class Alarms:
@@ -112,6 +127,8 @@ class Alarms:
         with self._lock:
             alarms = list(self.alarms.values())
         for alarm in alarms:
+            if alarm.rule is not None:
+                continue
             try:
                 verdict = evaluate_alarm(alarm.settings, alarm.value, self._store, end)
                 if verdict is not None and verdict.value != alarm.value:
@@ -119,10 +136,23 @@ class Alarms:
             except Exception:
                 # One broken alarm, or event target, must not keep the others from being judged.
                 _log.exception("alarm %s at %s", alarm.name, end)
+        self._evaluate_composites()
 
     def put_metric_alarm(self, parameters: Parameters) -> dict[str, Any]:
         """A new alarm has INSUFFICIENT_DATA; a changed one keeps its state until evaluated."""
         check_settings(parameters)
+        self._put(parameters)
+        return {}
+
+    def put_composite_alarm(self, parameters: Parameters) -> dict[str, Any]:
+        """A composite alarm over alarms that exist; it is evaluated at once."""
+        for child in children_of(parameters["AlarmRule"]):
+            self._get(child.removeprefix(self._prefix))
+        self._put(parameters)
+        self._evaluate_composites()
+        return {}
+
+    def _put(self, parameters: Parameters) -> None:
         now = self._clock.now()
         name = parameters["AlarmName"]
         with self._lock:
@@ -136,10 +166,32 @@ class Alarms:
                 self.alarms[name] = alarm
                 action = "created"
         self._note(name, "ConfigurationUpdate", f'Alarm "{name}" {action}', "{}")
-        return {}
+
+    def _evaluate_composites(self) -> None:
+        """Evaluate every composite alarm until none changes: one may be above another."""
+        with self._lock:
+            composites = [alarm for alarm in self.alarms.values() if alarm.rule is not None]
+        for _ in composites:
+            if not any([self._evaluate_composite(alarm) for alarm in composites]):
+                return
+
+    def _evaluate_composite(self, alarm: Alarm) -> bool:
+        """Whether its state changed."""
+        true = is_true(alarm.rule or "", self._state_of)
+        value = IN_ALARM if true else OK
+        if value == alarm.value:
+            return False
+        reason = _COMPOSITE_REASON.format("" if true else "not ")
+        self._change(alarm, value, reason, "")
+        return True
+
+    def _state_of(self, name: str) -> str:
+        """The state of an alarm, by name or ARN; one that is not there has no data."""
+        alarm = self.alarms.get(name.removeprefix(self._prefix))
+        return INSUFFICIENT_DATA if alarm is None else alarm.value
 
     def describe_alarms(self, parameters: Parameters) -> dict[str, Any]:
-        """Metric alarms by names, prefix, state or action prefix, paged by MaxRecords."""
+        """Alarms by names, prefix, state or action prefix, paged by MaxRecords."""
         names = parameters.get("AlarmNames")
         kinds = parameters.get("AlarmTypes") or ["MetricAlarm"]
         with self._lock:
@@ -150,13 +202,17 @@ class Alarms:
                 and alarm.name.startswith(parameters.get("AlarmNamePrefix") or "")
                 and parameters.get("StateValue") in (None, alarm.value)
                 and _acts(alarm, parameters.get("ActionPrefix"))
-                and "MetricAlarm" in kinds
+                and alarm.kind in kinds
             ]
             first = int(parameters.get("NextToken") or 0)
             last = first + int(parameters.get("MaxRecords") or 100)
             token = {"NextToken": str(last)} if last < len(found) else {}
-            metric_alarms = [alarm.describe() for alarm in found[first:last]]
-        return {"MetricAlarms": metric_alarms, "CompositeAlarms": [], **token}
+            page = found[first:last]
+        answer: dict[str, Any] = {
+            f"{kind}s": [alarm.describe() for alarm in page if alarm.kind == kind]
+            for kind in ("MetricAlarm", "CompositeAlarm")
+        }
+        return {**answer, **token}
 
     def set_alarm_state(self, parameters: Parameters) -> dict[str, Any]:
         """Set a state until the next evaluation; a change has all the effects of a real one."""
@@ -167,14 +223,23 @@ class Alarms:
         data = parameters.get("StateReasonData") or ""
         if value != alarm.value:
             self._change(alarm, value, parameters["StateReason"], data)
+            self._evaluate_composites()
         return {}
 
     def delete_alarms(self, parameters: Parameters) -> dict[str, Any]:
-        """Delete alarms; all or, if one is unknown, none."""
-        for name in parameters["AlarmNames"]:
-            self._get(name)
+        """Delete alarms; all or, if one is unknown or below another, none."""
+        names = parameters["AlarmNames"]
+        alarms = [self._get(name) for name in names]
+        if sum(alarm.rule is not None for alarm in alarms) > 1:
+            raise AwsError("ValidationError", "Only one composite alarm can be deleted at a time")
         with self._lock:
-            for name in parameters["AlarmNames"]:
+            others = [alarm for name, alarm in self.alarms.items() if name not in names]
+        for other in others:
+            if other.rule is not None and {*names} & {*children_of(other.rule)}:
+                message = f"An alarm is in use by the composite alarm {other.name}"
+                raise AwsError("ValidationError", message)
+        with self._lock:
+            for name in names:
                 self.alarms.pop(name, None)
         return {}
 
@@ -233,11 +298,12 @@ class Alarms:
                 self._run_action(action, alarm, detail)
 
     def _note(self, name: str, kind: str, summary: str, data: str) -> None:
+        known = self.alarms.get(name)
         with self._lock:
             self.history.append(
                 {
                     "AlarmName": name,
-                    "AlarmType": "MetricAlarm",
+                    "AlarmType": known.kind if known else "MetricAlarm",
                     "Timestamp": self._clock.now(),
                     "HistoryItemType": kind,
                     "HistorySummary": summary,

@@ -1,7 +1,7 @@
 """CloudWatch for real: a metric store, metric math, and alarms that are evaluated each minute.
 
-moto keeps dashboards and insight rules; metrics and metric alarms are ours. There are no
-composite alarms and no anomaly detection. An alarm's minute is evaluated `EVALUATION_LAG_SECONDS`
+moto keeps dashboards and insight rules; metrics and alarms are ours. There is no anomaly
+detection. An alarm's minute is evaluated `EVALUATION_LAG_SECONDS`
 virtual seconds after its end, or as soon after as the load balancer's counts of it have arrived,
 but not later than `PATIENCE_SECONDS`; AWS takes about 60 seconds.
 """
@@ -54,6 +54,7 @@ class CloudWatch:
             "GetMetricStatistics": lambda given: get_metric_statistics(self.store, given),
             "ListMetrics": lambda parameters: list_metrics(self.store, parameters),
             "PutMetricAlarm": alarms.put_metric_alarm,
+            "PutCompositeAlarm": alarms.put_composite_alarm,
             "DescribeAlarms": alarms.describe_alarms,
             "SetAlarmState": alarms.set_alarm_state,
             "DeleteAlarms": alarms.delete_alarms,

@@ -1,5 +1,7 @@
 """The metric store: what was published, by minute, and the statistics over it."""
 
+import math
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +14,8 @@ RETENTION_SECONDS = 15 * 24 * 3600
 """How long points are kept: CloudWatch's 15 days for one-minute data."""
 
 SIMPLE_STATISTICS = ("Sum", "SampleCount", "Minimum", "Maximum", "Average")
+
+_TRIMMED = re.compile(r"(TC|PR)\((\d*\.?\d*):(\d*\.?\d*)\)")
 
 MetricKey = tuple[str, str, frozenset[tuple[str, str]]]
 """Namespace, metric name and dimensions: together a metric's identity."""
@@ -59,7 +63,17 @@ class Samples:
             return simple[name]
         if name == "Average":
             return self.total / self.count if self.count else None
+        trimmed = bounds(name)
+        if trimmed is not None:
+            return self._between(name[:2], *trimmed)
         return self._percentile(percentile_rank(name) or 0.0)
+
+    def _between(self, kind: str, low: float, high: float) -> float | None:
+        """How many samples (TC), or which percent of them (PR), lie above `low` up to `high`."""
+        if not self.values:
+            return None
+        within = sum(count for value, count in self.values.items() if low < value <= high)
+        return float(within) if kind == "TC" else 100 * within / self.values.total()
 
     def _percentile(self, rank: float) -> float | None:
         """The smallest value that `rank` (ratio 0..1) of all samples do not exceed."""
@@ -73,6 +87,17 @@ class Samples:
             if seen >= wanted - 1e-9:
                 break
         return value
+
+
+def bounds(statistic: str) -> tuple[float, float] | None:
+    """The bounds of a trimmed count such as `TC(2:)` or `PR(:0.3)`; None if it is none.
+
+    Bounds that are percentiles are not known here.
+    """
+    match = _TRIMMED.fullmatch(statistic)
+    if match is None or match[2] == match[3] == "":
+        return None
+    return float(match[2] or -math.inf), float(match[3] or math.inf)
 
 
 def percentile_rank(statistic: str) -> float | None:
@@ -122,7 +147,8 @@ class MetricStore:
         Raises:
             ValueError: the statistic is not known here.
         """
-        if statistic not in SIMPLE_STATISTICS and percentile_rank(statistic) is None:
+        known = statistic in SIMPLE_STATISTICS or bounds(statistic) is not None
+        if not known and percentile_rank(statistic) is None:
             raise ValueError(f"the local CloudWatch does not know the statistic {statistic!r}")
         found: Series = {}
         with self._lock:

@@ -27,6 +27,8 @@ from greenlane.local.containers_task import Placement, Task
 from greenlane.local.context import ACCOUNT_ID, LocalContext
 from greenlane.local.images import local_manifests
 from greenlane.local.operations import Operations
+from greenlane.local.task_metadata import TaskMetadata
+from greenlane.local.telemetry import Telemetry
 
 TICK_SECONDS = 0.03
 KEPT_SECONDS = 3600
@@ -53,6 +55,8 @@ class Containers:
         self._stopping = False
         self._scheduler = threading.Thread(target=self._schedule, name="ecs", daemon=True)
         logs = context.directory / "tasks"
+        self._metadata = TaskMetadata(self._task)
+        self._telemetry = Telemetry(self, logs)
         self._placement = Placement(
             context.clock,
             local_manifests(context.region),
@@ -62,7 +66,10 @@ class Containers:
                 "AWS_REGION": context.region,
                 "AWS_ACCESS_KEY_ID": "task",
                 "AWS_SECRET_ACCESS_KEY": "local",
+                "DATABASE": self._telemetry.database.address,
+                "METRICS_SECONDS": f"{self._telemetry.pause:g}",
             },
+            self._metadata.url,
         )
 
     def start(self) -> None:
@@ -70,6 +77,8 @@ class Containers:
         self._placement.logs.mkdir(parents=True, exist_ok=True)
         for operation, function in answers(self).items():
             self._operations.answer(operation, function)
+        self._metadata.start()
+        self._telemetry.start()
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -77,6 +86,8 @@ class Containers:
         self._stopping = True
         self._wake.set()
         self._scheduler.join()
+        self._telemetry.stop()
+        self._metadata.stop()
         self._operations.restore()
         for task in self.tasks.values():
             task.kill()
@@ -157,6 +168,10 @@ class Containers:
         }
         kind = "ECS Deployment State Change"
         self._context.put_event("aws.ecs", kind, detail, [service.arn])
+
+    def _task(self, task_id: str) -> Task | None:
+        """The task of an id, the last part of its ARN."""
+        return next((task for task in list(self.tasks.values()) if task.id == task_id), None)
 
     def _schedule(self) -> None:
         while not self._stopping:

@@ -38,12 +38,13 @@ class Registration:
 
 @dataclass
 class Placement:
-    """What every task of a cloud is started with."""
+    """What every task of a cloud is started with; `metadata` is the address of their metadata."""
 
     clock: ScaledClock
     manifests: ManifestOf
     logs: Path
     environment: dict[str, str]
+    metadata: str = ""
 
 
 @dataclass
@@ -112,7 +113,13 @@ class Task:
         environment |= {one["name"]: one["value"] for one in definition.get("environment") or []}
         for one in self._override().get("environment") or []:
             environment[one["name"]] = one["value"]
-        environment = {**placement.environment, "PORT": str(self.port), **environment}
+        metadata = {"ECS_CONTAINER_METADATA_URI_V4": f"{placement.metadata}/{self.id}"}
+        environment = {
+            **placement.environment,
+            **(metadata if placement.metadata else {}),
+            "PORT": str(self.port),
+            **environment,
+        }
         with (placement.logs / f"{self.id}.log").open("ab") as output:
             self.process = child_process.start(
                 command or ["python", "app.py"],

@@ -98,6 +98,14 @@ class Functions:
         backend = lambda_backends[ACCOUNT_ID][arn.split(":")[3]]
         self._in_background(backend.get_function(arn), payload)
 
+    def end_idle(self, name: str) -> None:
+        """End every warm process of a function, so that its next invocation starts cold."""
+        with self._lock:
+            of_it = [revision for revision in self._idle if revision.name == name]
+            idle = [instance for revision in of_it for instance in self._idle.pop(revision)]
+        for instance in idle:
+            self._kill(instance)
+
     def run(self, function: LambdaFunction, payload: bytes) -> tuple[Outcome, bytes]:
         """Invoke and wait; returns the outcome and the tail of the log (at most 4 KB)."""
         revision = _revision_of(function)

@@ -50,6 +50,10 @@ def store() -> MetricStore:
         ("p95", 10.0),
         ("p90", 9.0),
         ("p99.9", 10.0),
+        ("TC(2:)", 16.0),
+        ("TC(2:4)", 4.0),
+        ("TC(:0.5)", 0.0),
+        ("PR(:5)", 50.0),
     ],
 )
 def test_a_statistic_weighs_each_value_by_its_count(

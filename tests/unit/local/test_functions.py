@@ -38,6 +38,17 @@ def test_a_warm_function_answers_within_fifteen_milliseconds_and_keeps_its_proce
     assert min(seconds) < 0.015
 
 
+def test_after_its_idle_processes_are_ended_a_function_starts_cold(account: Account) -> None:
+    for name in ("cold", "other"):
+        account.function(name, ECHO)
+    first, other = (account.invoke(name)[0] for name in ("cold", "other"))
+    account.cloud.parts["functions"].end_idle("cold")
+    again, error = account.invoke("cold")
+    assert error is None
+    assert again["pid"] != first["pid"]
+    assert account.invoke("other")[0]["pid"] == other["pid"]
+
+
 def test_the_environment_is_the_templates_and_the_lambda_services_only(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
