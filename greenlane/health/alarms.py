@@ -32,11 +32,22 @@ _DEFINING = (
 )
 """What decides when an alarm, metric or composite, is red. Its texts and receivers do not."""
 
+_PLAIN = (
+    "AlarmRule",
+    "ComparisonOperator",
+    "DatapointsToAlarm",
+    "EvaluationPeriods",
+    "Threshold",
+    "TreatMissingData",
+)
+"""Of these, those of the alarms that `apply` writes that are one text or number."""
+
 
 class AlarmState(BaseModel):
     """An alarm as CloudWatch has it; `missing` when there is no such alarm.
 
-    `definition` is a digest of everything that decides when it is red.
+    `definition` is a digest of everything that decides when it is red, `applied` one that can be
+    compared with what `apply` puts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +57,7 @@ class AlarmState(BaseModel):
     reason: str = ""
     since: datetime | None = None
     definition: str = ""
+    applied: str = ""
 
     @property
     def red(self) -> bool:
@@ -76,6 +88,7 @@ def read_alarms(cloudwatch: Any, names: Iterable[str]) -> list[AlarmState]:
                 # The other one also moves while the state stays.
                 since=alarm.get("StateTransitionedTimestamp", alarm.get("StateUpdatedTimestamp")),
                 definition=definition_of(alarm),
+                applied=as_applied(alarm),
             )
     return [found.get(name, AlarmState(name=name, state="MISSING")) for name in wanted]
 
@@ -85,6 +98,34 @@ def definition_of(alarm: Mapping[str, Any]) -> str:
     defining = {name: _ordered(alarm[name]) for name in _DEFINING if name in alarm}
     text = json.dumps(defining, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def as_applied(alarm: Mapping[str, Any]) -> str:
+    """A digest of what makes an alarm red, the same for what was put and for what is described.
+
+    What CloudWatch may add to a description, or leave out of it, is not part of it.
+    """
+    content = {
+        "acts": alarm.get("ActionsEnabled", True),
+        "metrics": sorted((_query(one) for one in alarm.get("Metrics") or []), key=json.dumps),
+        **{name: _number_or_text(alarm[name]) for name in _PLAIN if alarm.get(name) is not None},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _number_or_text(value: Any) -> Any:
+    return value if isinstance(value, str) else float(value)
+
+
+def _query(query: Mapping[str, Any]) -> list[Any]:
+    found: list[Any] = [query["Id"], bool(query.get("ReturnData", True)), query.get("Expression")]
+    stat = query.get("MetricStat")
+    if stat:
+        metric = stat["Metric"]
+        dimensions = sorted([one["Name"], one["Value"]] for one in metric.get("Dimensions") or [])
+        found += [metric["Namespace"], metric["MetricName"], dimensions]
+        found += [int(stat["Period"]), stat["Stat"]]
+    return found
 
 
 def _ordered(value: Any) -> Any:
