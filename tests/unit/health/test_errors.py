@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.config import JudgeConfig
-from greenlane.health.judge import LEVEL_AT_THE_END, count_errors, in_flight, judge_minutes
+from greenlane.health.judge import count_errors, in_flight
 from greenlane.health.metrics import MinuteOfTraffic
+from greenlane.health.verdicts import judge
 from tests.builders import NOW
+from tests.observations import CANDIDATE, criteria, criterion, observed, series
 
 HANGS = None
 
@@ -130,8 +131,26 @@ def test_in_flight_at_the_end_are_the_last_minutes_requests_times_the_p95(reques
     assert in_flight(found) == flying
 
 
+def parts(minute):
+    """A minute as the metrics of the error rate have it."""
+    answers = minute.answered - minute.server_errors
+    known = {"r": minute.requests, "c2": answers, "c5": minute.server_errors}
+    known |= {"k": minute.connection_errors}
+    return {part: float(number) for part, number in known.items() if number}
+
+
 def judged(*minutes):
-    return judge_minutes(minutes, JudgeConfig(), level=LEVEL_AT_THE_END)
+    """By the error rate alone, with what the response times say of requests in flight."""
+    times = [
+        {"r": float(one.requests), "p": float(one.p95_ms) / 1000} if one.p95_ms else {}
+        for one in minutes
+    ]
+    seen = observed(
+        series("error_rate", CANDIDATE, [parts(one) for one in minutes]),
+        series("response_time_p95", CANDIDATE, times),
+        steps=[(50, len(minutes))],
+    )
+    return judge(seen, criteria(criterion("error_rate", 0.01)))
 
 
 def error_rate(*minutes):

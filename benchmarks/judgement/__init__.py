@@ -1,0 +1,1 @@
+"""How often the judge is wrong, beside other ways to judge, on the same synthetic services."""
