@@ -1,0 +1,225 @@
+"""What a user's file says about success: limits by group, gates, phases and alerts.
+
+The same shapes stand in a file of their own (`success_criteria:`, `monitoring:`, `alerts:`) and
+under `service:`. What each limit asks is `greenlane.health.asked`.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
+
+from greenlane.deployments.shapes import Document
+from greenlane.deployments.stored import is_stored
+from greenlane.durations import Duration
+from greenlane.problems import suggest
+
+Comparison = Literal[
+    "less_than",
+    "greater_than",
+    "less_than_live",
+    "greater_than_live",
+    "less_than_baseline",
+    "greater_than_baseline",
+]
+
+SCAN = "vulnerability_scan"
+KNOWN_GATES = (SCAN, "security_tests", "compliance_checks")
+GATE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class Limit(Document):
+    """A healthy condition: in YAML a number, or a mapping that compares with something else.
+
+    `less_than_live` and the like take the threshold as a multiple of what they compare with:
+    `throughput: {threshold: 0.95, comparison: greater_than_baseline}`.
+    """
+
+    threshold: Decimal
+    comparison: Comparison | None = Field(
+        None, description="with the number itself, in the metric's own direction, when left out"
+    )
+
+    @model_validator(mode="after")
+    def _a_multiple_allows_some_worsening(self, info: ValidationInfo) -> Self:
+        relative = self.comparison is not None and self.comparison.endswith(("_live", "_baseline"))
+        if not relative or is_stored(info):
+            return self
+        if self.comparison is not None and self.comparison.startswith("greater"):
+            if not 0 < self.threshold <= 1:
+                raise ValueError(
+                    "threshold: a lowest multiple is more than 0 and at most 1: 0.95 permits 5 "
+                    "percent less"
+                )
+        elif not 1 <= self.threshold <= 100:
+            raise ValueError(
+                "threshold: a highest multiple is 1 to 100: 1.1 permits 10 percent more"
+            )
+        return self
+
+
+def _from_number(value: Any) -> Any:
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return {"threshold": value}
+    return value
+
+
+def _within(low: int, high: int, means: str) -> Callable[[Limit, ValidationInfo], Limit]:
+    def check(limit: Limit, info: ValidationInfo) -> Limit:
+        own = limit.comparison is None or limit.comparison in ("less_than", "greater_than")
+        if own and not is_stored(info) and not low <= limit.threshold <= high:
+            raise ValueError(f"write {means}")
+        return limit
+
+    return check
+
+
+AnyLimit = Annotated[Limit, BeforeValidator(_from_number)]
+Ratio = Annotated[AnyLimit, AfterValidator(_within(0, 1, "a ratio, 0 to 1: 0.01 is one percent"))]
+Percent = Annotated[AnyLimit, AfterValidator(_within(0, 100, "percent, 0 to 100"))]
+Milliseconds = Annotated[
+    AnyLimit, AfterValidator(_within(1, 3_600_000, "milliseconds, such as 2000"))
+]
+Worsening = Annotated[Decimal, Field(ge=0, le=1)]
+"""A permitted relative worsening, as a ratio."""
+
+
+class Performance(Document):
+    """Limits on what the balancer sees; they also hold in the extended watch."""
+
+    response_time_p50: Milliseconds | None = Field(None, description="ms; more is missed")
+    response_time_p95: Milliseconds | None = Field(None, description="ms; more is missed")
+    response_time_p99: Milliseconds | None = Field(None, description="ms; more is missed")
+    throughput_degradation: Worsening | None = Field(
+        None, description="ratio; how much less than the live slot serves, by weight"
+    )
+    throughput: AnyLimit | None = Field(None, description="requests per minute; less is missed")
+    error_rate: Ratio | None = Field(None, description="ratio; more is missed")
+
+
+class Business(Document):
+    """Limits on what the application reports."""
+
+    conversion_rate_drop: Worsening | None = Field(
+        None, description="ratio; how much less than on the live slot"
+    )
+    conversion_rate: Ratio | None = Field(None, description="ratio; less is missed")
+    user_satisfaction: AnyLimit | None = Field(None, description="score; less is missed")
+    revenue_impact: Annotated[Decimal, Field(ge=-1, le=1)] | None = Field(
+        None, description="ratio; 0 is missed by a loss that is shown, 0.02 permits 2 percent"
+    )
+    user_complaints: AnyLimit | None = Field(None, description="count; more is missed")
+
+
+class System(Document):
+    """Limits on what the tasks use, in percent of what they reserve."""
+
+    cpu_usage: Percent | None = Field(None, description="percent; more is missed")
+    memory_usage: Percent | None = Field(None, description="percent; more is missed")
+    disk_usage: Percent | None = Field(None, description="percent; more is missed")
+    database_connections: Percent | None = Field(
+        None, description="percent of `database.pool_maximum`; more is missed"
+    )
+    unhealthy_hosts: AnyLimit | None = Field(None, description="count; more is missed")
+
+
+Findings = Annotated[int, Field(ge=0)]
+
+
+class GateConfig(Document):
+    """What is asked of the image itself: `pass`, or for the scan how many findings it may have.
+
+    A level of none is not counted.
+    """
+
+    critical: Findings | None = 0
+    high: Findings | None = 0
+    medium: Findings | None = None
+    low: Findings | None = None
+    informational: Findings | None = None
+    undefined: Findings | None = Field(None, description="findings without a severity")
+
+
+def _gate_name(name: str, info: ValidationInfo) -> str:
+    if is_stored(info) or name in KNOWN_GATES:
+        return name
+    hint = suggest(name, KNOWN_GATES, cutoff=0.8)
+    if hint or not GATE_NAME.fullmatch(name):
+        known = ", ".join(KNOWN_GATES)
+        raise ValueError(f"name it in lower-case letters, digits and _; known are {known}{hint}")
+    return name
+
+
+def _from_pass(value: Any) -> Any:
+    if value == "pass":
+        return {}
+    if not isinstance(value, dict | GateConfig):
+        raise ValueError("write pass: evidence that is missing or failed never lets it through")
+    return value
+
+
+GateWish = Annotated[GateConfig, BeforeValidator(_from_pass)]
+GateName = Annotated[str, AfterValidator(_gate_name)]
+
+
+class SuccessCriteria(Document):
+    """The healthy conditions of a candidate, by group; `metrics` holds any other metric."""
+
+    performance: Performance = Performance()
+    business: Business = Business()
+    system: System = System()
+    security: dict[GateName, GateWish] = Field(default_factory=dict)
+    metrics: dict[str, AnyLimit] = Field(
+        default_factory=dict, description="own metrics, and any other, by name"
+    )
+
+    @model_validator(mode="after")
+    def _only_a_scan_has_findings(self, info: ValidationInfo) -> Self:
+        for name, wish in self.security.items():
+            if name != SCAN and wish.model_fields_set and not is_stored(info):
+                raise ValueError(f"security: only {SCAN} counts findings; write {name}: pass")
+        return self
+
+
+class PreDeployment(Document):
+    """Before the deployment: what is normal."""
+
+    duration: Duration | None = Field(None, description="the baseline's window")
+    metrics: tuple[str, ...] = ()
+
+
+class DuringDeployment(Document):
+    """From the first weight to the end of the final bake."""
+
+    duration: Literal["throughout"] = "throughout"
+    metrics: tuple[str, ...] = ()
+
+
+class PostDeployment(Document):
+    """After promotion."""
+
+    duration: Duration | None = Field(None, description="the watch; `deployment.watch`")
+    metrics: tuple[str, ...] = ()
+    extended_monitoring: Duration | None = Field(
+        None, description="from promotion; `deployment.extended_watch`"
+    )
+
+    @model_validator(mode="after")
+    def _extended_covers_the_watch(self, info: ValidationInfo) -> Self:
+        watch, extended = self.duration or timedelta(0), self.extended_monitoring
+        if extended is not None and extended < watch and not is_stored(info):
+            raise ValueError(
+                "extended_monitoring: it begins at promotion as well, so it cannot be shorter "
+                "than duration"
+            )
+        return self
+
+
+class Alerts(Document):
+    """Expressions that are true when things are bad: `critical` goes back, `warning` tells."""
+
+    critical: tuple[str, ...] = ()
+    warning: tuple[str, ...] = ()

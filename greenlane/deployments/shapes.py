@@ -1,0 +1,18 @@
+"""The two kinds of models: what people write, and what is stored."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Document(BaseModel):
+    """A part of a user's file: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoredModel(BaseModel):
+    """Frozen; unknown keys are ignored, so that version N - 1 can read what N wrote.
+
+    A part that is a model of the edges is annotated with `as_stored`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
