@@ -2,11 +2,11 @@
 
 from greenlane.deployments.judging import Tick
 from greenlane.entrypoint import entrypoint
-from greenlane.rollback.reconcile import reconcile
+from greenlane.rollback.reconcile import reconcile_all
 from greenlane.runtime import Runtime
 
 
 @entrypoint
 def handler(tick: Tick, runtime: Runtime) -> None:
     """Scheduled."""
-    reconcile(tick, runtime)
+    reconcile_all(tick, runtime)

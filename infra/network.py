@@ -53,6 +53,19 @@ class Network(Construct):
             )
         for source in (self.balancer, self.validation):
             self.tasks.connections.allow_from(source, ec2.Port.tcp(service.port))
+        if sample.alertmanager_port is not None:
+            # Alerts are posted from where validation runs; who lets them in is Alertmanager's.
+            self.validation.add_egress_rule(
+                ec2.Peer.ipv4(self.vpc.vpc_cidr_block),
+                ec2.Port.tcp(sample.alertmanager_port),
+                "Alertmanager",
+            )
+        if sample.prometheus_port is not None:
+            self.validation.add_egress_rule(
+                ec2.Peer.ipv4(self.vpc.vpc_cidr_block),
+                ec2.Port.tcp(sample.prometheus_port),
+                "Prometheus",
+            )
 
     def _group(self, id: str, description: str, *, all_outbound: bool = False) -> ec2.SecurityGroup:
         return ec2.SecurityGroup(

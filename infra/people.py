@@ -1,4 +1,9 @@
-"""Who hears of it: the topic calls the function that tells people by the other channels."""
+"""Who hears of it: the topic calls the function that tells people by the other channels.
+
+Greenlane's own trouble is told by CloudWatch, without any function of ours on the way to mail.
+"""
+
+from collections.abc import Sequence
 
 from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_lambda_destinations as destinations
@@ -22,6 +27,7 @@ class People(Construct):
         topic: where news is published.
         notify: the function.
         undelivered: where events go that nobody took.
+        operators: addresses that hear of everything, Greenlane's own trouble included.
     """
 
     def __init__(
@@ -32,6 +38,7 @@ class People(Construct):
         topic: sns.Topic,
         notify: Function,
         undelivered: sqs.Queue,
+        operators: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id)
         notify.version.configure_async_invoke(
@@ -47,3 +54,6 @@ class People(Construct):
                 "the latter.",
             )
         )
+        for address in operators:
+            # Without a filter: what CloudWatch publishes has no attributes, and would match none.
+            topic.add_subscription(subscriptions.EmailSubscription(address))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -21,8 +21,15 @@ SEVERITIES: dict[str, Severity] = {
     "still_trying": "critical",
     "held": "critical",
     "drift": "error",
+    "greenlane_fails": "critical",
 }
 """How bad each kind of news is, unless the teller says otherwise. Critical news pages."""
+
+UNKNOWN = "unknown"
+"""The service of news whose service could not be found out; all subscriptions take it."""
+
+OWN_TROUBLE = "greenlane_fails"
+"""The kind of news that is about Greenlane itself, so about every service."""
 
 SUBJECT_LIMIT = 99
 """SNS takes a subject of fewer than 100 characters."""
@@ -38,7 +45,8 @@ class Announcement(BaseModel):
         id: the same each time the same thing is told, so that a repetition is known as one.
         kind: what happened, such as `rolled_back`.
         severity: who has to hear of it, and how soon.
-        service: the service's name; `unknown` when not even that is known.
+        service: the service's name; `unknown` when not even that is known, and the name of the
+            alarm for trouble of Greenlane itself.
         deployment_id: None for news of no deployment.
         region: the Region it happened in.
         subject: one line.
@@ -47,6 +55,8 @@ class Announcement(BaseModel):
         links: addresses, by what is there; one that is not `http` is shown as text.
         settled: the deployment is over and its traffic is on one good version, so that whatever
             was raised about it before may be closed.
+        closes: earlier deployments of the service whose open pages this news ends.
+        again: how often it was told again, because nobody was reached.
         at: when it happened.
     """
 
@@ -64,6 +74,8 @@ class Announcement(BaseModel):
     way_out: str | None = None
     links: dict[str, str] = Field(default_factory=dict)
     settled: bool = False
+    closes: tuple[str, ...] = ()
+    again: int = 0
     at: datetime
 
     @property
@@ -103,6 +115,7 @@ def announce(
     way_out: str | None = None,
     links: Mapping[str, str] | None = None,
     settled: bool = False,
+    closes: Sequence[str] = (),
 ) -> Announcement:
     """Make an announcement of what there is to tell, cut to what SNS carries.
 
@@ -120,6 +133,7 @@ def announce(
         way_out: see there.
         links: see there.
         settled: see there.
+        closes: see there.
     """
     said = _fitted(facts or {})
     which = occasion if occasion is not None else _digest([subject, said])
@@ -135,8 +149,22 @@ def announce(
         way_out=None if way_out is None else clip(readable(way_out), _LONGEST_FACT),
         links={name: clip(readable(where), _LONGEST_FACT) for name, where in (links or {}).items()},
         settled=settled,
+        closes=tuple(closes),
         at=at,
     )
+
+
+def closing_of(news: Announcement, deployment_id: str) -> Announcement:
+    """The end of what was raised about an earlier deployment that this news makes good."""
+    changes = {
+        "id": f"{_key(deployment_id)}.closed.{_digest(news.id)}",
+        "kind": "closed",
+        "severity": "info",
+        "deployment_id": deployment_id,
+        "settled": True,
+        "closes": (),
+    }
+    return news.model_copy(update=changes)
 
 
 def publication(news: Announcement) -> dict[str, Any]:
@@ -149,7 +177,9 @@ def publication(news: Announcement) -> dict[str, Any]:
     message = json.dumps({"default": text, "lambda": whole}, ensure_ascii=False)
     if len(message.encode()) > _TOLD_BY_SNS:  # such as thousands of quotes, each escaped twice
         message = json.dumps({"default": text[:50_000], "lambda": _without_facts(news)})
-    about = {"kind": news.kind, "severity": news.severity, "service": news.service}
+    # Whoever knew only the deployment could not say whose it is: that is for everybody.
+    service = UNKNOWN if news.service == news.deployment_id else news.service
+    about = {"kind": news.kind, "severity": news.severity, "service": service}
     return {
         "Subject": news.subject,
         "Message": message,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from greenlane.people.vault import Vault
 
 State = Literal["sending", "sent", "refused", "failed"]
-"""`refused` is for good; `failed` is tried again; `sending` that was never changed, too."""
+"""`failed` is tried again, and `sending` that was never changed; `refused` only if told again."""
 
 
 class Untold(Exception):
@@ -37,6 +37,7 @@ class Told(StoredModel):
     kind: str
     severity: Severity
     settled: bool = False
+    again: int = 0
     channel: str
     action: str
     at: datetime

@@ -30,18 +30,28 @@ class Ledger:
 
     def earlier(self, news: Announcement) -> list[Told]:
         """What was sent, or tried, of the deployment's other announcements, oldest first."""
+        others = [one for one in self._told(news) if one.announcement_id != news.id]
+        return sorted(others, key=lambda one: one.at)
+
+    def reached(self, news: Announcement) -> set[str]:
+        """The channels that took this very announcement."""
+        told = [one for one in self._told(news) if one.announcement_id == news.id]
+        return {one.channel for one in told if one.state == "sent"}
+
+    def _told(self, news: Announcement) -> list[Told]:
         answer = self._store.client.query(
             TableName=self._store.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
             ExpressionAttributeValues={":pk": {"S": place_of(news)}, ":prefix": {"S": "TOLD#"}},
             ConsistentRead=True,
         )
-        told = [Told.model_validate_json(item["body"]["S"]) for item in answer["Items"]]
-        others = [one for one in told if one.announcement_id != news.id]
-        return sorted(others, key=lambda one: one.at)
+        return [Told.model_validate_json(item["body"]["S"]) for item in answer["Items"]]
 
     def claim(self, news: Announcement, told: Told, now: datetime) -> bool:
-        """Whether the caller is to send it: nobody has, and nobody is about to."""
+        """Whether the caller is to send it: nobody has, and nobody is about to.
+
+        What was refused is sent when it is told again: somebody may have mended the secret.
+        """
         condition = (
             "attribute_not_exists(pk) OR outcome = :failed "
             "OR (outcome = :sending AND claimed_until < :now)"
@@ -51,6 +61,9 @@ class Ledger:
             ":sending": {"S": "sending"},
             ":now": {"S": instant(now)},
         }
+        if news.again:
+            condition += " OR (outcome = :refused AND told_again < :again)"
+            values |= {":refused": {"S": "refused"}, ":again": {"N": str(news.again)}}
         return self._put(_item(news, told, now + CLAIMED_FOR), condition, values)
 
     def end(self, news: Announcement, told: Told) -> None:
@@ -81,7 +94,7 @@ def place_of(news: Announcement) -> str:
 
 
 def _item(news: Announcement, told: Told, until: datetime | None = None) -> Item:
-    extra: Item = {"outcome": {"S": told.state}}
+    extra: Item = {"outcome": {"S": told.state}, "told_again": {"N": str(told.again)}}
     if until is not None:
         extra["claimed_until"] = {"S": instant(until)}
     return body_item(place_of(news), f"TOLD#{news.id}#{told.channel}", told, **extra)

@@ -1,5 +1,8 @@
 """One HTTP POST: limited in time and size, certificates checked, no redirect followed.
 
+One deadline is over all of it, the look-up of the name included. Time-outs of sockets begin anew
+with each address, each step of a handshake and each byte, so they alone end nothing.
+
 An address may carry a secret, and so may a header. So what is raised names the host and the kind
 of the problem, never the address, and has no other exception behind it.
 """
@@ -9,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from queue import Empty, SimpleQueue
 from socket import SHUT_RDWR, socket
-from threading import Timer
+from threading import Thread
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,6 +23,8 @@ from greenlane.people.channel import Untold
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 8.0
+CUT_SECONDS = 0.5
+"""What was cut has this long to say what it has heard so far."""
 LARGEST_ANSWER = 64 * 1024
 
 
@@ -57,16 +63,42 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     target = parts.path or "/"
     if parts.query:
         target += f"?{parts.query}"
+    said: SimpleQueue[Answer | str] = SimpleQueue()
+    Thread(target=_try, args=(said, connection, target, body, sent), daemon=True).start()
+    answer = _heard(said, connection)
+    if isinstance(answer, str):
+        raise Untold(f"no answer from {parts.hostname}: {answer}", again=True)
+    return answer
+
+
+def _heard(said: "SimpleQueue[Answer | str]", connection: HTTPConnection) -> Answer | str:
+    """What came within the deadline: the answer, or what went wrong."""
     try:
-        answer, problem = _exchange(connection, target, body, sent), ""
+        return said.get(timeout=ANSWER_SECONDS)
+    except Empty:
+        pass
+    if connection.sock is not None:
+        _cut(connection.sock)
+    try:
+        return said.get(timeout=CUT_SECONDS)
+    except Empty:
+        return TimeoutError.__name__
+
+
+def _try(
+    said: "SimpleQueue[Answer | str]",
+    connection: HTTPConnection,
+    target: str,
+    body: bytes,
+    headers: Mapping[str, str],
+) -> None:
+    try:
+        said.put(_exchange(connection, target, body, headers))
     except Exception as error:
         # Of any kind: what is wrong with a header or an address is a ValueError that quotes it.
-        answer, problem = None, type(error).__name__
+        said.put(type(error).__name__)
     finally:
         connection.close()
-    if answer is None:
-        raise Untold(f"no answer from {parts.hostname}: {problem}", again=True)
-    return answer
 
 
 def _exchange(
@@ -75,16 +107,9 @@ def _exchange(
     connection.connect()
     assert connection.sock is not None
     connection.sock.settimeout(ANSWER_SECONDS)
-    # A time-out of the socket begins anew with each byte; this one ends a server that drips.
-    limit = Timer(ANSWER_SECONDS, _cut, [connection.sock])
-    limit.daemon = True
-    limit.start()
-    try:
-        connection.request("POST", target, body=body, headers=dict(headers))
-        response = connection.getresponse()
-        return Answer(response.status, _beginning(response))
-    finally:
-        limit.cancel()
+    connection.request("POST", target, body=body, headers=dict(headers))
+    response = connection.getresponse()
+    return Answer(response.status, _beginning(response))
 
 
 def _beginning(response: HTTPResponse) -> bytes:

@@ -1,6 +1,7 @@
 """Which channels a service's configuration asks for. Pure; no I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from greenlane.deployments.config import ServiceConfig
 from greenlane.people.alertmanager import Alertmanager
@@ -10,6 +11,9 @@ from greenlane.people.opscenter import OpsCenter
 from greenlane.people.pagerduty import PagerDuty
 from greenlane.people.slack import Slack
 from greenlane.people.webhook import WebhookChannel
+
+_Configured = PagerDuty | OpsCenter | Alertmanager | Slack | WebhookChannel
+_RESOLVES = (PagerDuty, Alertmanager)
 
 
 def secret_name(service: str, channel: str) -> str:
@@ -22,7 +26,7 @@ def channels_of(config: ServiceConfig) -> list[Channel]:
     return list(_channels(config))
 
 
-def _channels(config: ServiceConfig) -> Iterator[Channel]:
+def _channels(config: ServiceConfig) -> Iterator[_Configured]:
     asked, name = config.notifications, config.name
     # Who must be woken comes first.
     if asked.pagerduty_integration:
@@ -39,15 +43,37 @@ def _channels(config: ServiceConfig) -> Iterator[Channel]:
         yield WebhookChannel(asked.webhook.url, secret)
 
 
-def channels_without_config(news: Announcement) -> list[Channel]:
-    """Whom to tell while the configuration cannot be read.
+def channels_of_all(configs: Iterable[ServiceConfig]) -> list[Channel]:
+    """The channels of several services, each once, by names that tell whose they are."""
+    found: dict[_Configured, Channel] = {}
+    for config in configs:
+        for channel in _channels(config):
+            found.setdefault(channel, replace(channel, name=f"{channel.name}@{config.name}"))
+    return list(found.values())
 
-    A page must not wait for the table: the secret that pages for this service is known by its
-    name, and its being there means that somebody wants to be paged.
+
+def waking(config: ServiceConfig) -> list[str]:
+    """The names of the channels that wake people; where there is none, all of them have to do.
+
+    Those that wake also know a repetition of their own accord.
     """
-    if news.severity != "critical" or news.service == "unknown":
-        return []
-    return [PagerDuty(secret_name(news.service, "pagerduty"))]
+    asked = config.notifications
+    wake = {
+        "pagerduty": asked.pagerduty_integration,
+        "opscenter": asked.opscenter,
+        "alertmanager": config.monitoring.alert_manager is not None,
+    }
+    others = {"slack": asked.slack_channel is not None, "webhook": asked.webhook is not None}
+    return _asked_for(wake) or _asked_for(others)
+
+
+def _asked_for(channels: Mapping[str, bool]) -> list[str]:
+    return [name for name, asked in channels.items() if asked]
+
+
+def resolving(channels: Sequence[Channel]) -> list[Channel]:
+    """The channels that keep something open until it is resolved."""
+    return [it for it in channels if isinstance(it, _RESOLVES)]
 
 
 def secrets_of(config: ServiceConfig) -> dict[str, str]:

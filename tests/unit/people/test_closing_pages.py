@@ -4,10 +4,18 @@ from datetime import timedelta
 
 import pytest
 
+from greenlane.deployments.finishing import finish_deployment, promote
+from greenlane.deployments.model import Deployment
+from greenlane.deployments.phases import Phase
 from greenlane.people.alertmanager import FIRES, FIRES_UNTIL_MENDED, Alertmanager
 from greenlane.people.announcement import publication
 from greenlane.people.pagerduty import decide
-from tests.builders import NOW
+from greenlane.rollback.closing import close_rollback
+from greenlane.rollback.model import CloseEvent
+from greenlane.rollback.settle import empty_slot, hold_traffic
+from greenlane.rollback.take_back import take_traffic_back
+from tests.builders import NOW, SERVICE
+from tests.fakes import BACK as EXECUTION
 from tests.unit.people import validators
 from tests.unit.people.news import news, told
 from tests.unit.people.town import Town
@@ -127,3 +135,101 @@ def test_another_deployment_leaves_the_page_open(town: Town) -> None:
     town.notify(publication(news("held")))
     town.notify(publication(news("succeeded", deployment_id="d-2", settled=True)))
     assert len(town.server.to("events.pagerduty.com")) == 1
+
+
+def actions(town: Town) -> list[tuple[str, str]]:
+    """What PagerDuty was told to do, and about which deployment."""
+    events = [got.document for got in town.server.to("events.pagerduty.com")]
+    return [(it["event_action"], it["dedup_key"].partition("#")[0]) for it in events]
+
+
+def held(town: Town) -> None:
+    """`d-1` is held, blue has recovered, and all of the traffic is on it."""
+    world = town.world
+    town.wants()
+    world.shifted()
+    world.serve("blue", 0, sick=2)
+    rollback = take_traffic_back(world.back(), world.runtime)
+    close_rollback(CloseEvent(rollback=rollback, execution=EXECUTION), world.runtime)
+    town.notify_all()
+    assert world.record.phase is Phase.HELD
+    world.serve("blue", 2)
+    world.set_weights(100, 0)
+
+
+def promoted(town: Town, deployment_id: str) -> None:
+    """The cure, from its plan to its promotion."""
+    state = town.world.planned(deployment_id)
+    record = town.world.change(phase=Phase.SHIFTING)
+    town.world.set_weights(*((0, 100) if record.candidate == "green" else (100, 0)))
+    promote(state.model_copy(update={"step": 3}), town.world.runtime)
+    town.notify_all()
+
+
+def test_the_promotion_of_the_next_deployment_closes_what_is_held(town: Town) -> None:
+    held(town)
+    assert actions(town) == [("trigger", "d-1")]
+    promoted(town, "d-2")
+    assert actions(town) == [("trigger", "d-1"), ("resolve", "d-1")]
+    fired, resolved = [got.document for got in town.server.to("alertmanager")]
+    validators.check_alerts(resolved)
+    assert resolved[0]["labels"] == fired[0]["labels"]
+    assert resolved[0]["labels"]["deployment"] == "d-1"
+    assert validators.instant(resolved[0]["endsAt"]) < validators.instant(fired[0]["endsAt"])
+    slack = [got.document["text"] for got in town.server.to("slack.com")]
+    assert len(slack) == 2, "held and promoted, and nothing about the closing"
+    lines = [it.detail for it in town.world.store.history("d-1") if it.kind == "told"]
+    closed = sorted((it["channel"], it["action"]) for it in lines if it["news"] == "closed")
+    assert closed == [("alertmanager", "resolve"), ("pagerduty", "resolve")]
+
+
+def test_it_stays_open_while_no_deployment_has_succeeded(town: Town) -> None:
+    held(town)
+    town.world.planned("d-2")
+    town.world.change(phase=Phase.ROLLED_BACK)
+    town.notify_all()
+    assert actions(town) == [("trigger", "d-1")]
+    promoted(town, "d-3")
+    assert actions(town)[1:] == [("resolve", "d-1")]
+    assert town.world.record.held_before == ("d-1",)
+    town.world.change(phase=Phase.WATCHING)
+    town.world.set_weights(100, 0)
+    town.world.planned("d-4")
+    assert town.world.record.held_before == ()
+
+
+def test_the_end_says_it_again_and_resolves_nothing_twice(town: Town) -> None:
+    held(town)
+    promoted(town, "d-2")
+    state = Deployment(deployment_id="d-2", service=SERVICE, epoch=town.world.record.epoch)
+    finish_deployment(state, town.world.runtime)
+    town.notify_all()
+    assert actions(town) == [("trigger", "d-1"), ("resolve", "d-1")]
+
+
+def test_a_page_that_comes_late_opens_nothing_any_more(town: Town) -> None:
+    held(town)
+    promoted(town, "d-2")
+    late = news("still_trying", at=NOW - timedelta(minutes=1))
+    town.notify(publication(late))
+    assert actions(town) == [("trigger", "d-1"), ("resolve", "d-1")]
+
+
+def test_a_person_who_goes_on_with_the_rollback_closes_it(town: Town) -> None:
+    held(town)
+    again = town.world.back("person", execution="second")
+    rollback = take_traffic_back(again, town.world.runtime)
+    town.world.clock.advance(minutes=6)
+    rollback = empty_slot(hold_traffic(rollback, town.world.runtime), town.world.runtime)
+    close_rollback(CloseEvent(rollback=rollback, execution="second"), town.world.runtime)
+    town.notify_all()
+    assert actions(town) == [("trigger", "d-1"), ("resolve", "d-1")]
+
+
+def test_the_page_of_a_hold_says_what_stays_suspended_and_how_it_is_given_back(
+    town: Town,
+) -> None:
+    held(town)
+    details = town.server.to("events.pagerduty.com")[0].document["payload"]["custom_details"]
+    assert "suspended on both slots until a person acts" in details["scale_in"]
+    assert "the end of either also gives scale-in back" in details["what to do"]

@@ -6,7 +6,8 @@ import pytest
 
 from greenlane.errors import NotTold
 from greenlane.people.announcement import publication
-from greenlane.people.channel import Told
+from greenlane.people.channel import Told, Untold
+from greenlane.people.slack import Slack
 from tests.builders import SERVICE
 from tests.fakes import timeout
 from tests.unit.people import validators
@@ -113,6 +114,32 @@ def test_a_server_that_hangs_holds_up_no_other(town: Town, monkeypatch: pytest.M
     with pytest.raises(NotTold, match="slack: no answer from 127.0.0.1"):
         town.notify(publication(news("held")))
     assert town.outcomes() == dict.fromkeys(ALL, "sent") | {"slack": "failed"}
+
+
+def test_a_channel_that_never_ends_is_left_behind_and_tried_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it hangs in, such as its secret: the function's time is not its own."""
+    monkeypatch.setattr("greenlane.people.notifying.CHANNEL_SECONDS", 2.0)
+    over, usual = threading.Event(), Slack.send
+
+    def hang(*_: object) -> str:
+        over.wait(30)
+        raise Untold("too late", again=True)
+
+    town.wants()
+    monkeypatch.setattr(Slack, "send", hang)
+    made = publication(news("held"))
+    with pytest.raises(NotTold, match=r"^slack: not within 2 s$"):
+        town.notify(made)
+    assert town.outcomes() == dict.fromkeys(ALL - {"slack"}, "sent")
+    monkeypatch.setattr(Slack, "send", usual)
+    town.world.clock.advance(seconds=60)
+    town.notify(made)
+    over.set()
+    assert {name: len(town.server.to(host)) for name, host in HOSTS.items()} == dict.fromkeys(
+        HOSTS, 1
+    )
 
 
 def test_what_slack_says_in_an_answer_of_200_counts(town: Town) -> None:

@@ -1,6 +1,9 @@
 """One POST: limited in time and size, certificates checked, no redirect followed."""
 
+import contextlib
+import socket
 import ssl
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,6 +73,46 @@ def test_a_server_that_drips_is_left_in_time_with_what_it_said(
     assert time.monotonic() - began < 5
     assert answer.status == 200
     assert answer.body.strip(b".") == b""
+
+
+def test_the_deadline_is_over_the_handshake_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that drips what is no TLS yet: no time-out of a socket ends that."""
+    monkeypatch.setattr(posting, "ANSWER_SECONDS", 0.4)
+    over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        taken, _ = listening.accept()
+        with taken, contextlib.suppress(OSError):
+            taken.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 KiB, byte by byte
+            while not over.wait(0.05):
+                taken.sendall(b"\x02")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=drip, args=(listening,))
+        thread.start()
+        began = time.monotonic()
+        error = refused(f"https://127.0.0.1:{listening.getsockname()[1]}/{SECRET}")
+        assert time.monotonic() - began < 5
+        over.set()
+        thread.join()
+    assert error.again
+
+
+def test_the_deadline_is_over_the_look_up_of_the_name_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(posting, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(posting, "CUT_SECONDS", 0.1)
+    over = threading.Event()
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        over.wait(10)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    error = refused(f"https://example.com/{SECRET}")
+    over.set()
+    assert (error.again, error.why) == (True, "no answer from example.com: TimeoutError")
 
 
 def test_a_server_that_is_not_there_may_be_later() -> None:

@@ -4,6 +4,8 @@ import io
 import json
 from typing import Any
 
+from greenlane.errors import NotTold
+from greenlane.people import delivery
 from greenlane.people.delivery import Delivery
 from greenlane.people.inside import Alerts, post_alerts
 from greenlane.people.notifying import notify_people
@@ -62,8 +64,25 @@ class Ops:
         return {"OpsItemId": f"oi-{len(self.items)}"}
 
 
+class Parameters:
+    """SSM, with the one parameter that says how to page without the table."""
+
+    def __init__(self) -> None:
+        self.value: str | None = None
+
+    def put_parameter(self, *, Name: str, Value: str, **_: Any) -> None:  # noqa: N803
+        assert Name == "/greenlane/paging"
+        self.value = Value
+
+    def get_parameter(self, Name: str) -> dict[str, Any]:  # noqa: N803
+        assert Name == "/greenlane/paging"
+        if self.value is None:
+            raise error("ParameterNotFound", "GetParameter")
+        return {"Parameter": {"Value": self.value}}
+
+
 class Relay:
-    """Lambda, with the one function that is inside the network."""
+    """Lambda, with the two functions that others of ours call by their names."""
 
     def __init__(self, town: "Town") -> None:
         self._town = town
@@ -72,6 +91,13 @@ class Relay:
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         self.called.append(FunctionName)
+        if FunctionName == delivery.FUNCTION:
+            event = Delivery.model_validate_json(Payload)
+            try:
+                notify_people(event, self._town.world.runtime, post=self._town.post)
+            except NotTold:
+                return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b"{}")}
+            return {"Payload": io.BytesIO(b"null")}
         if self.failed:
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorMessage": "x"}')}
         posted = post_alerts(
@@ -86,9 +112,11 @@ class Town:
     def __init__(self, world: World, server: Server) -> None:
         self.world, self.server, self.post = world, server, server.post
         self.secrets, self.ops, self.relay = Secrets(), Ops(), Relay(self)
+        self.parameters = Parameters()
         for name, service, target in (
             ("secretsmanager", "secretsmanager", self.secrets),
             ("ssm", "ssm", self.ops),
+            ("ssm_soon", "ssm", self.parameters),
             ("relay", "lambda", self.relay),
         ):
             world.runtime.__dict__[name] = Spy(world, service, target)
@@ -104,16 +132,36 @@ class Town:
         # Lines of the history are in the order of their instants.
         self.world.clock.advance(milliseconds=1)
         parts = json.loads(publication["Message"])
+        self._deliver(publication["Subject"], parts["lambda"])
+
+    def _deliver(self, subject: str, message: str) -> None:
         notification = {
             "Type": "Notification",
             "MessageId": "00000000-0000-0000-0000-000000000000",
             "TopicArn": self.world.runtime.settings.topic_arn,
             "Timestamp": self.world.clock.now().isoformat(),
-            "Subject": publication["Subject"],
-            "Message": parts["lambda"],
+            "Subject": subject,
+            "Message": message,
         }
         event = {"Records": [{"EventSource": "aws:sns", "Sns": notification}]}
         notify_people(Delivery.model_validate(event), self.world.runtime, post=self.post)
+
+    def ring(
+        self, name: str, state: str = "ALARM", at: str = "2026-11-23T12:00:00.000+0000"
+    ) -> None:
+        """Deliver what CloudWatch publishes for an alarm."""
+        message = {
+            "AlarmName": name,
+            "AlarmDescription": "look at the log group",
+            "AWSAccountId": "123456789012",
+            "NewStateValue": state,
+            "NewStateReason": "Threshold Crossed: 3 datapoints were above 1",
+            "StateChangeTime": at,
+            "Region": "EU (Ireland)",
+            "OldStateValue": "OK",
+            "Trigger": {"MetricName": "Errors"},
+        }
+        self._deliver(f'{state}: "{name}" in EU (Ireland)', json.dumps(message))
 
     def notify_all(self) -> None:
         """Deliver everything that was told so far, and not yet delivered."""
