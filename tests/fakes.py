@@ -13,7 +13,7 @@ import moto  # noqa: F401  (clients made before moto's import would reach for th
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.validate import validate_parameters
 
-from tests.builders import OLD_IMAGE, SERVICE
+from tests.builders import GROUPS, OLD_IMAGE, SERVICE
 
 REGION = "eu-west-1"
 STATES = f"arn:aws:states:{REGION}:123456789012"
@@ -180,8 +180,19 @@ class Containers:
     def deregister_task_definition(self, taskDefinition: str) -> None:  # noqa: N803
         self.gone.append(taskDefinition)
 
-    def list_tasks(self, cluster: str, serviceName: str, desiredStatus: str) -> dict[str, Any]:  # noqa: N803
+    def list_tasks(
+        self,
+        cluster: str,
+        serviceName: str = "",  # noqa: N803
+        desiredStatus: str = "RUNNING",  # noqa: N803
+        startedBy: str | None = None,  # noqa: N803
+    ) -> dict[str, Any]:
         assert (cluster, desiredStatus) == (SERVICE, "RUNNING")
+        if startedBy is not None:
+            assert not serviceName, "ECS takes no other filter beside who started a task"
+            ours = any(one["startedBy"] == startedBy for one in self.started)
+            runs = ours and self.one_off["lastStatus"] != "STOPPED"
+            return {"taskArns": ["one-off"] if runs else []}
         return {"taskArns": [f"{serviceName}/{address}" for address in self.tasks[serviceName]]}
 
     def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
@@ -263,6 +274,42 @@ class Scaling:
         return self.targets[f"service/{SERVICE}/{SERVICE}-{slot}"]
 
 
+_COUNTS = {
+    "RequestCount": "requests",
+    "HTTPCode_Target_2XX_Count": "ok2",
+    "HTTPCode_Target_5XX_Count": "bad5",
+    "TargetConnectionErrorCount": "reset",
+}
+SHORT = (*_COUNTS.values(), "p95")
+"""What a minute of a slot is made of: counts, and the seconds that every answer took."""
+
+
+def measured(query: dict[str, Any]) -> tuple[str, str]:
+    """What a metric query of a slot asks for, and the slot; ("", "") if it is nothing we have."""
+    stat = query.get("MetricStat")
+    dimensions = {one["Name"]: one["Value"] for one in stat["Metric"]["Dimensions"]} if stat else {}
+    slots = {arn.rsplit(":", 1)[-1]: slot for slot, arn in GROUPS.items()}
+    slot = slots.get(dimensions.get("TargetGroup", ""), "")
+    if stat is None or not slot:
+        return "", ""
+    name, statistic = stat["Metric"]["MetricName"], stat["Stat"]
+    if name == "TargetResponseTime":
+        return ("requests" if statistic == "SampleCount" else statistic), slot
+    return _COUNTS.get(name, ""), slot
+
+
+def value_of(short: str, minute: dict[str, float]) -> float | None:
+    """A number of a minute in which every answer took equally long; a count of 0 is absent."""
+    if short in SHORT:
+        return float(minute[short]) if minute.get(short) else None
+    seconds = minute.get("p95")
+    if not seconds:
+        return None
+    if short.startswith("PR("):  # percent of the answers that took longer
+        return 100.0 if seconds > float(short[3:].split(":")[0]) else 0.0
+    return float(seconds) if short.startswith("p") else None
+
+
 class Watch:
     """CloudWatch: alarm states, and metrics of whole minutes by slot."""
 
@@ -278,7 +325,15 @@ class Watch:
         start, end = arguments["StartTime"], arguments["EndTime"]
         results = []
         for query in arguments["MetricDataQueries"]:
-            points = self.points.get(query["Id"], {})
+            short, slot = measured(query)
+            known = {name: self.points.get(f"{name}_{slot}", {}) for name in SHORT}
+            moments = sorted(set().union(*known.values()))
+            points = {
+                at: value
+                for at in moments
+                if (value := value_of(short, {name: known[name].get(at, 0) for name in SHORT}))
+                is not None
+            }
             chosen = [at for at in sorted(points) if start <= at < end]
             results.append(
                 {

@@ -88,11 +88,14 @@ class World:
             ("elbv2_once", "elbv2", self.balancer),
             ("elbv2_back", "elbv2", self.balancer),
             ("ecs", "ecs", self.ecs),
+            ("ecs_back", "ecs", self.ecs),
             ("ecr", "ecr", client("ecr")),
             ("ssm", "ssm", client("ssm")),
             ("cloudwatch", "cloudwatch", self.watch),
             ("autoscaling", "application-autoscaling", self.scaling),
+            ("autoscaling_back", "application-autoscaling", self.scaling),
             ("stepfunctions", "stepfunctions", self.machines),
+            ("stepfunctions_back", "stepfunctions", self.machines),
             ("functions", "lambda", self.hooks),
             ("sns", "sns", self.topic),
         ):
@@ -191,7 +194,15 @@ class World:
     def traffic(
         self, slot: str, *, requests: int, errors: int = 0, p95: float = 0.1, minutes: int = 5
     ) -> None:
-        """What the balancer measured in the last whole minutes."""
+        """What the balancer measured in the last whole minutes.
+
+        While blue has weight beside green, it serves as much, and well: what green is compared to.
+        """
+        if slot == "green" and self.weights()[0]:
+            self._measure("blue", requests=requests, errors=0, p95=0.1, minutes=minutes)
+        self._measure(slot, requests=requests, errors=errors, p95=p95, minutes=minutes)
+
+    def _measure(self, slot: str, *, requests: int, errors: int, p95: float, minutes: int) -> None:
         edge = self.clock.now().replace(second=0, microsecond=0)
         for number in range(1, minutes + 1):
             at = edge - timedelta(minutes=number)

@@ -40,16 +40,20 @@ class Site:
 class Faults:
     """Chooses the fault of each call, and remembers every call that was made.
 
-    `at_call` holds what else begins at the n-th call of all.
+    `at_call` holds what else begins at the n-th call of all; `besides` is asked about the calls
+    that nothing was chosen for; `phase` tells the phase on record, to be kept with each call.
     """
 
     def __init__(self, choose: Callable[[Site], Kind | None] | None = None) -> None:
         self._choose = choose or (lambda site: None)
         self._count: Counter[tuple[str, str, str]] = Counter()
-        self._bursts: dict[tuple[str, str, str], float] = {}
+        self._bursts: dict[tuple[str, str, str], tuple[float, Kind]] = {}
         self.sites: list[Site] = []
         self.struck: list[tuple[Site, Kind]] = []
         self.at_call: dict[int, Callable[[], None]] = {}
+        self.besides: Callable[[Site], Kind | None] = lambda site: None
+        self.phase: Callable[[], str] | None = None
+        self.phases: list[str] = []
 
     def of(self, caller: str, service: str, operation: str, now: float) -> Kind | None:
         """The fault of the call that is about to be made."""
@@ -57,16 +61,26 @@ class Faults:
         self._count[call] += 1
         site = Site(*call, self._count[call])
         self.sites.append(site)
+        if self.phase is not None:
+            self.phases.append(self.phase())
         if len(self.sites) in self.at_call:
             self.at_call.pop(len(self.sites))()
-        if now < self._bursts.get(call, -1.0):
-            return "before"
+        until, refused = self._bursts.get(call, (-1.0, "throttled"))
+        if now < until:
+            return refused
         kind = self._choose(site)
-        if kind is not None:
-            self.struck.append((site, kind))
+        if kind is None:
+            return self.besides(site)
+        self.struck.append((site, kind))
         if kind in ("throttled", "denied"):
-            self._bursts[call] = now + (BURST_SECONDS if kind == "throttled" else 1e9)
+            self._bursts[call] = now + (BURST_SECONDS if kind == "throttled" else 1e9), kind
         return kind
+
+    def calm(self) -> None:
+        """Nothing goes wrong any more."""
+        self._choose = self.besides = lambda site: None
+        self._bursts.clear()
+        self.at_call.clear()
 
 
 def one(site: Site, kind: Kind) -> Faults:

@@ -1,6 +1,8 @@
 """ECS in virtual time: tasks that start, become healthy, are replaced and stopped."""
 
+import copy
 import itertools
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +29,10 @@ class Fleet(Containers):
     Args:
         kernel: the time.
         settle: called before anything changes that clients would notice.
-        bad: which image answers with errors.
+        bad: which images answer with errors.
         never_healthy: which image fails its health checks.
+        stale_seconds: how old what ECS says may be.
+        health_lag_seconds: how long a task that died counts as healthy.
     """
 
     def __init__(
@@ -36,13 +40,19 @@ class Fleet(Containers):
         kernel: Kernel,
         settle: Callable[[], None],
         *,
-        bad: str | None = None,
+        bad: set[str] | None = None,
         never_healthy: str | None = None,
+        stale_seconds: float = 0.0,
+        health_lag_seconds: float = 0.0,
     ) -> None:
         super().__init__()
         self.kernel, self.settle = kernel, settle
-        self.bad, self.never_healthy = bad, never_healthy
+        self.bad, self.never_healthy = bad or set(), never_healthy
         self.died_at = -1e9
+        self.stale_seconds, self.health_lag_seconds = stale_seconds, health_lag_seconds
+        self.dying: dict[str, list[str]] = {"blue": [], "green": []}
+        self._dice = random.Random("how old an answer is")
+        self._past: list[tuple[float, Any, Any]] = []
         self.stopping: Callable[[str], None] = lambda slot: None
         self._numbers = itertools.count(1)
         first = self.services[f"{SERVICE}-blue"]["taskDefinition"]
@@ -61,16 +71,49 @@ class Fleet(Containers):
     def healthy(self, slot: str) -> tuple[int, int]:
         """Healthy targets by version: good ones, bad ones."""
         found = [task for task in self.all[slot] if task.state == "healthy"]
-        bad = sum(self.image(task.definition) == self.bad for task in found)
+        bad = sum(self.image(task.definition) in self.bad for task in found)
         return len(found) - bad, bad
+
+    def serving(self, slot: str) -> tuple[int, int, int]:
+        """Targets that get requests: good ones, bad ones, and those that died unnoticed."""
+        return *self.healthy(slot), len(self.dying[slot])
+
+    def counted(self, slot: str) -> int:
+        """How many targets the balancer calls healthy."""
+        return sum(self.serving(slot))
 
     @property
     def targets(self) -> dict[str, dict[str, str]]:
         """State by address, of the targets that are registered, by slot."""
         return {
             slot: {task.address: task.state for task in tasks if task.state != "starting"}
+            | dict.fromkeys(self.dying[slot], "healthy")
             for slot, tasks in self.all.items()
         }
+
+    def describe_services(self, **arguments: Any) -> dict[str, Any]:  # type: ignore[override]
+        """ECS is eventually consistent: what it says may be some seconds old."""
+        if not self.stale_seconds:
+            return super().describe_services(**arguments)
+        services, _ = self._seen()
+        found = [services[name] for name in arguments["services"] if name in services]
+        return {"services": found, "failures": []}
+
+    def list_tasks(self, **arguments: Any) -> dict[str, Any]:  # type: ignore[override]
+        """As old as the services; `describe_tasks` may not know all of them any more."""
+        if not self.stale_seconds:
+            return super().list_tasks(**arguments)
+        name = arguments["serviceName"]
+        _, tasks = self._seen()
+        known = [address for address in tasks[name] if address in self.tasks[name]]
+        return {"taskArns": [f"{name}/{address}" for address in known]}
+
+    def _seen(self) -> tuple[Any, Any]:
+        """Services and tasks as they were a moment ago."""
+        at = self.kernel.seconds - self._dice.uniform(0, self.stale_seconds)
+        while len(self._past) > 1 and self._past[1][0] <= self.kernel.seconds - self.stale_seconds:
+            self._past.pop(0)
+        return next((past[1:] for past in reversed(self._past) if past[0] <= at), self._past[0][1:])
 
     def update_service(self, **arguments: Any) -> dict[str, Any]:  # type: ignore[override]
         """ECS takes the wish and works on it by itself."""
@@ -85,7 +128,8 @@ class Fleet(Containers):
         ours = [task for task in self.all[slot] if task.definition == definition]
         for _ in range(wanted - len(ours)):
             self._start(slot, definition)
-        spare = ours[wanted:] if len(ours) > wanted else []
+        ours.sort(key=lambda task: task.state != "healthy")  # those that serve stay
+        spare = ours[wanted:]
         if sum(task.state == "healthy" for task in ours) >= wanted:
             spare += [task for task in self.all[slot] if task.definition != definition]
         if spare:
@@ -114,9 +158,18 @@ class Fleet(Containers):
         serving = [task for task in self.all[slot] if task.state == "healthy"]
         if len(serving) > 1:
             self.settle()
-            self.died_at = self.kernel.seconds
-            self.all[slot].remove(serving[0])
+            task, lag = serving[0], self.health_lag_seconds
+            self.died_at = self.kernel.seconds + lag
+            self.all[slot].remove(task)
+            if lag:
+                self.dying[slot].append(task.address)
+                self.kernel.after(lag, lambda: self._gone(slot, task.address))
             self.converge(slot)
+
+    def _gone(self, slot: str, address: str) -> None:
+        """The target group has noticed."""
+        self.settle()
+        self.dying[slot].remove(address)
 
     def _publish(self, slot: str) -> None:
         name = f"{SERVICE}-{slot}"
@@ -124,3 +177,7 @@ class Fleet(Containers):
         self.services[name]["runningCount"] = len(running)
         self.services[name]["pendingCount"] = len(self.all[slot]) - len(running)
         self.tasks[name] = {task.address: task.definition for task in running}
+        if self.stale_seconds:
+            self._past.append(
+                (self.kernel.seconds, copy.deepcopy(self.services), copy.deepcopy(self.tasks))
+            )

@@ -103,6 +103,8 @@ class Execution:
         self.error, self.cause, self.entered = "", "", list[str]()
         self.token: str | None = None
         self.ended = Signal()
+        self.then: list[Callable[[], None]] = []
+        self.began_at, self.ended_at = kernel.seconds, -1e9
         self._kernel, self._states, self._calls, self._start = kernel, states, calls, start
         self._stop, self._tokens = Signal(), 0
         self._callbacks: dict[str, Callback] = {}
@@ -131,7 +133,10 @@ class Execution:
 
     def _end(self, status: str, error: str = "", cause: str = "") -> None:
         self.status, self.error, self.cause = status, error, cause
+        self.ended_at = self._kernel.seconds
         self._kernel.set(self.ended)
+        for follow in self.then:
+            self._kernel.after(0, follow)
 
     def _main(self) -> None:
         name, data = self._states["StartAt"], self.given
@@ -181,6 +186,7 @@ class Execution:
     def _task(self, state: Document, data: Any, context: Document) -> tuple[str | None, Any]:
         retried: dict[int, int] = {}
         while True:
+            context["State"]["RetryCount"] = sum(retried.values())
             try:
                 result = self._attempt(state, data, context)
                 return state.get("Next"), _placed(state.get("ResultPath", "$"), data, result)
@@ -259,6 +265,7 @@ class Run:
         self.answer: Any = None
         self.failure: Failed | None = None
         self.listeners: list[Signal] = []
+        self.then: list[Callable[[], None]] = []
 
     def end(self, kernel: Kernel, answer: Any = None, failure: Failed | None = None) -> None:
         """It has answered, or its process is gone."""
@@ -267,6 +274,8 @@ class Run:
             kernel.set(self.ended)
             for signal in self.listeners:
                 kernel.set(signal)
+            for follow in self.then:
+                kernel.after(0, follow)
 
 
 def _matches(names: list[str], error: str) -> bool:

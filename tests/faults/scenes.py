@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from greenlane.deployments.phases import LEASED, Phase
+from tests.builders import service_config, workload
 from tests.faults.account import Account, in_simulation
 from tests.faults.check import Invariants, Verdict, judge, settle
+from tests.faults.conditions import BEST, Conditions
+from tests.faults.disturbances import DISTURBANCES, Disturbance, Ends
 from tests.faults.faults import Faults
+from tests.faults.outside import PEOPLE
 
 QUICK: dict[str, Any] = {
     "bake": "2m",
@@ -22,6 +27,20 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "linear": QUICK | {"strategy": "linear", "linear_step": 50, "final_bake": "2m"},
     "all_at_once": QUICK | {"strategy": "all_at_once"},
 }
+COOKIES_END_SECONDS = 900.0
+TOLD_AGAIN_SECONDS = 900.0
+"""A page that the topic did not take is told again by the reconciler, minutes later."""
+
+FAILURES_OF_THE_ALARM = 3
+"""So many failures of the reconciler in a quarter of an hour turn Greenlane's own alarm red."""
+
+OUTCOMES: dict[Ends, tuple[str, ...]] = {
+    "promoted": ("retired", "rolled_back", "refused", "nothing began"),
+    "back": ("rolled_back", "refused", "nothing began"),
+    "held": ("held", "rolled_back", "refused", "nothing began"),
+    "refused": ("nothing began", "refused", "rolled_back"),
+}
+"""How each scene ends without a fault, and then what a fault may make of it besides."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,8 @@ class Scene:
         propagation_seconds: the most that a node takes to learn weights.
         lose_events: whether events of ended executions get lost.
         sticky: whether the rule pins clients.
+        disturbance: a key of `DISTURBANCES`, which then says all of this but the seed.
+        conditions: how AWS behaves otherwise.
     """
 
     strategy: str = "canary"
@@ -43,36 +64,104 @@ class Scene:
     propagation_seconds: float = 20.0
     lose_events: bool = False
     sticky: bool = False
+    disturbance: str = ""
+    conditions: Conditions = BEST
 
     @property
     def name(self) -> str:
         """As the matrix calls it."""
-        return f"{self.strategy}, {'bad' if self.bad else 'good'} version"
+        version = f"{self.strategy}, {'bad' if self.bad else 'good'} version"
+        return self.disturbance or version
+
+    @property
+    def what(self) -> Disturbance:
+        """What is different from a plain deployment."""
+        if self.disturbance:
+            return DISTURBANCES[self.disturbance]
+        return Disturbance(
+            lambda account: None,
+            "back" if self.bad else "promoted",
+            bad=self.bad,
+            sticky=self.sticky,
+            lose_events=self.lose_events,
+        )
 
     def play(
         self,
         faults: Faults | None = None,
         *,
         may_hold: bool = False,
+        may_leave: bool = False,
         also: Callable[[Account], None] | None = None,
+        then: Callable[[Account], list[str]] | None = None,
     ) -> tuple[Verdict, Account]:
-        """Run it to its end; `also` puts more on the agenda."""
-        declared = STRATEGIES[self.strategy]
+        """Run it to its end; `also` puts more on the agenda, `then` says what else is broken."""
+        what = self.what
+        declared = STRATEGIES[self.strategy] | dict(what.deployment)
         if self.propagation_seconds > 25:  # what a user of so slow a balancer would declare
             declared = declared | {"propagation": "2m", "max_duration": "2h"}
         account = Account(
             self.seed,
             faults,
-            bad=self.bad,
+            bad=what.bad,
             deployment=declared,
             propagation_seconds=self.propagation_seconds,
-            lose_events=self.lose_events,
-            sticky=self.sticky,
+            lose_events=what.lose_events,
+            sticky=what.sticky,
+            conditions=self.conditions,
         )
         invariants = Invariants(account)
         with in_simulation(account):
-            account.deploy()
+            if what.config or not what.declared:
+                _configure(account, what, declared)
+            account.deploy(**what.asked)
+            what.begin(account)
             if also is not None:
                 also(account)
             settle(account)
-            return judge(account, invariants, may_hold=may_hold), account
+            if _waits_for_a_page(account):
+                account.run(TOLD_AGAIN_SECONDS)
+            if what.sticky:
+                account.run(COOKIES_END_SECONDS)
+                settle(account)  # somebody may have begun something meanwhile
+            if account.failed["reconcile"] >= FAILURES_OF_THE_ALARM:
+                account.topic.told.append("PAGE: greenlane-reconcile-fails")
+            held = what.ends == "held"
+            verdict = judge(account, invariants, may_hold=may_hold or held, may_leave=may_leave)
+            if self.disturbance:
+                open_end = verdict.outcome == Phase.HELD or verdict.outcome in LEASED
+                verdict.broken += self._not_as_declared(account, may_leave=may_leave or open_end)
+            if then is not None:
+                verdict.broken += then(account)
+            return verdict, account
+
+    def _not_as_declared(self, account: Account, *, may_leave: bool) -> list[str]:
+        """What a scene asks for beside the invariants that all of them share."""
+        struck = bool(account.faults.struck) or bool(account.again)
+        broken = [] if may_leave else self.what.after(account)
+        paged = [subject for subject in account.topic.told if subject.startswith("PAGE")]
+        if self.what.paged and not paged and not struck:
+            broken.append("nobody was paged")
+        return broken
+
+
+def _waits_for_a_page(account: Account) -> bool:
+    record = account.record()
+    held = record is not None and record.phase is Phase.HELD
+    return held and not any(subject.startswith("PAGE") for subject in account.topic.told)
+
+
+def _configure(account: Account, what: Disturbance, deployment: dict[str, Any]) -> None:
+    config = service_config(
+        workload=workload(),
+        deployment=deployment,
+        warm_up={"requests": 0},
+        **(PEOPLE | what.config),
+    )
+    account.store.put_config(
+        config,
+        source="sim.yaml",
+        by="ada",
+        at=account.kernel.now(),
+        workload_declared=what.declared,
+    )

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import finishing, shifting, store, traffic
+from greenlane.deployments import admission, finishing, shifting, store, traffic
+from greenlane.deployments.phases import LEASED, Phase
+from greenlane.people import ledger
 from greenlane.rollback import settle, take_back
 from tests.faults.schedules import play
 
@@ -59,6 +61,37 @@ def without_capacity(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(take_back, "_put_back", at_once)
 
 
+def blind_to_drift(patch: pytest.MonkeyPatch) -> None:
+    """A step goes on from whatever weights it finds."""
+
+    def whatever(rule: Any, plan: Any, record: Any) -> int:
+        del record
+        return int((rule.percent(plan.workload) or {plan.candidate: 0})[plan.candidate])
+
+    patch.setattr(shifting, "_expected", whatever)
+
+
+def with_a_slow_way_back(patch: pytest.MonkeyPatch) -> None:
+    """A quarter of a minute passes before the traffic goes back."""
+    original = take_back._put_back
+
+    def late(runtime: Any, *arguments: Any, **more: Any) -> Any:
+        runtime.clock.sleep(15)
+        return original(runtime, *arguments, **more)
+
+    patch.setattr(take_back, "_put_back", late)
+
+
+def without_an_end(patch: pytest.MonkeyPatch) -> None:
+    """A deployment that went back blocks the next one."""
+    patch.setattr(admission, "LEASED", LEASED | {Phase.ROLLED_BACK})
+
+
+def without_a_claim(patch: pytest.MonkeyPatch) -> None:
+    """Whatever SNS delivers twice is told twice."""
+    patch.setattr(ledger.Ledger, "claim", lambda *_: True)
+
+
 def violations(seeds: range) -> list[str]:
     """What is broken in the first run that breaks anything."""
     for seed in seeds:
@@ -76,6 +109,10 @@ def violations(seeds: range) -> list[str]:
         (without_the_drain, "stopped while nodes send it", 1000),
         (with_stickiness_kept, "stopped while nodes send it|met a slot without|disagree", 1000),
         (without_capacity, "percent with", 1085),
+        (blind_to_drift, "a forward step overwrote", 1385),
+        (with_a_slow_way_back, "had traffic for", 1000),
+        (without_an_end, "was refused as another|did not begin", 1000),
+        (without_a_claim, "PagerDuty was called", 1000),
     ],
 )
 def test_a_build_without_one_of_the_rules_is_caught(

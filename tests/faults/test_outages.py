@@ -9,49 +9,11 @@ from greenlane.deployments import finishing
 from greenlane.deployments.drain import weight_of
 from greenlane.rollback import settle as settling
 from tests.faults.account import Account
-from tests.faults.faults import Faults, Kind, Site
+from tests.faults.outage import Outage
 from tests.faults.scenes import Scene
 
 BAD = Scene(bad=True)
 BACK_WITHIN_SECONDS = 15.0
-
-
-class Outage:
-    """From the first alarm on, nothing of a service answers to the functions chosen."""
-
-    def __init__(self, service: str, seconds: float, *, callers: tuple[str, ...] = ()) -> None:
-        self.service, self.seconds, self.callers = service, seconds, callers
-        self.account: Account | None = None
-        self.began: float | None = None
-        self.back: float | None = None
-
-    def choose(self, site: Site) -> Kind | None:
-        """The fault of a call."""
-        assert self.account is not None
-        if self.began is None or site.service != self.service:
-            return None
-        if self.callers and site.caller not in self.callers:
-            return None
-        return "timeout" if self.account.kernel.seconds < self.began + self.seconds else None
-
-    def watch(self, account: Account) -> None:
-        """Note when the alarm rang and when the traffic was back."""
-        self.account = account
-        rang = account.watch.rang
-
-        def ring(alarm: dict[str, Any]) -> None:
-            self.began = self.began or account.kernel.seconds
-            rang(alarm)
-
-        account.watch.rang = ring
-        account.looks.append(self._look)
-
-    def _look(self, caller: str, operation: str, sent: float) -> None:
-        del caller, sent
-        assert self.account is not None
-        waits = self.began is not None and self.back is None
-        if operation == "modify_rule" and waits and not self.account.weights()["green"]:
-            self.back = self.account.kernel.seconds
 
 
 @pytest.mark.parametrize(
@@ -71,7 +33,7 @@ def test_traffic_goes_back_while_a_service_is_down_and_all_is_well_when_it_retur
     service: str, callers: tuple[str, ...]
 ) -> None:
     outage = Outage(service, 600, callers=callers)
-    verdict, _ = BAD.play(Faults(outage.choose), also=outage.watch)
+    verdict, _ = BAD.play(also=outage.watch)
     assert verdict.broken == []
     assert verdict.outcome == "rolled_back"
     assert outage.began is not None

@@ -22,6 +22,7 @@ class Minute:
 
     requests: float = 0.0
     errors: float = 0.0
+    resets: float = 0.0
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Losses:
 
     without_target: float = 0.0
     bad_version: float = 0.0
+    dead_task: float = 0.0
 
 
 @dataclass
@@ -38,13 +40,13 @@ class Traffic:
 
     Args:
         kernel: the time.
-        healthy: healthy targets of a slot now, as (good, bad) by version.
+        serving: targets of a slot now, as (good, bad, dead but not noticed).
         per_second: requests.
         error_ratio: of a bad version's answers.
     """
 
     kernel: Kernel
-    healthy: Callable[[str], tuple[int, int]]
+    serving: Callable[[str], tuple[int, int, int]]
     per_second: float = 20.0
     error_ratio: float = 0.25
     minutes: dict[int, dict[str, Minute]] = field(
@@ -54,6 +56,7 @@ class Traffic:
     nodes: list[dict[str, float]] = field(
         default_factory=lambda: [{"blue": 1.0, "green": 0.0} for _ in range(NODES)]
     )
+    learned: Callable[[], None] = lambda: None
     _since: float = 0.0
     _writes: int = 0
     _known: list[int] = field(default_factory=lambda: [0] * NODES)
@@ -76,6 +79,7 @@ class Traffic:
             slot: stay * share + (1 - stay) * weights[slot] / total
             for slot, share in self.nodes[node].items()
         }
+        self.learned()
 
     def share(self, slot: str) -> float:
         """The most that any node sends to a slot now, 0..1."""
@@ -96,11 +100,14 @@ class Traffic:
                 sent = self.per_second * seconds / NODES * share
                 if not sent:
                     continue
-                good, bad = self.healthy(slot)
-                if not good + bad:
+                good, bad, dead = self.serving(slot)
+                count = good + bad + dead
+                if not count:
                     self.lost.without_target += sent
                     continue
-                failed = sent * bad / (good + bad) * self.error_ratio
+                failed, reset = sent * bad / count * self.error_ratio, sent * dead / count
                 minute[slot].requests += sent
                 minute[slot].errors += failed
+                minute[slot].resets += reset
                 self.lost.bad_version += failed
+                self.lost.dead_task += reset

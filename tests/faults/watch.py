@@ -4,13 +4,30 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.builders import NOW, SERVICE
+from tests.builders import GROUPS, NOW, SERVICE
+from tests.fakes import measured, value_of
 from tests.faults.kernel import Kernel
 from tests.faults.traffic import SLOTS, Traffic
 
 LAG_SECONDS = 3.0
 FLOOR, RATIO = 20, 0.05
 _MINUTE = timedelta(minutes=1)
+
+
+def slot_of(alarm: str) -> str:
+    """The slot that an alarm is about, by its name."""
+    return next(slot for slot in SLOTS if alarm.startswith(f"{SERVICE}-{slot}-"))
+
+
+def alarm_configuration(alarm: str) -> dict[str, Any]:
+    """What EventBridge says of an alarm's definition."""
+    dimensions = {
+        "TargetGroup": GROUPS[slot_of(alarm)].rsplit(":", 1)[-1],
+        "LoadBalancer": "app/claude-manager/1",
+    }
+    metric = {"namespace": "AWS/ApplicationELB", "name": "RequestCount", "dimensions": dimensions}
+    stat = {"metric": metric, "period": 60, "stat": "Sum"}
+    return {"metrics": [{"id": "m1", "metricStat": stat, "returnData": True}]}
 
 
 class Watch:
@@ -29,10 +46,11 @@ class Watch:
         self.states: dict[str, dict[str, Any]] = {}
         for slot in SLOTS:
             for kind in ("error-rate", "p95"):
-                self._set(f"{SERVICE}-{slot}-{kind}", "OK")
+                self.set_state(f"{SERVICE}-{slot}-{kind}", "OK")
         kernel.after(60 + LAG_SECONDS, self._evaluate)
 
-    def _set(self, name: str, state: str) -> None:
+    def set_state(self, name: str, state: str) -> None:
+        """An alarm is so from now on, and nobody is told."""
         self.states[name] = {
             "AlarmName": name,
             "AlarmArn": f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}",
@@ -44,7 +62,7 @@ class Watch:
 
     def ring(self, name: str) -> None:
         """An alarm turns red, and says so."""
-        self._set(name, "ALARM")
+        self.set_state(name, "ALARM")
         self.rang(self.states[name])
 
     def _evaluate(self) -> None:
@@ -54,28 +72,29 @@ class Watch:
         for slot in SLOTS:
             name = f"{SERVICE}-{slot}-error-rate"
             numbers = minute[slot]
-            red = numbers.requests >= FLOOR and numbers.errors / numbers.requests > RATIO
+            failed = numbers.errors + numbers.resets
+            red = numbers.requests >= FLOOR and failed / numbers.requests > RATIO
             was = self.states[name]["StateValue"] == "ALARM"
             if red and not was:
                 self.ring(name)
             elif was and not red:
-                self._set(name, "OK")
+                self.set_state(name, "OK")
 
     def describe_alarms(self, AlarmNames: list[str], **_: Any) -> dict[str, Any]:  # noqa: N803
         return {"MetricAlarms": [self.states[name] for name in AlarmNames if name in self.states]}
 
     def get_metric_data(self, **arguments: Any) -> dict[str, Any]:
-        """Whole minutes that have come in, by the ids of `greenlane.health.metrics`."""
+        """Whole minutes that have come in."""
         self.traffic.settle()
         first = _minute(arguments["StartTime"])
         last = min(_minute(arguments["EndTime"]), int((self.kernel.seconds - LAG_SECONDS) // 60))
         results = []
         for query in arguments["MetricDataQueries"]:
-            short, slot = query["Id"].rsplit("_", 1)
+            short, slot = measured(query)
             points = [
                 (NOW + (minute * _MINUTE), value)
                 for minute in range(first, last)
-                if (value := self._value(short, slot, minute))
+                if slot and (value := self._value(short, slot, minute)) is not None
             ]
             results.append(
                 {
@@ -87,11 +106,13 @@ class Watch:
             )
         return {"MetricDataResults": results}
 
-    def _value(self, short: str, slot: str, minute: int) -> float:
+    def _value(self, short: str, slot: str, minute: int) -> float | None:
         numbers = self.traffic.minutes[minute][slot]
         requests, errors = round(numbers.requests), round(numbers.errors)
-        values = {"requests": requests, "ok2": requests - errors, "bad5": errors, "p95": 0.1}
-        return float(values.get(short, 0)) if requests else 0.0
+        resets = round(numbers.resets)
+        values: dict[str, float] = {"requests": requests, "ok2": requests - errors - resets}
+        values |= {"bad5": errors, "reset": resets, "p95": 0.1}
+        return value_of(short, values) if requests else None
 
 
 def _minute(at: datetime) -> int:

@@ -15,6 +15,9 @@ import boto3
 
 ROOT = Path(__file__).resolve().parents[2]
 STORE = "greenlane.deployments.store"
+TABLE = "greenlane.deployments.table"
+TABLE = "greenlane.deployments.table"
+_CLASSES = {STORE: "DynamoStore", TABLE: "DynamoTable"}
 
 # boto3's name of a service, and the prefix of its actions.
 SERVICES = {
@@ -24,6 +27,7 @@ SERVICES = {
     "ecr": "ecr",
     "ecs": "ecs",
     "elbv2": "elasticloadbalancing",
+    "inspector2": "inspector2",
     "logs": "logs",
     "s3": "s3",
     "secretsmanager": "secretsmanager",
@@ -87,17 +91,25 @@ def _module(tree: ast.Module) -> Module:
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             module.defined[statement.name] = statement
-        if isinstance(statement, ast.ClassDef) and statement.name == "DynamoStore":
+        if isinstance(statement, ast.ClassDef) and statement.name in _CLASSES.values():
             # Its methods one by one: a function that reads the record need not write plans.
             module.defined[statement.name] = ast.Pass()
             for method in statement.body:
                 if isinstance(method, ast.FunctionDef):
-                    module.defined[f"DynamoStore.{method.name}"] = method
+                    module.defined[f"{statement.name}.{method.name}"] = method
     return module
 
 
 def actions(handler_module: str) -> set[str]:
     """The IAM actions that `functions.<handler_module>` can reach."""
+    reached = called(handler_module)
+    for action in sorted(reached):
+        reached |= IMPLIED.get(action, set())
+    return reached - {"dynamodb:TransactWriteItems"}
+
+
+def called(handler_module: str) -> set[str]:
+    """The same without what AWS asks for besides: the calls that the code itself can make."""
     seen: set[tuple[str, str]] = set()
     open_ends = [(f"functions.{handler_module}", "handler")]
     reached: set[str] = set()
@@ -110,9 +122,7 @@ def actions(handler_module: str) -> set[str]:
         for part in ast.walk(node):
             open_ends += _mentions(name[0], part)
             reached |= _calls(part)
-    for action in sorted(reached):
-        reached |= IMPLIED.get(action, set())
-    return reached - {"dynamodb:TransactWriteItems"}
+    return reached
 
 
 def _mentions(module: str, node: ast.AST) -> Iterator[tuple[str, str]]:
@@ -123,8 +133,9 @@ def _mentions(module: str, node: ast.AST) -> Iterator[tuple[str, str]]:
         owner = ast.unparse(node.value)
         if owner in imported:
             yield ".".join(imported[owner]), node.attr
-        if "store" in owner.lower() or (owner == "self" and module == STORE):
-            yield STORE, f"DynamoStore.{node.attr}"
+        if "store" in owner.lower() or (owner == "self" and module in _CLASSES):
+            for place, name in _CLASSES.items():
+                yield place, f"{name}.{node.attr}"
 
 
 def _calls(node: ast.AST) -> set[str]:

@@ -1,0 +1,58 @@
+"""Which calls the matrix must have rows for: all that the code of the functions can make."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.faults.cells import Cell, Invocation
+from tests.infra.reachable import SERVICES, called, operations
+
+Call = tuple[str, str]
+
+NOT_ON_THE_WAY = {
+    "own_listener_rule": "CloudFormation calls it when a workload's stack is made or deleted",
+    "tell_warning": "tells people of an alarm that decides nothing",
+    "validate_slot": "makes no AWS calls; its own requests are answered in the same second",
+}
+"""Functions without rows, and why."""
+
+_A_GAP = "after the traffic, and what fails is a gap of the report"
+
+NO_ROW: dict[Call, str] = {
+    ("hold_traffic", "stepfunctions.describe_execution"): (
+        "part of stopping the deployment when its end was the trigger, which needs the table"
+    ),
+    ("plan_deployment", "dynamodb.query"): "only to name the services, for one that is unknown",
+    ("reconcile", "lambda.invoke"): (
+        "tells a page again that reached nobody; see `tests/faults/test_what_people_are_told.py`"
+    ),
+    ("report_incident", "ecs.describe_tasks"): _A_GAP,
+    ("report_incident", "logs.get_query_results"): _A_GAP,
+    ("report_incident", "logs.start_query"): _A_GAP,
+}
+"""Calls without a row, and why. A call that is only named, and never made, is here too."""
+
+
+def makable() -> set[Call]:
+    """Each call that the source of a function can reach."""
+    methods = {action: name for name, actions in operations().items() for action in actions}
+    services = {prefix: service for service, prefix in SERVICES.items()} | {"lambda": "lambda"}
+    found = set()
+    for file in Path("functions").glob("[a-z]*.py"):
+        for action in called(file.stem) - {"iam:PassRole"}:
+            found.add((file.stem, f"{services[action.partition(':')[0]]}.{methods[action]}"))
+    return found
+
+
+def struck(cells: Iterable[Cell]) -> set[Call]:
+    """Each call that cells strike."""
+    return {
+        (cell.at.caller, f"{cell.at.service}.{cell.at.operation}")
+        for cell in cells
+        if not isinstance(cell.at, Invocation)
+    }
+
+
+def without_a_row(cells: Iterable[Cell]) -> set[Call]:
+    """What the code can call, and no cell strikes."""
+    missing = makable() - struck(cells)
+    return {call for call in missing if call[0] not in NOT_ON_THE_WAY}

@@ -1,0 +1,250 @@
+"""What is published beside the matrix: what a gone permission may leave, and what has no row.
+
+Everything that is not on these lists must end whole, whatever is struck. The page of the matrix
+prints them; the cases are those of "When it is held" in docs/rollback.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.faults.faults import Kind
+
+Call = tuple[str, str]
+"""A function's module, and a call as `service.operation`."""
+
+
+@dataclass(frozen=True)
+class Denied:
+    """What may be left when a function may not make these calls any more.
+
+    Args:
+        function: its module.
+        calls: each as `service.operation`.
+        ends: the phases in which it may end besides those of a whole end.
+        why: what follows, in words.
+        case: the row of the list in docs/rollback.md.
+        leaves: whether auto scaling, tasks or stickiness may be left as they are.
+        splits: whether traffic may be left split, since nobody goes on.
+    """
+
+    function: str
+    calls: tuple[str, ...]
+    ends: tuple[str, ...]
+    why: str
+    case: int
+    leaves: bool = False
+    splits: bool = False
+
+
+STAYED = "stayed"
+"""The end of a version that should have gone back, and that serves on as if nobody had asked."""
+
+_STUCK = (STAYED, "planning", "preparing", "shifting", "promoted", "rolling_back", "watching")
+
+DENIED = (
+    Denied(
+        "take_traffic_back",
+        ("elbv2.modify_rule",),
+        ("held",),
+        "the traffic stays where it was",
+        case=2,
+    ),
+    Denied(
+        "take_traffic_back",
+        ("elbv2.describe_target_health",),
+        ("held",),
+        "a good slot that was let go gets no traffic unseen; any other does",
+        case=2,
+    ),
+    Denied(
+        "take_traffic_back",
+        ("dynamodb.update_item",),
+        (STAYED, "watching", "promoted", "shifting"),
+        "a person's rollback, and one after the watch, know the way back from the table alone",
+        case=4,
+    ),
+    Denied(
+        "hold_traffic",
+        (
+            "elbv2.describe_rules",
+            "elbv2.describe_target_health",
+            "elbv2.modify_rule",
+            "ecs.describe_services",
+            "ecs.update_service",
+            "application-autoscaling.register_scalable_target",
+        ),
+        ("held",),
+        "the traffic is back as far as the good slot carries it, and nobody can keep it there",
+        case=3,
+    ),
+    Denied(
+        "hold_traffic",
+        ("dynamodb.get_item", "dynamodb.update_item"),
+        ("held",),
+        "the traffic is back and is kept there for 900 looks",
+        case=6,
+    ),
+    Denied(
+        "close_rollback",
+        ("dynamodb.get_item", "dynamodb.update_item"),
+        ("rolling_back",),
+        "the traffic is back, the bad slot is empty, and nobody can write so",
+        case=8,
+        leaves=True,
+    ),
+    Denied(
+        "judge_step",
+        ("dynamodb.get_item", "dynamodb.put_item", "dynamodb.update_item"),
+        ("promoted",),
+        "before promotion it goes back; after it, the watch does not end",
+        case=8,
+    ),
+    Denied(
+        "start_bake",
+        ("dynamodb.get_item", "dynamodb.update_item"),
+        ("promoted",),
+        "before promotion it goes back; after it, the watch does not end",
+        case=8,
+    ),
+    Denied(
+        "drain_slot",
+        ("dynamodb.get_item", "elbv2.describe_rules"),
+        ("promoted",),
+        "the old slot keeps its tasks",
+        case=8,
+    ),
+    Denied(
+        "finish_deployment",
+        ("dynamodb.get_item", "dynamodb.update_item"),
+        ("promoted",),
+        "the old slot keeps its tasks",
+        case=8,
+    ),
+    Denied(
+        "reconcile",
+        ("dynamodb.get_item", "dynamodb.query", "dynamodb.update_item"),
+        _STUCK,
+        "no watch ends, and what events lost is not found",
+        case=9,
+        leaves=True,
+        splits=True,
+    ),
+    Denied(
+        "reconcile",
+        ("stepfunctions.describe_execution", "stepfunctions.start_execution"),
+        _STUCK,
+        "what events lost is not found, or found and not acted upon",
+        case=9,
+        leaves=True,
+        splits=True,
+    ),
+    Denied(
+        "reconcile",
+        ("cloudwatch.describe_alarms",),
+        (STAYED, "watching"),
+        "an alarm whose event got lost is not found",
+        case=9,
+        leaves=True,
+    ),
+    Denied(
+        "reconcile",
+        (
+            "application-autoscaling.register_scalable_target",
+            "dynamodb.put_item",
+            "ecs.describe_services",
+            "ecs.stop_task",
+            "ecs.update_service",
+            "elbv2.describe_rules",
+            "elbv2.modify_rule",
+        ),
+        ("watching",),
+        "what it should end, such as the old slot's tasks, is left; it goes on trying",
+        case=9,
+        leaves=True,
+    ),
+)
+
+ELSEWHERE = {
+    1: "both slots sick",
+    5: "tests/unit/rollback/test_take_back.py::test_both_slots_sick_holds_and_writes_nothing",
+    7: "tests/unit/rollback/test_losers.py"
+    "::test_one_that_went_back_without_the_table_and_wrongly_is_for_a_person",
+}
+"""What shows the cases that no permission leads to: a disturbed scene, or a test."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is broken by a call that lands late, and cannot be mended by asking before it is made.
+
+    Args:
+        function: its module.
+        call: as `service.operation`.
+        kinds: of faults.
+        scenes: the disturbances in which it happens.
+        words: what each invariant that is broken says, in part.
+        why: what happens, in words.
+    """
+
+    function: str
+    call: str
+    kinds: tuple[Kind, ...]
+    scenes: tuple[str, ...]
+    words: tuple[str, ...]
+    why: str
+
+
+KNOWN = (
+    Known(
+        "finish_deployment",
+        "ecs.update_service",
+        ("late", "slow"),
+        ("alarm as the phase moves to retired", "alarm as the lease is freed"),
+        ("stopped while nodes send it", "met a slot without a healthy task"),
+        "an alarm in the second in which the old slot is let go, and that very call to ECS lands "
+        "after the traffic went back: the slot is raised again within 5 seconds, and until its "
+        "tasks are healthy requests fail",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class May:
+    """What a cell may leave: see `tests.faults.check.judge`; `words` of what is known."""
+
+    hold: bool = False
+    leave: bool = False
+    splits: bool = False
+    ends: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def unknown(self, broken: list[str]) -> list[str]:
+        """Without what is known."""
+        return [one for one in broken if not any(words in one for words in self.words)]
+
+    def unlisted(self, broken: list[str]) -> list[str]:
+        """Without a split that is on the list."""
+        return [one for one in broken if not (self.splits and one.startswith("traffic is split"))]
+
+
+def denied(call: Call) -> Iterator[Denied]:
+    """The entries about a call."""
+    function, name = call
+    return (one for one in DENIED if one.function == function and name in one.calls)
+
+
+def allowed(call: Call, kind: Kind, scene: str) -> May:
+    """What the published lists allow a cell."""
+    found = list(denied(call)) if kind == "denied" else []
+    known = [
+        one
+        for one in KNOWN
+        if (one.function, one.call) == call and kind in one.kinds and scene in one.scenes
+    ]
+    return May(
+        words=tuple(words for one in known for words in one.words),
+        hold=bool(found),
+        leave=any(one.leaves for one in found),
+        splits=any(one.splits for one in found),
+        ends=tuple(end for one in found for end in one.ends),
+    )

@@ -1,0 +1,124 @@
+"""Whatever becomes of telling people and of other triggers, the traffic is the same."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from tests.builders import SERVICE
+from tests.faults.account import Account
+from tests.faults.check import Verdict
+from tests.faults.faults import KINDS, Faults, Kind, Site
+from tests.faults.scenes import Scene
+
+TELLING = frozenset({"notify_people", "post_alerts"})
+BAD = Scene(strategy="all_at_once", bad=True)
+Writes = list[tuple[float, dict[str, int]]]
+
+
+def played(
+    scene: Scene, choose: Callable[[Site], Kind | None], also: Callable[[Account], None]
+) -> tuple[Verdict, Account, Writes]:
+    """A run, and every write of the rule in it."""
+    writes: Writes = []
+
+    def watch(account: Account) -> None:
+        def look(caller: str, operation: str, sent: float) -> None:
+            if operation == "modify_rule":
+                writes.append((sent, account.weights()))
+
+        account.looks.append(look)
+        also(account)
+
+    verdict, account = scene.play(Faults(choose), also=watch)
+    return verdict, account, writes
+
+
+def nothing(_: object) -> None:
+    """No fault, or no other actor."""
+    return
+
+
+def test_people_are_told_by_every_channel_of_the_account() -> None:
+    verdict, account, _ = played(BAD, nothing, nothing)
+    assert verdict.broken == []
+    hosts = [host for host, _ in account.received]
+    assert sorted(hosts) == ["alertmanager:9093", "events.pagerduty.com"]
+    assert len(account.systems.items) == 1
+    assert {site.caller for site in account.faults.sites} > TELLING
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("always", [True, False])
+def test_a_fault_at_a_call_that_tells_people_changes_no_traffic(kind: Kind, always: bool) -> None:
+    _, _, before = played(BAD, nothing, nothing)
+
+    def choose(site: Site) -> Kind | None:
+        return kind if site.caller in TELLING and (always or site.number == 1) else None
+
+    verdict, account, after = played(BAD, choose, nothing)
+    assert account.faults.struck
+    assert after == before
+    assert (verdict.outcome, verdict.broken) == ("rolled_back", [])
+
+
+def test_a_page_that_a_fault_held_up_comes_later() -> None:
+    claim = Site("notify_people", "dynamodb", "put_item", 1)
+
+    def choose(site: Site) -> Kind | None:
+        return "killed_after" if site == claim else None
+
+    verdict, account, _ = played(BAD, choose, nothing)
+    assert verdict.broken == []
+    assert "events.pagerduty.com" in [host for host, _ in account.received]
+
+
+def at(where: Site, kind: Kind, site: Site) -> Kind | None:
+    """This call fails so."""
+    return kind if site == where else None
+
+
+def ring_by_sns(account: Account) -> None:
+    """The candidate's alarm rings by SNS alone: its event is lost."""
+
+    def ring() -> None:
+        name = f"{SERVICE}-green-p95"
+        account.watch.set_state(name, "ALARM")
+        account.deliveries.alarm_message(account.watch.states[name])
+
+    account.kernel.after(130, ring)
+
+
+def fail_in_ecs(account: Account) -> None:
+    """ECS gives up the deployment of the candidate's tasks, long after it was stable."""
+
+    def fail() -> None:
+        service = account.fleet.services[f"{SERVICE}-green"]
+        account.deliveries.ecs_failed(service["serviceArn"], service["deployments"][0]["id"])
+
+    account.kernel.after(130, fail)
+
+
+@pytest.mark.parametrize("trigger", [ring_by_sns, fail_in_ecs])
+def test_a_trigger_through_the_normaliser_takes_the_traffic_back(
+    trigger: Callable[[Account], None],
+) -> None:
+    verdict, account, writes = played(Scene(), nothing, trigger)
+    assert (verdict.outcome, verdict.broken) == ("rolled_back", [])
+    back = [sent for sent, weights in writes if not weights["green"] and sent > 130]
+    assert back[0] < 130 + 10
+    assert "normalise_trigger" in {site.caller for site in account.faults.sites}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "denied"])
+@pytest.mark.parametrize("trigger", [ring_by_sns, fail_in_ecs])
+def test_a_fault_at_a_call_of_the_normaliser_costs_minutes_at_most(
+    trigger: Callable[[Account], None], kind: Kind
+) -> None:
+    _, account, _ = played(Scene(), nothing, trigger)
+    calls = {site.call for site in account.faults.sites if site.caller == "normalise_trigger"}
+    for call in calls:
+        verdict, _, writes = played(Scene(), partial(at, Site(*call, 1), kind), trigger)
+        assert (verdict.outcome, verdict.broken) == ("rolled_back", []), call
+        back = [sent for sent, weights in writes if not weights["green"] and sent > 130]
+        assert back[0] < 130 + 200
