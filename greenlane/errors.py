@@ -13,7 +13,8 @@
     │   ├── NotStable           the candidate's tasks are not all running and healthy
     │   ├── NotFinished         the task or hook before traffic still runs
     │   ├── NotDrained          the slot still receives requests
-    │   └── NotSettled          the rollback still watches over the weights it wrote
+    │   ├── NotSettled          the rollback still watches over the weights it wrote
+    │   └── OwnerUnknown        nobody can say whether the rollback that was elected still lives
     ├── DeploymentFailed        the deployment must go back
     │   ├── UnstableCandidate   the candidate did not become stable within its deadline
     │   ├── ValidationFailed    a test, a warm-up, a hook or the task before traffic failed
@@ -27,6 +28,7 @@
     ├── IncompleteRead          metrics came in part only: nothing may be concluded from them
     ├── FenceLost               the record moved on (a rollback began); write nothing more
     ├── NotTold                 a channel did not take a message; Lambda tries again
+    ├── NotReconciled           a service could not be looked at; an alarm counts these
     ├── SignalRefused           a late, repeated or misplaced signal; it did nothing
     └── Held                    going back is not possible without a person; somebody was paged
 
@@ -101,6 +103,10 @@ class NotSettled(NotYet):
     """The rollback still watches over the weights it wrote."""
 
 
+class OwnerUnknown(NotYet):
+    """Another rollback was elected, and nobody can say whether it still lives."""
+
+
 class DeploymentFailed(GreenlaneError):
     """The deployment must go back."""
 
@@ -151,6 +157,10 @@ class FenceLost(GreenlaneError):
 
 class NotTold(GreenlaneError):
     """A channel that tells people did not take a message, and may later."""
+
+
+class NotReconciled(GreenlaneError):
+    """A service could not be looked at, so what events lost stays lost until somebody acts."""
 
 
 class SignalRefused(GreenlaneError):

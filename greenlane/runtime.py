@@ -76,6 +76,24 @@ class Runtime:
         return aws.client("elbv2", read_timeout_seconds=4.0, attempts=2)
 
     @cached_property
+    def ecs_back(self) -> Any:
+        """The services while a rollback watches over the weights: one that hangs must not end it.
+
+        With these limits a look fits into its function's time whatever hangs.
+        """
+        return aws.client("ecs", read_timeout_seconds=4.0, attempts=2)
+
+    @cached_property
+    def autoscaling_back(self) -> Any:
+        """Application Auto Scaling while a rollback watches over the weights."""
+        return aws.client("application-autoscaling", read_timeout_seconds=4.0, attempts=2)
+
+    @cached_property
+    def stepfunctions_back(self) -> Any:
+        """The state machines on the way back."""
+        return aws.client("stepfunctions", read_timeout_seconds=4.0, attempts=2)
+
+    @cached_property
     def ecs(self) -> Any:
         """The services and tasks."""
         return aws.client("ecs")
@@ -86,9 +104,19 @@ class Runtime:
         return aws.client("ecr")
 
     @cached_property
+    def inspector2(self) -> Any:
+        """The findings about images; most accounts have none."""
+        return aws.client("inspector2", read_timeout_seconds=5.0, attempts=2)
+
+    @cached_property
     def ssm(self) -> Any:
         """The parameters in which workloads describe themselves."""
         return aws.client("ssm")
+
+    @cached_property
+    def ssm_soon(self) -> Any:
+        """The parameter that says how to page without the table: there is not much time."""
+        return aws.client("ssm", read_timeout_seconds=3.0, attempts=2)
 
     @cached_property
     def cloudwatch(self) -> Any:

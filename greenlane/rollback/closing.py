@@ -184,6 +184,7 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
     else:
         reason = rollback.reason if rollback is not None else "the traffic could not be put back"
     record = _hold(runtime, service, event.execution, reason)
+    deployment = record.deployment_id if record else _deployment(runtime, event, service)
     if record is not None:
         known = rollback.marked("closed", runtime.clock.now()).seconds() if rollback else None
         note_best_effort(runtime, record.deployment_id, "held", reason=reason, seconds=known)
@@ -191,16 +192,39 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
             summarise(runtime, runtime.store.plan(record.deployment_id), record)
         except UnknownDeployment:
             logger.error("held without a plan", deployment=record.deployment_id)
+    _tell_held(runtime, service, deployment, event.execution, reason, reported=record is not None)
+
+
+def tell_hold(runtime: Runtime, record: Record) -> None:
+    """Page for a hold that is on record, as whoever wrote it should have done."""
+    reason = record.reason or "the traffic could not be put back"
+    execution = record.rollback_execution
+    _tell_held(runtime, record.service, record.deployment_id, execution, reason, reported=True)
+
+
+def _tell_held(
+    runtime: Runtime,
+    service: str,
+    deployment: str | None,
+    execution: str | None,
+    reason: str,
+    *,
+    reported: bool,
+) -> None:
     tell(
         runtime,
         f"PAGE: Greenlane holds {service}, a person is needed",
         service,
         kind="held",
-        deployment=record.deployment_id if record else _deployment(runtime, event, service),
-        links=_report(runtime, service, record.deployment_id if record else None),
-        occasion=event.execution,
+        deployment=deployment,
+        links=_report(runtime, service, deployment if reported else None),
+        occasion=execution,
         reason=reason,
-        way_out=f"look at both slots, then `greenlane rollback {service}` or deploy the cure",
+        scale_in="stays suspended on both slots until a person acts; scale-out works",
+        way_out=(
+            f"look at both slots, then `greenlane rollback {service}` or deploy the cure; the end "
+            "of either also gives scale-in back"
+        ),
     )
 
 

@@ -8,8 +8,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from greenlane.deployments.model import SCHEMA, Recipe, Slot, StoredModel, Trigger
+from greenlane.health.alarm_definitions import slot_of
 
 Action = Literal["none", "abandon", "settle", "raise", "held"]
+
+ROLLBACK_DIED = "rollback died"
+"""The name of the reconciler's trigger when the rollback that was elected was found dead twice."""
 
 _PARTS = {
     "asked": "notice",
@@ -70,10 +74,13 @@ class RollbackRequest(BaseModel):
     def alarm_slot(self) -> Slot | None:
         """The slot that it is about, for when the table is down.
 
-        By the trigger's own word, or by the target group that the alarm's metrics name.
+        By the trigger's own word, by the name of an alarm that `apply` keeps, or by the target
+        group that the alarm's metrics name.
         """
         if self.trigger.slot is not None:
             return self.trigger.slot
+        if self.trigger.kind == "alarm" and slot_of(self.trigger.name) is not None:
+            return slot_of(self.trigger.name)
         found = set(_TARGET_GROUP.findall(json.dumps(self.configuration)))
         for slot, arn in self.target_groups.items():
             if arn.rsplit(":", 1)[-1] in found:

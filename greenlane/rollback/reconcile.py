@@ -20,12 +20,14 @@ from greenlane.deployments.judging import Tick
 from greenlane.deployments.model import Deployment, Record, Trigger
 from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, LEASED, Phase
 from greenlane.deployments.stickiness import give_back_when_due
-from greenlane.errors import FenceLost
+from greenlane.errors import FenceLost, NotReconciled
 from greenlane.health.alarms import AlarmState, read_alarms
 from greenlane.rollback.drift import SECOND_LOOK
-from greenlane.rollback.model import RollbackRequest
+from greenlane.rollback.extended import judged_bad
+from greenlane.rollback.model import ROLLBACK_DIED, RollbackRequest
 from greenlane.rollback.noticing import notice_drift
 from greenlane.rollback.settle import empty_later
+from greenlane.rollback.telling_again import tell_again
 from greenlane.runtime import Runtime
 
 LATE = timedelta(minutes=10)
@@ -44,16 +46,32 @@ _GUARDED = _ALARMED | {Phase.PLANNING, Phase.PREPARING}
 """Where it matters what the alarms say."""
 
 
-def reconcile(tick: Tick, runtime: Runtime) -> None:
-    """Look at each service."""
+def reconcile_all(tick: Tick, runtime: Runtime) -> None:
+    """Look at each service.
+
+    Raises:
+        NotReconciled: one of them could not be looked at. All have had their turn; an alarm on
+            the function's errors tells people when that lasts.
+    """
+    problems = reconcile(tick, runtime)
+    if problems:
+        raise NotReconciled("; ".join(problems))
+
+
+def reconcile(tick: Tick, runtime: Runtime) -> list[str]:
+    """Look at each service; what went wrong with which of them."""
     del tick
 
     def look(service: str) -> None:
         record = runtime.store.record(service)
-        if record is not None:
+        if record is None:
+            return
+        try:
             _reconcile(runtime, record)
+        finally:
+            tell_again(runtime, record)
 
-    for_every_service(runtime, look, failed="not reconciled")
+    return for_every_service(runtime, look, failed="not reconciled")
 
 
 def _reconcile(runtime: Runtime, record: Record) -> None:
@@ -67,6 +85,10 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
     alarms = _alarms(runtime, record)
     if record.phase in _ALARMED and _missed_alarm(runtime, record, alarms):
         return
+    bad = judged_bad(runtime, record) if record.phase is Phase.WATCHING else None
+    if bad is not None:
+        _start_rollback(runtime, record, name="judged bad", reason=bad)
+        return
     record = notice_drift(runtime, record, alarms)
     _finish(runtime, record)
 
@@ -75,11 +97,17 @@ def _finish(runtime: Runtime, record: Record) -> None:
     """Go on with what nobody finished, at the end of a deployment or of its watch."""
     if record.phase in (Phase.WATCHING, Phase.RETIRED) and record.scaling_rests:
         _finish_letting_go(runtime, record)
-    elif record.phase in (Phase.ROLLED_BACK, Phase.REFUSED) and record.scaling_rests:
+        return
+    if record.phase in (Phase.ROLLED_BACK, Phase.REFUSED) and record.scaling_rests:
         # A refused deployment may have inherited what the one before had not given back yet.
         empty_later(runtime, record)
-    elif not give_back_when_due(runtime, record) and record.phase is Phase.WATCHING:
-        _retire(runtime, record)
+        return
+    try:
+        give_back_when_due(runtime, record)
+    finally:
+        # A setting that cannot be given back keeps no watch from ending.
+        if record.phase is Phase.WATCHING:
+            _retire(runtime, record)
 
 
 def _alarms(runtime: Runtime, record: Record) -> list[AlarmState]:
@@ -130,7 +158,8 @@ def _revive(runtime: Runtime, record: Record) -> None:
     if record.phase in DIES_FORWARD:
         _complete(runtime, record, reason)
         return
-    _start_rollback(runtime, record, name="died", reason=reason)
+    name = ROLLBACK_DIED if record.phase is Phase.ROLLING_BACK else "died"
+    _start_rollback(runtime, record, name=name, reason=reason)
 
 
 def _start_rollback(runtime: Runtime, record: Record, *, name: str, reason: str) -> None:

@@ -44,7 +44,7 @@ def stop_forward(rollback: Rollback, runtime: Runtime) -> Rollback:
     if rollback.trigger.kind == "execution":
         return rollback.model_copy(update={"trigger": _why_it_ended(rollback, execution, runtime)})
     try:
-        runtime.stepfunctions.stop_execution(
+        runtime.stepfunctions_back.stop_execution(
             executionArn=execution,
             error="RolledBack",
             cause=f"{rollback.trigger.kind} {rollback.trigger.name}: {rollback.trigger.reason}"[
@@ -60,7 +60,7 @@ def stop_forward(rollback: Rollback, runtime: Runtime) -> Rollback:
 def _why_it_ended(rollback: Rollback, execution: str, runtime: Runtime) -> Trigger:
     """The trigger, with the error that the forward execution itself ended with."""
     try:
-        ended = runtime.stepfunctions.describe_execution(executionArn=execution)
+        ended = runtime.stepfunctions_back.describe_execution(executionArn=execution)
     except ClientError as error:
         logger.warning("the ended execution cannot be read", error=str(error))
         return rollback.trigger
@@ -114,7 +114,16 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
         rollback = rollback.model_copy(update={"took_back_at": runtime.clock.now()})
     rollback = rollback.marked("settled", runtime.clock.now())
     # Without the table nobody knew which execution to stop.
-    return rollback if found_fenced else stop_forward(rollback, runtime)
+    return rollback if found_fenced else _stop_forward_late(rollback, runtime)
+
+
+def _stop_forward_late(rollback: Rollback, runtime: Runtime) -> Rollback:
+    """As the workflow does it: one that cannot be stopped is fenced off, and ends by itself."""
+    try:
+        return stop_forward(rollback, runtime)
+    except (ClientError, BotoCoreError) as error:
+        logger.error("the deployment's execution was not stopped", error=str(error))
+        return rollback
 
 
 def _hold_abandoned(rollback: Rollback, runtime: Runtime) -> Rollback:
@@ -199,7 +208,7 @@ def _fence_now(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
     except NotElected as lost:
         ours = lost.record is not None and (lost.record.rollback_execution == rollback.execution)
         if not ours or lost.record is None:
-            if lost.record is None or lost.record.phase is not Phase.ROLLING_BACK:
+            if not _gone_back_by_another(rollback, lost.record):
                 raise Held(
                     "the weights were written without the table, which now says that there was "
                     "nothing to roll back: look at them"
@@ -215,11 +224,19 @@ def _fence_now(rollback: Rollback, runtime: Runtime) -> tuple[Rollback, Record]:
     return rollback.model_copy(update=known), record
 
 
+def _gone_back_by_another(rollback: Rollback, record: Record | None) -> bool:
+    """Whether the weights that were written without the table are those of another rollback."""
+    if record is None or rollback.recipe is None:
+        return False
+    ended = record.phase is Phase.ROLLED_BACK and record.live == rollback.recipe.good_slot
+    return ended or record.phase is Phase.ROLLING_BACK
+
+
 def _rest_scale_in(record: Record, runtime: Runtime) -> Record:
     """After the watch auto scaling works again; it must not shrink the slot that grows here."""
     if record.scaling_rests or not record.scaling:
         return record
-    scaling.suspend_scale_in(runtime.autoscaling, record.scaling)
+    scaling.suspend_scale_in(runtime.autoscaling_back, record.scaling)
     return runtime.store.update(record, {"scaling_rests": True}, phases={Phase.ROLLING_BACK})
 
 
@@ -233,16 +250,16 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
         return True
     plan = runtime.store.plan(rollback.deployment_id)
     resources = plan.workload.slots[recipe.good_slot]
-    service = fleet.read_service(runtime.ecs, plan.workload.cluster, resources.service)
+    service = fleet.read_service(runtime.ecs_back, plan.workload.cluster, resources.service)
     needed = rollback.capacity
     if rollback.action == "raise":
         # The other slot may have grown since with the traffic.
-        bad = traffic.slot_health(runtime.elbv2, recipe.bad_target_group)
+        bad = traffic.slot_health(runtime.elbv2_back, recipe.bad_target_group)
         needed = max(needed, len(bad.healthy))
     good = plan.live_task_definition
     if service.desired < needed:
         fleet.set_service(
-            runtime.ecs,
+            runtime.ecs_back,
             plan.workload.cluster,
             resources.service,
             desired=needed,
@@ -252,7 +269,7 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
     if rollback.action != "raise":
         # It has all of the traffic already: none of it goes back to the bad version meanwhile.
         return True
-    healthy = len(traffic.slot_health(runtime.elbv2, recipe.good_target_group).healthy)
+    healthy = len(traffic.slot_health(runtime.elbv2_back, recipe.good_target_group).healthy)
     if healthy < needed and healthy:
         put_share_back(runtime, rollback, recipe, good=healthy)
     return healthy >= needed
@@ -278,17 +295,36 @@ def empty_slot(rollback: Rollback, runtime: Runtime) -> Rollback:
     if record is None or rollback.deployment_id is None:
         raise FenceLost("another rollback took over")
     plan = runtime.store.plan(rollback.deployment_id)
-    if rollback.action != "abandon":
-        reason = still_served(
-            runtime, plan, slot=plan.candidate, since=rollback.took_back_at or record.updated_at
-        )
-    else:
-        reason = weight_of(runtime, plan, plan.candidate)
-    if reason is not None:
-        raise NotDrained(reason)
+    weight = weight_of(runtime, plan, plan.candidate)
+    if weight is not None:
+        _put_back_again(rollback, runtime, record)
+        raise NotDrained(weight)
+    # It drains since the last write that took traffic from it; an abandoned slot never had any.
+    since = max(filter(None, (rollback.took_back_at, record.shifted_at)), default=None)
+    if since is not None:
+        reason = still_served(runtime, plan, slot=plan.candidate, since=since)
+        if reason is not None:
+            raise NotDrained(reason)
     rollback = rollback.marked("drained", runtime.clock.now())
     _stop_tasks(runtime, plan, record)
     return rollback.marked("emptied", runtime.clock.now())
+
+
+def _put_back_again(rollback: Rollback, runtime: Runtime, record: Record) -> None:
+    """Somebody gave the bad slot traffic after all: a rollback overwrites that as long as it runs.
+
+    Not while the good slot is sick: then it is better off where it is.
+    """
+    recipe = rollback.recipe
+    if recipe is None:
+        return
+    health = traffic.slot_health(runtime.elbv2_back, recipe.good_target_group)
+    if 2 * len(health.healthy) < rollback.capacity:
+        return
+    # Fenced, and before the write: from here on the slot must drain anew.
+    now = {"shifted_at": runtime.clock.now()}
+    runtime.store.update(record, now, phases={Phase.ROLLING_BACK})
+    _reassert(rollback, recipe, runtime)
 
 
 def empty_later(runtime: Runtime, record: Record) -> None:

@@ -4,7 +4,7 @@ It fails open: if the table does not answer within 300 ms, the way back comes fr
 input or from the tags that planning wrote on the rule.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,11 +13,14 @@ from greenlane.deployments import traffic
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Recipe, Record, Slot, other
 from greenlane.deployments.phases import LET_GO, WITHOUT_TRAFFIC, Phase
-from greenlane.errors import Held, UnknownDeployment
+from greenlane.errors import Held, OwnerUnknown, UnknownDeployment
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin, take_over
-from greenlane.rollback.model import Action, Rollback, RollbackEvent, RollbackRequest
+from greenlane.rollback.model import ROLLBACK_DIED, Action, Rollback, RollbackEvent, RollbackRequest
 from greenlane.runtime import Runtime
+
+KNOWN_AFTER = timedelta(seconds=60)
+"""An execution that Step Functions does not know after this was lost; before, it may be young."""
 
 
 def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
@@ -25,6 +28,8 @@ def take_traffic_back(event: RollbackEvent, runtime: Runtime) -> Rollback:
 
     Raises:
         Held: the trigger does not say what it is about.
+        OwnerUnknown: another rollback was elected, and Step Functions does not say whether it
+            still lives; the workflow asks again for some minutes and leaves it to the reconciler.
         botocore.exceptions.ClientError: the balancer refused the write, or the table did not
             answer and nothing outside it knows the way back; the workflow retries.
     """
@@ -147,7 +152,7 @@ def _second(runtime: Runtime, record: Record | None, event: RollbackEvent) -> Re
         return record
     if event.request.deployment_id not in (None, record.deployment_id):
         return None
-    if record.rollback_execution is not None and _alive(runtime, record.rollback_execution):
+    if record.rollback_execution is not None and _owner_lives(runtime, record, event):
         return None
     try:
         return take_over(runtime.store, record, event.execution, runtime.clock.now())
@@ -157,18 +162,38 @@ def _second(runtime: Runtime, record: Record | None, event: RollbackEvent) -> Re
         return lost.record if ours else None
 
 
+def _owner_lives(runtime: Runtime, record: Record, event: RollbackEvent) -> bool:
+    """Whether the execution that was elected still runs.
+
+    Of many triggers, each that lost would page when Step Functions does not answer. They need not:
+    the reconciler looks each minute whether the owner lives, and what it saw dead is dead.
+
+    Raises:
+        OwnerUnknown: Step Functions did not answer, or does not know so young an execution yet.
+    """
+    execution, trigger = record.rollback_execution or "", event.request.trigger
+    try:
+        return _alive(runtime, execution)
+    except (ClientError, BotoCoreError) as error:
+        if _does_not_exist(error) and runtime.clock.now() >= record.updated_at + KNOWN_AFTER:
+            return False
+        if (trigger.kind, trigger.name) == ("reconciler", ROLLBACK_DIED):
+            return False
+        raise OwnerUnknown(f"whether {execution} still lives cannot be read: {error}") from error
+
+
+def _does_not_exist(error: ClientError | BotoCoreError) -> bool:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return bool(code == "ExecutionDoesNotExist")
+
+
 def _alive(runtime: Runtime, execution: str) -> bool:
-    """Whether an execution still runs; unknown counts as dead.
+    """Whether an execution still runs.
 
     One that succeeded has written the end into the record, or it left the rollback to another:
     taking over fails by its own condition in the first case, and is needed in the second.
     """
-    try:
-        status = runtime.stepfunctions.describe_execution(executionArn=execution)["status"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return False
-        raise
+    status = runtime.stepfunctions_back.describe_execution(executionArn=execution)["status"]
     return status in ("RUNNING", "PENDING_REDRIVE")
 
 

@@ -272,3 +272,25 @@ def test_what_was_paged_without_a_rollback_is_reported_by_its_request(back):
     (given,) = back.functions.given("report_incident")
     assert given["request"] == TRIGGER
     assert given["state"] is None
+
+
+def test_one_that_cannot_ask_for_the_owner_tries_for_some_minutes_and_pages_nobody(back):
+    back.functions.always["take_traffic_back"] = "OwnerUnknown"
+    ran = back.back()
+    assert (ran.status, ran.states) == ("SUCCEEDED", ["TakeTrafficBack", "LeftToOwner"])
+    assert back.functions.count() == {"take_traffic_back": 11}
+
+
+def test_one_that_learns_at_last_that_the_owner_lives_has_nothing_to_do(back):
+    back.functions.failures["take_traffic_back"] = ["OwnerUnknown"] * 3
+    ran = back.back("none")
+    assert (ran.status, ran.states) == ("SUCCEEDED", [*WAY[:2], "NothingToDo"])
+
+
+def test_one_that_lost_while_it_kept_trying_pages_nobody_else(back):
+    given = ["ServiceUnavailableException"] * 9 + ["OwnerUnknown"] * 11
+    back.functions.failures["take_traffic_back"] = given
+    ran = back.back()
+    assert ran.status == "SUCCEEDED"
+    assert ran.states == ["TakeTrafficBack", "PageWhileTrying", "KeepTrying", "LeftToOwner"]
+    assert back.functions.count()["close_rollback"] == 1

@@ -7,12 +7,12 @@ from greenlane.deployments.finishing import finish_deployment
 from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.shifting import shift_traffic
-from greenlane.errors import NotStable
+from greenlane.errors import NotReconciled, NotStable
 from greenlane.rollback.model import RollbackRequest
-from greenlane.rollback.reconcile import reconcile
+from greenlane.rollback.reconcile import reconcile, reconcile_all
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import NOW, SERVICE, service_config
-from tests.fakes import BACK, FORWARD, timeout
+from tests.fakes import BACK, FORWARD, error, timeout
 from tests.unit.rollback.test_closing import emptied
 
 
@@ -216,6 +216,17 @@ def test_when_the_watch_ends_the_old_slot_goes(world):
     assert "watch ended" in world.kinds()
 
 
+def test_the_watch_ends_although_the_users_stickiness_cannot_be_given_back(world):
+    watching(world)
+    world.change(stickiness={"Enabled": True, "DurationSeconds": 600}, stickiness_due=NOW)
+    world.fail("elbv2", "modify_rule", "AccessDenied", times=99)
+    tick(world, hours=24)
+    assert (world.record.phase, world.desired("blue")) == (Phase.RETIRED, 0)
+    world.heal()
+    tick(world, minutes=1)
+    assert world.record.stickiness is None
+
+
 def test_the_phase_moves_before_the_old_slot_goes(world):
     watching(world)
     seen = []
@@ -294,3 +305,25 @@ def test_services_at_rest_are_not_touched(world):
         with world.untouched():
             tick(world, hours=30)
     assert started(world) == []
+
+
+def test_a_service_that_cannot_be_looked_at_fails_the_function_after_all_had_their_turn(world):
+    world.store.put_config(service_config(name="another"), source="a", by="ada", at=NOW)
+    world.shifted()
+    dies(world)
+    denied = {"another": error("AccessDeniedException")}
+    record = world.store.record
+
+    def read(service):
+        if service in denied:
+            raise denied[service]
+        return record(service)
+
+    world.store.record = read
+    for _ in range(2):
+        with pytest.raises(NotReconciled, match="^another: AccessDeniedException$"):
+            reconcile_all(Tick(), world.runtime)
+        world.clock.advance(minutes=1)
+    assert len(started(world)) == 1
+    denied.clear()
+    reconcile_all(Tick(), world.runtime)

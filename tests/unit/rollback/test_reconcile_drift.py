@@ -202,7 +202,7 @@ def test_after_the_watch_nobody_asks_what_the_alarms_say(world):
 
 def verdict_of(world):
     world.traffic("green", requests=500)
-    return examine(world.runtime, world.plan(), world.record, level=0.01)
+    return examine(world.runtime, world.plan(), world.record)
 
 
 def test_a_step_holds_on_an_alarm_whose_definition_was_changed(world):

@@ -85,3 +85,11 @@ def test_an_alarm_without_metrics_belongs_to_no_slot():
 def test_a_request_survives_the_way_through_json():
     request = RollbackRequest.model_validate(ALARM)
     assert RollbackRequest.model_validate_json(request.model_dump_json()) == request
+
+
+@pytest.mark.parametrize("slot", ["blue", "green"])
+def test_an_alarm_that_apply_keeps_says_its_slot_by_its_name(slot):
+    # A composite alarm has no metrics in its event.
+    trigger = {"kind": "alarm", "name": f"greenlane.claude-manager.trigger.{slot}.0123456789ab"}
+    event = ALARM | {"trigger": trigger, "configuration": {"alarmRule": "ALARM(a)"}}
+    assert RollbackRequest.model_validate(event).alarm_slot() == slot

@@ -119,6 +119,16 @@ def test_the_fence_is_written_as_soon_as_the_table_answers(world):
     assert found.forward_execution == FORWARD
 
 
+@pytest.mark.parametrize("answer", ["AccessDeniedException", timeout()])
+def test_a_forward_machine_that_cannot_be_stopped_holds_up_no_rollback(world, answer):
+    rollback = without_table(world)
+    world.heal()
+    unsettled(world, rollback, "late forward write")
+    world.clock.advance(seconds=45)
+    world.fail("stepfunctions", "stop_execution", answer, times=99)
+    assert hold_traffic(rollback, world.runtime).fenced
+
+
 def test_without_the_table_the_weights_are_still_reasserted(world):
     rollback = without_table(world)
     world.set_weights(50, 50)
@@ -271,6 +281,37 @@ def test_the_bad_slot_stays_while_it_serves_or_has_weight(world):
     still_there(world, rollback, "green served")
     world.set_weights(99, 1)
     still_there(world, rollback, "has weight")
+
+
+def test_traffic_that_somebody_gives_the_bad_slot_meanwhile_is_put_back(world):
+    rollback = settled(world)
+    world.set_weights(50, 50)
+    still_there(world, rollback, "has weight")
+    assert world.weights() == (100, 0)
+    busy(world, "blue")
+    still_there(world, rollback, "old weights")  # it drains anew
+    world.clock.advance(minutes=3)
+    busy(world, "blue")
+    empty_slot(rollback, world.runtime)
+    assert world.desired("green") == 0
+
+
+def test_an_abandoned_slot_that_somebody_gave_traffic_is_drained_like_any_other(world):
+    world.prepared()
+    rollback = taken_back(world, "person")
+    assert rollback.action == "abandon"
+    world.set_weights(0, 100)
+    still_there(world, rollback, "has weight")
+    assert world.weights() == (100, 0)
+    still_there(world, rollback, "old weights")
+
+
+def test_traffic_is_not_put_back_on_a_sick_slot(world):
+    rollback = settled(world)
+    world.set_weights(50, 50)
+    world.serve("blue", 0)
+    still_there(world, rollback, "has weight")
+    assert world.weights() == (50, 50)
 
 
 def test_a_silent_slot_counts_as_empty_only_while_the_other_one_is_heard(world):

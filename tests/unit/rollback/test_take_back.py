@@ -136,6 +136,7 @@ def test_a_rollback_whose_execution_died_is_taken_over(world, status):
     world.machines.statuses["first"] = status
     if status is None:
         del world.machines.statuses["first"]
+        world.clock.advance(seconds=60)
     found = go_back(world, "reconciler", execution="second")
     assert (found.action, found.epoch) == ("settle", 3)
     assert world.weights() == (100, 0)

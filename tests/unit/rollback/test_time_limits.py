@@ -1,0 +1,60 @@
+"""What hangs must not cost a rollback its function's time limit: killed, it counts as failed."""
+
+import pytest
+
+from greenlane.rollback.settle import hold_traffic
+from greenlane.rollback.take_back import take_traffic_back
+from greenlane.runtime import Runtime
+from infra.catalog import ROLLBACK
+from tests.fakes import BACK
+
+CLIENTS = {
+    "dynamodb": lambda runtime: runtime.store.client,
+    "elbv2": lambda runtime: runtime.elbv2_back,
+    "ecs": lambda runtime: runtime.ecs_back,
+    "application-autoscaling": lambda runtime: runtime.autoscaling_back,
+    "stepfunctions": lambda runtime: runtime.stepfunctions_back,
+}
+
+
+@pytest.fixture
+def longest(world, monkeypatch):
+    """Seconds that a call may take, by service: each attempt's time-out, and the pauses."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    runtime = Runtime(settings=world.runtime.settings, actor="test")
+    found = {}
+    for service, client_of in CLIENTS.items():
+        config = client_of(runtime).meta.config
+        attempts = config.retries["total_max_attempts"]
+        found[service] = attempts * config.read_timeout + 2 ** (attempts - 1) - 1
+    return found
+
+
+def limit(name):
+    return next(spec.timeout_seconds for spec in ROLLBACK if spec.module == name)
+
+
+def test_a_look_fits_into_its_functions_time_with_ecs_and_auto_scaling_at_their_slowest(
+    world, longest
+):
+    """In the watch, with a good slot that must grow, it makes the most calls."""
+    world.promoted()
+    world.serve("blue", 1)
+    world.change(scaling_rests=False)
+    rollback = take_traffic_back(world.back(), world.runtime)
+    world.calls.clear()
+    with pytest.raises(Exception, match="growing back"):
+        hold_traffic(rollback, world.runtime)
+    asked = [service for service, _ in world.calls]
+    slow = [service for service in asked if service in ("ecs", "application-autoscaling")]
+    assert len(slow) >= 3
+    assert sum(longest[service] for service in slow) <= limit("hold_traffic") - 10
+
+
+def test_a_loser_that_asks_for_the_owner_in_vain_ends_in_time(world, longest):
+    world.shifted()
+    take_traffic_back(world.back(), world.runtime)
+    world.calls.clear()
+    assert take_traffic_back(world.back(execution=f"{BACK}-2"), world.runtime).action == "none"
+    assert ("stepfunctions", "describe_execution") in world.calls
+    assert longest["stepfunctions"] <= limit("take_traffic_back") - 10
