@@ -10,6 +10,7 @@ Layout of the table (`pk`, `sk`)::
     DEPLOYMENT#<id>      EVENT#<instant>#<nonce>      its history
     DEPLOYMENT#<id>      LOOK                         the latest look at a bake
     DEPLOYMENT#<id>      TOLD#<announcement>#<chan.>  what became of one message to people
+    EVIDENCE#<service>   <digest>#<name>#<instant>..  what was posted about an image
 
 Leases never expire by TTL: only a conditional write ends one.
 """
@@ -43,6 +44,7 @@ from greenlane.deployments.model import (
 )
 from greenlane.deployments.phases import FREE, Phase
 from greenlane.deployments.stored import as_stored
+from greenlane.deployments.table import DynamoTable, condition_failed
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
 
 
@@ -105,26 +107,21 @@ class Store(Protocol):
         """Write the deployment's line in its service's list."""
         ...
 
+    def put_report(self, summary: DeploymentSummary, key: str) -> None:
+        """Write where the deployment's report is into its line."""
+        ...
 
-class DynamoStore:
-    """The store in DynamoDB.
 
-    Args:
-        client: a boto3 `dynamodb` client; its timeouts and retries are the caller's choice.
-        table: the table's name.
-    """
-
-    def __init__(self, client: Any, table: str) -> None:
-        self.client = client
-        self.table = table
+class DynamoStore(DynamoTable):
+    """The store in DynamoDB."""
 
     def services(self) -> list[str]:
         """The names of all services that were applied."""
-        return [item["sk"]["S"] for item in self._query("SERVICES", "", projection="sk")]
+        return [item["sk"]["S"] for item in self.query("SERVICES", "", projection="sk")]
 
     def get_config(self, service: str) -> StoredConfig:
         """The current configuration; raises `UnknownService`."""
-        item = self._get("SERVICES", service)
+        item = self.get("SERVICES", service)
         if item is None:
             raise UnknownService(service, self.services())
         return StoredConfig.model_validate_json(item["body"]["S"])
@@ -139,7 +136,7 @@ class DynamoStore:
         workload_declared: bool = False,
     ) -> StoredConfig:
         """Keep a configuration as the next version; the same content keeps its version."""
-        item = self._get("SERVICES", config.name)
+        item = self.get("SERVICES", config.name)
         current = StoredConfig.model_validate_json(item["body"]["S"]) if item else None
         if current is not None and current.config == config:
             return current
@@ -210,7 +207,7 @@ class DynamoStore:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             held = self.record(record.service)
             if held is not None and held.deployment_id == record.deployment_id:
@@ -260,7 +257,7 @@ class DynamoStore:
         try:
             return self.update_when(record.service, changes, condition, values, names=names)
         except ClientError as error:
-            if not _condition_failed(error):
+            if not condition_failed(error):
                 raise
             raise FenceLost(
                 f"{record.deployment_id} no longer owns {record.service} at epoch {record.epoch}"
@@ -310,7 +307,7 @@ class DynamoStore:
 
     def plan(self, deployment_id: str) -> Plan:
         """A deployment's plan; raises `UnknownDeployment`."""
-        item = self._get(f"DEPLOYMENT#{deployment_id}", "PLAN")
+        item = self.get(f"DEPLOYMENT#{deployment_id}", "PLAN")
         if item is None:
             raise UnknownDeployment(deployment_id)
         return Plan.model_validate_json(item["body"]["S"])
@@ -330,7 +327,7 @@ class DynamoStore:
 
     def history(self, deployment_id: str) -> list[HistoryEvent]:
         """A deployment's history, oldest first."""
-        items = self._query(f"DEPLOYMENT#{deployment_id}", "EVENT#")
+        items = self.query(f"DEPLOYMENT#{deployment_id}", "EVENT#")
         return [HistoryEvent.model_validate_json(item["body"]["S"]) for item in items]
 
     def put_look(self, deployment_id: str, look: Judgement) -> None:
@@ -340,58 +337,50 @@ class DynamoStore:
 
     def last_look(self, deployment_id: str) -> Judgement | None:
         """The latest look at a bake; None before the first."""
-        item = self._get(f"DEPLOYMENT#{deployment_id}", "LOOK")
+        item = self.get(f"DEPLOYMENT#{deployment_id}", "LOOK")
         return Judgement.model_validate_json(item["body"]["S"]) if item else None
 
     def put_summary(self, summary: DeploymentSummary) -> None:
-        """Write the deployment's line in its service's list."""
-        sk = f"DEPLOYMENT#{instant(summary.started_at)}#{summary.deployment_id}"
-        item = body_item(f"SERVICE#{summary.service}", sk, summary)
-        self.client.put_item(TableName=self.table, Item=item)
+        """Write the deployment's line in its service's list; its report stays where it is."""
+        self.client.update_item(
+            TableName=self.table,
+            Key=_summary_key(summary),
+            UpdateExpression="SET body = :body",
+            ExpressionAttributeValues={":body": {"S": summary.model_dump_json(exclude={"report"})}},
+        )
+
+    def put_report(self, summary: DeploymentSummary, key: str) -> None:
+        """Write where a deployment's report is into its line, and nothing else of that.
+
+        Somebody may have written a newer line since `summary` was read. A line that is not there
+        is not begun by this.
+        """
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key=_summary_key(summary),
+                UpdateExpression="SET report = :report",
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":report": {"S": key}},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
     def deployments(self, service: str, limit: int = 20) -> list[DeploymentSummary]:
         """A service's deployments, newest first."""
-        items = self._query(f"SERVICE#{service}", "DEPLOYMENT#", newest_first=True, limit=limit)
-        return [DeploymentSummary.model_validate_json(item["body"]["S"]) for item in items]
-
-    def _get(self, pk: str, sk: str) -> Item | None:
-        answer = self.client.get_item(
-            TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
-        )
-        item: Item | None = answer.get("Item")
-        return item
-
-    def _query(
-        self,
-        pk: str,
-        prefix: str,
-        *,
-        newest_first: bool = False,
-        limit: int | None = None,
-        projection: str | None = None,
-    ) -> list[Item]:
-        arguments: dict[str, Any] = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": {":pk": {"S": pk}},
-            "ScanIndexForward": not newest_first,
-            "ConsistentRead": True,
-        }
-        if prefix:
-            arguments["KeyConditionExpression"] += " AND begins_with(sk, :prefix)"
-            arguments["ExpressionAttributeValues"][":prefix"] = {"S": prefix}
-        if limit is not None:
-            arguments["Limit"] = limit
-        if projection is not None:
-            arguments["ProjectionExpression"] = projection
-        items: list[Item] = []
-        while True:
-            answer = self.client.query(**arguments)
-            items += answer["Items"]
-            if "LastEvaluatedKey" not in answer or (limit is not None and len(items) >= limit):
-                return items[:limit]
-            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        items = self.query(f"SERVICE#{service}", "DEPLOYMENT#", newest_first=True, limit=limit)
+        return [_summary_from(item) for item in items]
 
 
-def _condition_failed(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+def _summary_key(summary: DeploymentSummary) -> Item:
+    sk = f"DEPLOYMENT#{instant(summary.started_at)}#{summary.deployment_id}"
+    return {"pk": {"S": f"SERVICE#{summary.service}"}, "sk": {"S": sk}}
+
+
+def _summary_from(item: Item) -> DeploymentSummary:
+    """The line that an item holds; lines of an earlier version have the report in their body."""
+    summary = DeploymentSummary.model_validate_json(item["body"]["S"])
+    if "report" not in item:
+        return summary
+    return summary.model_copy(update={"report": item["report"]["S"]})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from greenlane.deployments.model import HistoryEvent, Judgement, Plan
+from greenlane.deployments.model import HistoryEvent, Judgement, Plan, Verdict
 from greenlane.deployments.status import judgement_of
 from greenlane.incidents.report_model import Evidence, Part, Ruling
 from greenlane.incidents.report_timeline import last_of, seconds_of
@@ -69,9 +69,17 @@ def _ruling(judgement: Judgement, weight: int | None) -> Ruling:
         weight=weight,
         verdict=verdict.verdict,
         requests=verdict.requests,
-        reason=one_line(verdict.reason),
+        reason=one_line(_reason(verdict)),
         checks=verdict.checks,
     )
+
+
+def _reason(verdict: Verdict) -> str:
+    """Why a verdict is what it is; in shadow mode also what it would have been."""
+    if verdict.would is None or verdict.would == "pass":
+        return verdict.reason
+    told = f"in shadow, would {verdict.would}: {verdict.would_because}"
+    return "; ".join(part for part in (verdict.reason, told) if part)
 
 
 def _weight_at(plan: Plan, step: int | None) -> int | None:

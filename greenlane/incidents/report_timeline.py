@@ -278,6 +278,7 @@ _WORDS: dict[str, Any] = {
     "validated": lambda d: f"Validated: {d.get('result')}",
     "shift intended": lambda d: f"Shift from {d.get('before')} to {d.get('weight')} percent",
     "shifted": lambda d: f"The new version has {d.get('weight')} percent",
+    "would have gone back": lambda d: f"In shadow: would have gone back, {d.get('why')}",
     "decided": lambda d: f"Decided: {d.get('next')}, {d.get('why')}",
     "promoted": lambda d: f"Promoted: {d.get('slot')} is the live slot",
     "rollback began": _began,

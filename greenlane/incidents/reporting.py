@@ -108,6 +108,6 @@ def remember(runtime: Runtime, summary: DeploymentSummary | None, keys: dict[For
     if summary is None:
         return
     try:
-        runtime.store.put_summary(summary.model_copy(update={"report": keys["json"]}))
+        runtime.store.put_report(summary, keys["json"])
     except (ClientError, BotoCoreError) as error:
         logger.error("the report is not in the list", error=str(error))

@@ -163,7 +163,7 @@ class Reports:
             store.append(report.deployment_id, event)
             for summary in store.deployments(report.service, 200):
                 if summary.deployment_id == report.deployment_id:
-                    store.put_summary(summary.model_copy(update={"report": keys["json"]}))
+                    store.put_report(summary, keys["json"])
 
         if not _worked(write, "the report was not stored", problems):
             return False

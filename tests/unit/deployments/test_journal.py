@@ -31,7 +31,7 @@ def test_only_an_outcome_has_an_end(world, phase):
 
 
 def test_a_summary_that_cannot_be_written_changes_nothing(world):
-    world.fail("dynamodb", "put_item", timeout())
+    world.fail("dynamodb", "update_item", timeout())
     summarise(world.runtime, plan(), record())
     assert world.store.deployments(SERVICE) == []
 

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from greenlane.deployments.items import body_item, instant
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Judgement, Signal
 from greenlane.deployments.phases import FREE, LEASED, Phase
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
@@ -132,8 +133,8 @@ def event(number, at):
 
 def test_history_comes_oldest_first_and_never_replaces_a_line(store):
     at = [NOW + timedelta(seconds=n) for n in (3, 1, 2, 1)]
-    for number, instant in enumerate(at):
-        store.append("d-1", event(number, instant))
+    for number, moment in enumerate(at):
+        store.append("d-1", event(number, moment))
     store.append("d-10", event(9, NOW))
     found = store.history("d-1")
     assert [line.at for line in found] == sorted(at)
@@ -174,6 +175,41 @@ def test_a_summary_of_the_same_deployment_replaces_its_line(store):
     store.put_summary(line)
     store.put_summary(line.model_copy(update={"phase": Phase.RETIRED}))
     assert [found.phase for found in store.deployments(SERVICE)] == [Phase.RETIRED]
+
+
+def test_a_report_and_a_newer_line_do_not_overwrite_each_other(store):
+    line = DeploymentSummary(
+        deployment_id="d-1",
+        service=SERVICE,
+        phase=Phase.ROLLING_BACK,
+        strategy="canary",
+        started_at=NOW,
+    )
+    store.put_summary(line)
+    store.put_summary(line.model_copy(update={"phase": Phase.ROLLED_BACK}))
+    store.put_report(line, "incidents/d-1/report.json")  # what its writer read is old by now
+    store.put_summary(line.model_copy(update={"phase": Phase.ROLLED_BACK, "reason": "alarm"}))
+    (found,) = store.deployments(SERVICE)
+    assert (found.phase, found.reason) == (Phase.ROLLED_BACK, "alarm")
+    assert found.report == "incidents/d-1/report.json"
+
+
+def test_a_report_begins_no_line_and_one_of_an_earlier_version_is_found(store):
+    line = DeploymentSummary(
+        deployment_id="d-1",
+        service=SERVICE,
+        phase=Phase.ROLLED_BACK,
+        strategy="canary",
+        started_at=NOW,
+        report="old.json",
+    )
+    store.put_report(line, "new.json")
+    assert store.deployments(SERVICE) == []
+    sk = f"DEPLOYMENT#{instant(NOW)}#d-1"
+    store.client.put_item(TableName=store.table, Item=body_item(f"SERVICE#{SERVICE}", sk, line))
+    assert store.deployments(SERVICE)[0].report == "old.json"
+    store.put_report(line, "new.json")
+    assert store.deployments(SERVICE)[0].report == "new.json"
 
 
 def test_only_the_latest_look_is_kept(store):

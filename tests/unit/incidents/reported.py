@@ -11,7 +11,7 @@ from greenlane.rollback.model import CloseEvent
 from greenlane.rollback.settle import empty_slot, hold_traffic
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import SERVICE
-from tests.fakes import Spy, error
+from tests.fakes import BACK, Spy, error
 from tests.world import World
 
 BUCKET = "greenlane-incidents-123456789012-eu-west-1"
@@ -79,10 +79,10 @@ class ReportedWorld:
         world.ecs.list_tasks = self._list_tasks  # type: ignore[method-assign]
         world.ecs.describe_tasks = self._describe_tasks  # type: ignore[method-assign]
 
-    def _list_tasks(self, cluster: str, serviceName: str, desiredStatus: str) -> dict[str, Any]:  # noqa: N803
-        if desiredStatus == "STOPPED":
+    def _list_tasks(self, **asked: Any) -> dict[str, Any]:
+        if asked.get("desiredStatus") == "STOPPED":
             return {"taskArns": list(self.stopped)}
-        return self._list(cluster, serviceName, desiredStatus)
+        return self._list(**asked)
 
     def _describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
         gone = [
@@ -104,13 +104,15 @@ class ReportedWorld:
         return self.world.clock.now()
 
 
-def go_back(reported: ReportedWorld, kind: str = "alarm", **trigger: Any) -> ReportEvent:
+def go_back(
+    reported: ReportedWorld, kind: str = "alarm", *, execution: str = BACK, **trigger: Any
+) -> ReportEvent:
     """A canary at ten percent goes back, from its trigger to its close; the event of the report."""
     world = reported.world
     world.clock.advance(minutes=3)
     world.traffic("blue", requests=900, errors=1)
     world.traffic("green", requests=100, errors=20, minutes=2)
-    asked = world.back(kind, trigger=trigger)
+    asked = world.back(kind, execution=execution, trigger=trigger)
     rollback = take_traffic_back(asked, world.runtime)
     world.clock.advance(seconds=46)
     rollback = hold_traffic(rollback, world.runtime)

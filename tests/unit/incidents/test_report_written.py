@@ -162,7 +162,8 @@ def test_a_verdict_inside_a_bake_is_the_cause(reported):
     assert (cause.metric, cause.observed, cause.threshold) == ("error_rate", 0.2, 0.01)
 
 
-def test_a_held_service_has_a_report_that_says_where_the_traffic_is(reported):
+def held(reported):
+    """A rollback whose good slot is sick too, with its page; its report is the next thing."""
     world = reported.world
     world.shifted()
     world.serve("blue", 0, sick=2)
@@ -172,12 +173,42 @@ def test_a_held_service_has_a_report_that_says_where_the_traffic_is(reported):
     given = CloseEvent(rollback=rollback, execution=asked.execution, held=True)
     close_rollback(given, world.runtime)
     state = rollback.model_dump(mode="json")
-    event = ReportEvent(request=asked.request, execution=asked.execution, state=state)
-    report_incident(event, world.runtime)
+    return ReportEvent(request=asked.request, execution=asked.execution, state=state)
+
+
+def test_a_held_service_has_a_report_that_says_where_the_traffic_is(reported):
+    world = reported.world
+    report_incident(held(reported), world.runtime)
     report = stored(reported)
     assert (report.outcome, report.percent) == ("held", {"blue": 90, "green": 10})
     assert "a person is needed" in report.summary[0]
     assert report.next_steps[0].command == f"greenlane get {SERVICE}"
+
+
+def test_a_held_service_that_is_rolled_back_later_gets_a_new_report_in_its_place(reported):
+    world = reported.world
+    report_incident(held(reported), world.runtime)
+    world.serve("blue", 2)
+    world.machines.statuses.clear()
+    report_incident(go_back(reported, "person", execution="by-hand"), world.runtime)
+    assert stored(reported).outcome == "rolled_back"
+    assert world.kinds().count("report written") == 2
+    assert reported.bucket.written.count(f"{KEY}.json") == 2
+    (line,) = world.store.deployments(SERVICE)
+    assert (line.phase, line.report) == (Phase.ROLLED_BACK, f"{KEY}.json")
+
+
+def test_a_line_that_was_written_while_the_report_was_made_is_not_written_over(reported, went_back):
+    world = reported.world
+    (line,) = world.store.deployments(SERVICE)
+
+    def newer():
+        world.store.put_summary(line.model_copy(update={"reason": "written meanwhile"}))
+
+    world.just_before("s3", "put_object", newer)
+    report_incident(went_back, world.runtime)
+    (found,) = world.store.deployments(SERVICE)
+    assert (found.reason, found.report) == ("written meanwhile", f"{KEY}.json")
 
 
 def test_an_abandoned_deployment_affected_nobody(reported):
