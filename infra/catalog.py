@@ -45,7 +45,10 @@ FORWARD = (
             may.see_services(),
             may.see_task_definitions("DescribeTaskDefinition"),
             may.see_images(),
+            *may.see_scans(),
             may.see_alarms(),
+            may.see_metrics(),
+            may.query_prometheus(),
             may.read_workloads(),
             may.tell(),
         ],
@@ -81,7 +84,10 @@ FORWARD = (
         "run_pre_traffic",
         "forward",
         lambda may: [
-            may.table(*WRITE),
+            may.table(*WRITE, "Query"),
+            *may.see_scans(),
+            may.see_metrics(),
+            may.query_prometheus(),
             may.see_services(),
             may.run_tasks(),
             may.see_tasks(),
@@ -121,6 +127,7 @@ FORWARD = (
         lambda may: [
             may.table(*WRITE),
             may.see_metrics(),
+            may.query_prometheus(),
             may.see_alarms(),
             may.see_traffic("Rules", "TargetHealth"),
             may.call_hooks(),
@@ -160,12 +167,15 @@ FORWARD = (
             may.see_services(),
             may.change_services("UpdateService"),
             may.see_metrics(),
+            may.query_prometheus(),
             may.see_alarms(),
             may.see_traffic("Rules", "TargetHealth"),
             may.answer("SendTaskSuccess", "SendTaskFailure"),
         ],
         tick=True,
     ),
+    # Makes no AWS calls: it is in the network for a Prometheus that only answers there.
+    FunctionSpec("query_prometheus", "forward", _nothing, timeout_seconds=15, in_vpc=True),
 )
 
 ROLLBACK = (
@@ -208,9 +218,12 @@ ROLLBACK = (
         "rollback",
         lambda may: [
             may.table(*WRITE),
-            may.see_traffic("Rules"),
+            may.see_traffic("Rules", "TargetHealth"),
+            # Traffic that somebody gave the bad slot while it drained.
+            may.write_rule("ModifyRule"),
             may.see_metrics(),
             may.see_services(),
+            may.list_tasks(),
             may.stop_tasks(),
             may.change_services("UpdateService"),
             may.change_scaling(),
@@ -233,7 +246,7 @@ ROLLBACK = (
         "report_incident",
         "rollback",
         lambda may: [
-            may.table("GetItem", "PutItem", "Query"),
+            may.table(*WRITE, "Query"),
             may.see_metrics(),
             may.see_alarms(),
             may.see_traffic("Rules"),
@@ -254,7 +267,10 @@ ROLLBACK = (
             may.executions("DescribeExecution"),
             may.start_machines(),
             may.see_alarms(),
+            may.see_metrics(),
+            may.query_prometheus(),
             may.see_services(),
+            may.list_tasks(),
             may.stop_tasks(),
             may.change_services("UpdateService", "TagResource"),
             may.see_task_definitions(*REVISIONS),
@@ -264,6 +280,7 @@ ROLLBACK = (
             may.write_rule("ModifyRule", "RemoveTags"),
             may.see_traffic("Rules"),
             may.tell(),
+            may.tell_again(),
         ],
         tick=True,
     ),
@@ -285,11 +302,13 @@ PEOPLE = (
         lambda may: [
             may.table("GetItem", "PutItem", "Query"),
             may.read_secrets(),
+            may.read_paging_routes(),
             may.open_ops_items(),
             may.post_alerts(),
             may.keep_undelivered(),
         ],
     ),
+    FunctionSpec("tell_warning", "people", lambda may: [may.tell()]),
     # Makes no AWS calls: it is in the network for an Alertmanager that only answers there.
     FunctionSpec("post_alerts", "people", _nothing, timeout_seconds=15, in_vpc=True),
 )

@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from greenlane.health.alarm_definitions import PULLING, prefix_of
 from infra.adopted import AdoptedService
 from infra.functions import Function, dashed
 from infra.roles import Allow, least_privilege_role
@@ -32,6 +33,7 @@ class Events(Construct):
         deployment_machine_arn: str,
         rollback: sfn.StateMachine,
         ticks: list[Function],
+        tell_warning: Function,
         undelivered: sqs.Queue,
     ) -> None:
         super().__init__(scope, id)
@@ -48,12 +50,18 @@ class Events(Construct):
         )
         for service in services:
             self._on_alarm(service)
+            self._on_warning(service, tell_warning)
         self._on_ended_execution(deployment_machine_arn)
         for tick in ticks:
             self._every_minute(tick)
 
     def _on_alarm(self, service: AdoptedService) -> None:
-        """Exactly this service's alarms: a prefix would catch a neighbour's."""
+        """Exactly this service's alarms: by name, and those `apply` keeps by their reserved prefix.
+
+        No name of a neighbour begins with it: a dot ends the service's name, which has none.
+        """
+        name = service.service.name
+        kept = [{"prefix": prefix_of(name, role)} for role in PULLING]
         field = events.EventField.from_path
         events.Rule(
             self,
@@ -63,7 +71,7 @@ class Events(Construct):
             event_pattern=events.EventPattern(
                 source=["aws.cloudwatch"],
                 detail_type=["CloudWatch Alarm State Change"],
-                detail={"alarmName": service.alarms, "state": {"value": ["ALARM"]}},
+                detail={"alarmName": [*service.alarms, *kept], "state": {"value": ["ALARM"]}},
             ),
             targets=[
                 self._start_rollback(
@@ -83,6 +91,41 @@ class Events(Construct):
                         # event would make the input invalid.
                         "configuration": field("$.detail.configuration"),
                     }
+                )
+            ],
+        )
+
+    def _on_warning(self, service: AdoptedService, tell_warning: Function) -> None:
+        """A warning is told to people, and starts nothing."""
+        field = events.EventField.from_path
+        name = service.service.name
+        said = {
+            "service": name,
+            "name": field("$.detail.alarmName"),
+            "reason": field("$.detail.state.reason"),
+            "at": field("$.detail.state.timestamp"),
+            "configuration": field("$.detail.configuration"),
+        }
+        events.Rule(
+            self,
+            f"WarningOf-{name}",
+            rule_name=f"greenlane-warning-{name}",
+            description=f"A warning of {name} is told to people",
+            event_pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                detail={
+                    "alarmName": [{"prefix": prefix_of(name, "warning")}],
+                    "state": {"value": ["ALARM"]},
+                },
+            ),
+            targets=[
+                targets.LambdaFunction(
+                    tell_warning.version,
+                    event=events.RuleTargetInput.from_object(said),
+                    retry_attempts=10,
+                    max_event_age=Duration.minutes(10),
+                    dead_letter_queue=self._undelivered,
                 )
             ],
         )

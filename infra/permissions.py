@@ -196,6 +196,17 @@ class Permissions:
             [service.repository for service in self.services],
         )
 
+    def see_scans(self) -> list[Allow]:
+        """Read what scans have found in the services' images."""
+        return [
+            Allow(
+                "SeeScans",
+                ["ecr:DescribeImageScanFindings"],
+                [service.repository for service in self.services],
+            ),
+            Allow("SeeFindings", ["inspector2:ListFindings"], ["*"], because=KNOWS_NO_RESOURCE),
+        ]
+
     def call_hooks(self) -> Allow:
         """Call the user's hooks, known by their prefix."""
         return Allow(
@@ -224,6 +235,18 @@ class Permissions:
         """Publish notifications."""
         return Allow("Tell", ["sns:Publish"], [self.topic_arn])
 
+    def tell_again(self) -> Allow:
+        """Have a page told again, past a topic that may be what is broken."""
+        function = self._arn("lambda", "function", "greenlane-notify-people")
+        return Allow("TellAgain", ["lambda:InvokeFunction"], [function])
+
+    def read_paging_routes(self) -> Allow:
+        """Read how services page, for when the table does not say."""
+        parameter = self.stack.format_arn(
+            service="ssm", resource="parameter", resource_name="greenlane/paging"
+        )
+        return Allow("ReadPagingRoutes", ["ssm:GetParameter"], [parameter])
+
     def read_secrets(self) -> Allow:
         """Read the secrets of the channels that tell people, and no other secret."""
         return Allow(
@@ -241,6 +264,11 @@ class Permissions:
         """Have alerts posted from inside the VPC."""
         function = self._arn("lambda", "function", "greenlane-post-alerts")
         return Allow("PostAlerts", ["lambda:InvokeFunction"], [function])
+
+    def query_prometheus(self) -> Allow:
+        """Have a Prometheus asked from inside the VPC."""
+        function = self._arn("lambda", "function", "greenlane-query-prometheus")
+        return Allow("QueryPrometheus", ["lambda:InvokeFunction"], [function])
 
     def keep_undelivered(self) -> Allow:
         """Lambda keeps the events it gave up under the function's own role."""

@@ -74,6 +74,8 @@ class SampleSettings(_Frozen):
 
     `certificate_arn` moves production to an HTTPS listener, HTTP then redirects.
     `test_listener_cidr` is who may reach the test listener; none by default.
+    `alertmanager_port` is where an Alertmanager inside the VPC listens; none is reached by default;
+    `prometheus_port` is the same for a Prometheus.
     `shape` and `capacity` are data for the next deployment, see `Workload`.
     """
 
@@ -82,6 +84,8 @@ class SampleSettings(_Frozen):
     capacity: Capacity = Capacity(min_tasks=2, max_tasks=10)
     certificate_arn: str | None = None
     test_listener_cidr: str | None = None
+    alertmanager_port: int | None = Field(default=None, ge=1, le=65535)
+    prometheus_port: int | None = Field(default=None, ge=1, le=65535)
     rule_priority: int = Field(default=100, ge=1, le=50000)
     rule_paths: tuple[str, ...] = Field(default=("/*",), min_length=1, max_length=5)
     alarms: AlarmThresholds = AlarmThresholds()
@@ -94,12 +98,15 @@ class Settings(_Frozen):
 
     `validation_network` names the service in whose VPC validation runs, the first one by default:
     one function sees one VPC, so services side by side on one balancer share it.
+    `operators` are addresses that get mail about everything: every service, and Greenlane's own
+    trouble.
     """
 
     region: str = Field(default="eu-west-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731] = 30
     services: tuple[ServiceSettings, ...] = Field(min_length=1)
     validation_network: str | None = None
+    operators: tuple[str, ...] = ()
     sample: SampleSettings | None = None
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from infra.events import Events
 from infra.functions import Function, camel, dashed
 from infra.incidents import Incidents
 from infra.network import Network
+from infra.own_alarms import OwnAlarms
 from infra.people import People
 from infra.permissions import KNOWS_NO_RESOURCE, Permissions
 from infra.roles import Allow
@@ -231,6 +232,7 @@ class GreenlaneStack(Stack):
             deployment_machine_arn=deployment_arn,
             rollback=workflows[ROLLBACK_MACHINE].machine,
             ticks=[self.functions[spec.module] for spec in FUNCTIONS if spec.tick],
+            tell_warning=self.functions["tell_warning"],
             undelivered=storage.undelivered,
         )
         Triggers(
@@ -246,6 +248,15 @@ class GreenlaneStack(Stack):
             topic=storage.topic,
             notify=self.functions["notify_people"],
             undelivered=storage.undelivered,
+            operators=settings.operators,
+        )
+        OwnAlarms(
+            self,
+            "OwnAlarms",
+            topic=storage.topic,
+            undelivered=storage.undelivered,
+            reconcile=self.functions["reconcile"],
+            notify=self.functions["notify_people"],
         )
 
     def _functions(

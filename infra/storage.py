@@ -2,7 +2,6 @@
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -35,8 +34,9 @@ class Storage(Construct):
             "Notifications",
             topic_name="greenlane-notifications",
             enforce_ssl=True,
-            # Only our functions publish, so SNS's own key does: no key policy to widen, no bill.
-            master_key=kms.Alias.from_alias_name(self, "SnsKey", "alias/aws/sns"),
+            # With the disk encryption that every topic has, and no key: CloudWatch, which tells
+            # of Greenlane's own trouble, may not use SNS's own, and people must hear while KMS is
+            # down. What goes over it is mail in plain text a moment later, and holds no secret.
         )
         self.undelivered = sqs.Queue(
             self,

@@ -13,7 +13,9 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
 from greenlane.deployments import fleet, images, traffic
+from greenlane.deployments.applied_alarms import counted_on, look_at_alarms
 from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.gating import refuse_failed
 from greenlane.deployments.journal import note, summarise, tell
 from greenlane.deployments.model import (
     Deployment,
@@ -24,14 +26,19 @@ from greenlane.deployments.model import (
     SuspendedScaling,
     other,
 )
-from greenlane.deployments.phases import LEASED, Phase
+from greenlane.deployments.phases import LEASED, LET_GO, Phase
 from greenlane.deployments.plan import plan_steps
 from greenlane.deployments.store import StoredConfig
 from greenlane.deployments.workload import Workload
 from greenlane.deployments.workloads import read_workload
 from greenlane.errors import DeploymentInFlight, GreenlaneError, InvalidInput, Refused
-from greenlane.health.alarms import AlarmState, read_alarms
+from greenlane.health.alarm_definitions import AlarmPlan, with_alarms
+from greenlane.health.alarms import AlarmState
+from greenlane.health.candidate import baseline_of
 from greenlane.runtime import Runtime
+
+MOST_HELD = 5
+"""Each is one more look when the next deployment succeeds."""
 
 
 class Handle(BaseModel):
@@ -129,6 +136,8 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
     if workload is None or not stored.workload_declared:
         # Read again: a stack that changed its alarms or the tasks' shape counts from now on.
         workload = read_workload(runtime.ssm, handle.service)
+    asked = counted_on(runtime.cloudwatch, stored.config, workload)
+    workload = with_alarms(workload, asked)
     before = runtime.store.record(handle.service)
     ours = before is not None and before.deployment_id == handle.deployment_id
     if before is not None and not ours and before.phase in LEASED:
@@ -136,8 +145,11 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
             f"{handle.service} is being deployed by {before.deployment_id} (phase "
             f"{before.phase.value}); wait for it, or end it with `greenlane abort {handle.service}`"
         )
-    look = _look(runtime, workload, request)
+    look = _look(runtime, workload, request, asked)
     plan = _plan(event, runtime, stored, workload, look)
+    refuse_failed(runtime, plan)
+    if not request.undo:
+        plan = plan.model_copy(update={"baseline": baseline_of(runtime, plan)})
     record = Record(
         service=plan.service,
         deployment_id=plan.deployment_id,
@@ -152,6 +164,7 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         full_capacity=plan.full_capacity,
         trigger_alarms=plan.trigger_alarms,
         scaling=_inherited(before, look.live),
+        held_before=_held_before(before),
         scaling_rests=before is not None and before.scaling_rests,
         stickiness=before.stickiness if before is not None else None,
         stickiness_due=before.stickiness_due if before is not None else None,
@@ -162,6 +175,14 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         return runtime.store.plan(plan.deployment_id), before, look
     runtime.store.put_plan(plan)
     return plan, runtime.store.acquire(record), look
+
+
+def _held_before(before: Record | None) -> tuple[str, ...]:
+    """The deployments that wait for a cure, which this one may be; the newest few."""
+    if before is None or before.phase in LET_GO:  # it succeeded
+        return ()
+    held = (before.deployment_id,) if before.phase is Phase.HELD else ()
+    return (*before.held_before, *held)[-MOST_HELD:]
 
 
 def _inherited(before: Record | None, live: Slot) -> tuple[SuspendedScaling, ...]:
@@ -207,7 +228,9 @@ def _target_group(workload: Workload, slot: Slot) -> Iterator[str]:
         yield arn
 
 
-def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> Look:
+def _look(
+    runtime: Runtime, workload: Workload, request: DeploymentRequest, asked: AlarmPlan
+) -> Look:
     rule = _rule(runtime, workload)
     percent = rule.percent(workload)
     if percent is None or set(percent.values()) != {0, 100}:
@@ -224,11 +247,17 @@ def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> L
                 f"stickiness: the target group of {slot} pins clients to targets, so weights "
                 "would not move them; switch stickiness.enabled off (the rule's own may stay)"
             )
-    alarms, red = _alarms(runtime, workload, live, request)
-    services = {
-        slot: fleet.read_service(runtime.ecs, workload.cluster, resources.service)
-        for slot, resources in workload.slots.items()
-    }
+    parts = asked.parts(other(live))
+    alarms, red = look_at_alarms(runtime.cloudwatch, workload, live, request, parts)
+    missing = (
+        f"cluster: there is no ECS cluster {workload.cluster!r} in this account and Region; create "
+        "it, or correct the workload's cluster (`aws ecs list-clusters` lists what there is)"
+    )
+    with _refused(missing, "ClusterNotFoundException"):
+        services = {
+            slot: fleet.read_service(runtime.ecs, workload.cluster, resources.service)
+            for slot, resources in workload.slots.items()
+        }
     with _target_group(workload, live) as target_group:
         health = traffic.slot_health(runtime.elbv2, target_group)
     if not health.healthy and not request.despite_alarms:
@@ -236,28 +265,9 @@ def _look(runtime: Runtime, workload: Workload, request: DeploymentRequest) -> L
             f"health: the live slot {live} has no healthy target, so there is nothing to go back "
             "to; if this deployment is the cure, say so with --despite-alarms REASON"
         )
-    triggers = {*workload.slots[other(live)].alarms, *workload.alarms}
-    definitions = {alarm.name: alarm.definition for alarm in alarms if alarm.name in triggers}
+    counted = {*workload.slots[other(live)].alarms, *workload.alarms, *parts}
+    definitions = {alarm.name: alarm.definition for alarm in alarms if alarm.name in counted}
     return Look(rule=rule, live=live, live_service=services[live], red=red, definitions=definitions)
-
-
-def _alarms(
-    runtime: Runtime, workload: Workload, live: Slot, request: DeploymentRequest
-) -> tuple[list[AlarmState], tuple[AlarmState, ...]]:
-    """All alarms of the workload, and those that say that what serves now is ill."""
-    ours = (*workload.slots[live].alarms, *workload.alarms)
-    alarms = read_alarms(runtime.cloudwatch, (*ours, *workload.slots[other(live)].alarms))
-    missing = [alarm.name for alarm in alarms if alarm.missing]
-    if missing:
-        raise Refused(f"alarms: {', '.join(missing)} do not exist, so nothing would trigger")
-    red = tuple(alarm for alarm in alarms if alarm.red and alarm.name in ours)
-    if red and not request.despite_alarms:
-        names = ", ".join(alarm.name for alarm in red)
-        raise Refused(
-            f"alarms: {names} of the live slot {live} are red already; if this deployment is the "
-            "cure, say so with --despite-alarms REASON"
-        )
-    return alarms, red
 
 
 def _plan(

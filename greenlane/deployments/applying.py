@@ -6,15 +6,22 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
+from greenlane.deployments.applied_alarms import alarms_asked
 from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.connection import Connection
+from greenlane.deployments.dashboard import cloudwatch_dashboard
 from greenlane.deployments.document import Checked, Sources, compose, read_document
 from greenlane.deployments.model import StoredModel
+from greenlane.deployments.phases import LEASED
 from greenlane.deployments.store import StoredConfig
 from greenlane.deployments.workload import Workload
 from greenlane.deployments.workloads import read_workload
 from greenlane.documents import decode
 from greenlane.errors import InvalidInput, UnknownService
+from greenlane.health.alarm_keeping import keep_alarms
+from greenlane.health.dashboards import keep_dashboard
+from greenlane.people import addresses
+from greenlane.people.paging_route import keep_routes
 from greenlane.people.routing import secrets_of
 from greenlane.problems import ABSENT
 
@@ -58,6 +65,8 @@ class Applier:
             raise InvalidInput(
                 "workload.service", config.workload.service, f"it must be the service's, {name}"
             )
+        if stored is not None and _same(stored.config, config):
+            config = stored.config
         now = self._connection.clock.now()
         after = self._store.put_config(
             config,
@@ -67,32 +76,66 @@ class Applier:
             workload_declared=declared,
         )
         changed = stored is None or after.version != stored.version
-        warnings += self._subscribe(config.notifications.email_list)
+        before_that = stored.config.notifications.email_list if stored is not None else ()
+        configs = self._configs()
+        if config.notifications.email_list or before_that:
+            warnings += self._subscribe(name, configs)
+        warnings += self._keep_paging_routes(configs)
         warnings += self._look_for_secrets(config)
+        warnings += self._keep_alarms(config, after.version)
+        warnings += self._keep_dashboard(config)
         return Applied(service=name, version=after.version, changed=changed, warnings=warnings)
 
-    def _subscribe(self, addresses: Sequence[str]) -> tuple[str, ...]:
-        """Subscribe addresses to the topic that tells people; what still is to be done for it.
+    def _configs(self) -> list[ServiceConfig]:
+        """What every service has configured: some things exist once for all of them."""
+        return [self._store.get_config(name).config for name in self._store.services()]
 
-        An address that a later file leaves out stays subscribed: another service may name it.
-        """
-        if not addresses:
-            return ()
+    def _subscribe(self, service: str, configs: Sequence[ServiceConfig]) -> tuple[str, ...]:
+        """Subscribe addresses to the topic that tells people; what still is to be done for it."""
+        wanted: dict[str, set[str]] = {}
+        for config in configs:
+            for address in config.notifications.email_list:
+                wanted.setdefault(address, set()).add(config.name)
         sns, topic = self._connection.client("sns"), self._connection.topic_arn
-        said = []
         try:
-            known: dict[str, str] = {}
-            pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
-            for found in (entry for page in pages for entry in page["Subscriptions"]):
-                known[found["Endpoint"]] = found["SubscriptionArn"]
-            for address in addresses:
-                if address not in known:
-                    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
-                if known.get(address, "PendingConfirmation") == "PendingConfirmation":
-                    said.append(f"email_list: {address} hears nothing until the mail is confirmed")
+            return tuple(addresses.subscribe(sns, topic, service, wanted))
         except (BotoCoreError, ClientError) as error:
-            said.append(f"email_list: not subscribed, apply again: {error}")
-        return tuple(said)
+            return (f"email_list: not subscribed, apply again: {error}",)
+
+    def _keep_paging_routes(self, configs: Sequence[ServiceConfig]) -> tuple[str, ...]:
+        """Keep outside of the table how services page, for when the table is down."""
+        try:
+            keep_routes(self._connection.client("ssm"), configs)
+        except (BotoCoreError, ClientError) as error:
+            return (f"notifications: pages may not go out while the table is down: {error}",)
+        return ()
+
+    def _keep_alarms(self, config: ServiceConfig, version: int) -> tuple[str, ...]:
+        """Keep the alarms that the configuration's conditions ask for; it is stored already."""
+        assert config.workload is not None, "apply has read or declared it"
+        asked = alarms_asked(config, config.workload)
+        said = tuple(
+            f"{condition.role} {condition.expression}: no alarm: {why}"
+            for condition, why in asked.unwatched
+        )
+        record = self._store.record(config.name)
+        busy = record.deployment_id if record is not None and record.phase in LEASED else None
+        kept = keep_alarms(
+            self._connection.client("cloudwatch"),
+            asked,
+            config.name,
+            version,
+            in_use_by=busy,
+            pause=self._connection.pause,
+        )
+        return said + kept.warnings
+
+    def _keep_dashboard(self, config: ServiceConfig) -> tuple[str, ...]:
+        """Keep what shows the configuration's metrics and limits."""
+        if not config.monitoring.dashboard:
+            return ()
+        body = cloudwatch_dashboard(config, self._connection.region)
+        return keep_dashboard(self._connection.client("cloudwatch"), config.name, body)
 
     def _look_for_secrets(self, config: ServiceConfig) -> tuple[str, ...]:
         """Which channels reach nobody yet: better said now than on the night they are needed."""
@@ -139,9 +182,24 @@ class Applier:
         try:
             return read_workload(self._connection.client("ssm"), service)
         except InvalidInput as error:
-            if checked.kind == "canary" and error.field == "service.workload":
+            if checked.kind != "service" and error.field == "service.workload":
                 raise UnknownService(service, self._store.services()) from None
             raise
+
+
+def _same(one: ServiceConfig, other: ServiceConfig) -> bool:
+    """Whether two configurations differ at most in the names of the files they came from."""
+    return _nameless(one) == _nameless(other)
+
+
+def _nameless(config: ServiceConfig) -> ServiceConfig:
+    if config.criteria is None:
+        return config
+    nameless = {
+        part: tuple(one.model_copy(update={"source": ""}) for one in getattr(config.criteria, part))
+        for part in ("criteria", "conditions", "gates")
+    }
+    return config.model_copy(update={"criteria": config.criteria.model_copy(update=nameless)})
 
 
 def check(document: Path | str) -> Checked:

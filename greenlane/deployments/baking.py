@@ -26,7 +26,7 @@ LATE = frozenset({"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"})
 
 
 class BakeEvent(BaseModel):
-    """A task token with the state it belongs to, and when the workflow entered that.
+    """A task token with the state it belongs to, when the workflow entered that, which attempt.
 
     An execution that began before an upgrade may not say when.
     """
@@ -36,6 +36,17 @@ class BakeEvent(BaseModel):
     token: str
     deployment: Deployment
     entered: datetime | None = None
+    attempt: int = 0
+
+    @property
+    def begun(self) -> datetime | None:
+        """What orders bakes: the entry, and among its attempts, which share its time, the attempt.
+
+        Step Functions tells times by the millisecond, so attempts fit in between.
+        """
+        if self.entered is None:
+            return None
+        return self.entered + timedelta(microseconds=min(self.attempt, 999))
 
 
 def start_bake(event: BakeEvent, runtime: Runtime) -> None:
@@ -52,14 +63,15 @@ def start_bake(event: BakeEvent, runtime: Runtime) -> None:
         {
             "bake_token": event.token,
             "bake_step": deployment.step,
-            "bake_entered": event.entered,
+            "bake_entered": event.begun,
             "bake_until": _until(runtime, plan, record, deployment),
         },
         phases=BAKING,
         # One that starts late, after the machine went on without it, belongs to a step gone by,
-        # or to an earlier bake of this step; the attempts of one bake have its time in common.
+        # or to an earlier bake of this step, or its write landed after that of the next attempt:
+        # its token is dead, and with it in the record no signal would end the bake.
         where={"step": deployment.step},
-        at_most={"bake_entered": event.entered} if event.entered is not None else None,
+        at_most={"bake_entered": event.begun} if event.begun is not None else None,
     )
     reason = _decided_already(runtime, plan, record)
     if reason is not None:

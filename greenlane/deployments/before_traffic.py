@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -11,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from greenlane.deployments import fleet
 from greenlane.deployments.config import RunTask
 from greenlane.deployments.fence import fenced, still_wanted
+from greenlane.deployments.gating import pass_gates
 from greenlane.deployments.journal import note
 from greenlane.deployments.model import CheckResult, Deployment, Plan, Record, VerdictName
 from greenlane.deployments.phases import Phase
 from greenlane.errors import NotFinished, ValidationFailed
+from greenlane.health.candidate import baseline_of, lacking
 from greenlane.logs import logger
 from greenlane.runtime import Runtime
 
@@ -31,12 +34,14 @@ class HookAnswer(BaseModel):
 
 
 def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
-    """Run the configured task to its end, then the hooks.
+    """Ask the image's gates, run the configured task to its end, then the hooks.
 
     Raises:
-        NotFinished: the task still runs, or a hook says hold; the workflow asks again.
-        ValidationFailed: the task exited with another code than 0, or is unknown, or a hook says
-            fail.
+        NotFinished: evidence is missing, the task still runs, or a hook says hold; the workflow
+            asks again.
+        NoEvidence: evidence stayed missing, and the policy is to go back.
+        ValidationFailed: a gate failed, the task exited with another code than 0, or is unknown,
+            or a hook says fail.
     """
     record = fenced(runtime, deployment, {Phase.PREPARING})
     still_wanted(runtime, record)
@@ -47,6 +52,8 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
         record = runtime.store.update(
             record, {"before_traffic_since": since}, phases={Phase.PREPARING}
         )
+    _ask_gates(runtime, plan, since)
+    plan = _with_baseline(runtime, plan)
     if plan.config.run_task is not None:
         _run_task(runtime, plan, record, plan.config.run_task)
     for check in call_hooks(
@@ -58,6 +65,26 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
         if check.verdict != "pass":
             raise ValidationFailed(f"hook {check.name}: {check.reason}")
     return deployment
+
+
+def _ask_gates(runtime: Runtime, plan: Plan, since: datetime) -> None:
+    """Evidence about the image; what was advanced over by policy stays in the history."""
+    waived = [check for check in pass_gates(runtime, plan, since) if check.verdict != "pass"]
+    for check in waived:
+        note(runtime, plan.deployment_id, "gate passed by policy", **check.model_dump(mode="json"))
+
+
+def _with_baseline(runtime: Runtime, plan: Plan) -> Plan:
+    """The plan with a fuller baseline, where planning found minutes missing."""
+    missing = lacking(plan, plan.baseline)
+    if plan.request.undo or not missing:
+        return plan
+    found = baseline_of(runtime, plan)
+    if lacking(plan, found) >= missing:
+        return plan
+    plan = plan.model_copy(update={"baseline": found})
+    runtime.store.put_plan(plan)
+    return plan
 
 
 def _run_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -> None:
@@ -105,9 +132,8 @@ def _start_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -
         cluster=cluster,
         taskDefinition=record.task_definition,
         networkConfiguration=service.network or {},
-        # ECS takes at most 64 and 36 characters, and no dot in the second.
-        clientToken=hashlib.sha256(plan.deployment_id.encode()).hexdigest(),
-        startedBy=hashlib.sha256(plan.deployment_id.encode()).hexdigest()[:32],
+        clientToken=_digest(plan.deployment_id),
+        startedBy=started_by(plan.deployment_id),
         overrides={"containerOverrides": [{"name": container, "command": list(wanted.command)}]},
         **where,
     )
@@ -119,20 +145,39 @@ def _start_task(runtime: Runtime, plan: Plan, record: Record, wanted: RunTask) -
 
 
 def stop_task(runtime: Runtime, plan: Plan, record: Record) -> None:
-    """Stop the task before traffic of a deployment that goes back, unless it has succeeded."""
-    if record.pre_task is None or record.pre_task_done:
+    """Stop the task before traffic of a deployment that goes back, unless it has succeeded.
+
+    One whose ARN could not be recorded is found by who started it.
+    """
+    if record.pre_task_done or (record.pre_task is None and plan.config.run_task is None):
         return
-    try:
-        # A task that has stopped already is no error while ECS knows it.
-        runtime.ecs.stop_task(
-            cluster=plan.workload.cluster,
-            task=record.pre_task,
-            reason=f"{plan.deployment_id} goes back",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "InvalidParameterException":
-            raise
-        logger.info("the task before traffic is gone already", task=record.pre_task)
+    cluster = plan.workload.cluster
+    arns = [record.pre_task] if record.pre_task is not None else _started(runtime, plan, cluster)
+    for arn in arns:
+        try:
+            # A task that has stopped already is no error while ECS knows it.
+            runtime.ecs.stop_task(
+                cluster=cluster, task=arn, reason=f"{plan.deployment_id} goes back"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidParameterException":
+                raise
+            logger.info("the task before traffic is gone already", task=arn)
+
+
+def _started(runtime: Runtime, plan: Plan, cluster: str) -> list[str]:
+    """The deployment's own tasks that run; ECS takes no other filter beside this one."""
+    found = runtime.ecs.list_tasks(cluster=cluster, startedBy=started_by(plan.deployment_id))
+    return [str(arn) for arn in found["taskArns"]]
+
+
+def started_by(deployment_id: str) -> str:
+    """By what a deployment's task is found in ECS, which takes 36 characters and no dot."""
+    return _digest(deployment_id)[:32]
+
+
+def _digest(deployment_id: str) -> str:
+    return hashlib.sha256(deployment_id.encode()).hexdigest()
 
 
 def call_hooks(

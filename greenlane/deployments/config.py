@@ -14,28 +14,30 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     model_validator,
 )
 
+from greenlane.deployments.criteria_document import (
+    Alerts,
+    DuringDeployment,
+    PostDeployment,
+    PreDeployment,
+    SuccessCriteria,
+)
+from greenlane.deployments.shapes import Document as Document
 from greenlane.deployments.stored import is_stored
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
+from greenlane.health.criteria import Criteria
+from greenlane.health.declared import DatabaseSettings, DeclaredMetrics
 
 Strategy = Literal["blue_green", "canary", "linear", "all_at_once"]
 NoEvidencePolicy = Literal["rollback", "pause", "advance"]
 
 SERVICE_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$"
-
-
-class Document(BaseModel):
-    """A part of a user's file: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _step_from_number(value: Any) -> Any:
@@ -84,6 +86,18 @@ class DeploymentConfig(Document):
     final_bake: Duration | None = Field(None, description="at 100 percent, after the last step")
     linear_step: int = Field(10, ge=1, le=100, description="percent added by each linear step")
     max_duration: Duration = timedelta(hours=6)
+    baseline: Duration = Field(
+        timedelta(minutes=5), description="before the deployment: what is normal"
+    )
+    early_advance: bool = Field(
+        False, description="a step may end before its bake, once its evidence suffices"
+    )
+    judge_mode: Literal["enforce", "shadow"] = Field(
+        "enforce", description="in shadow, criteria and conditions are judged and never act"
+    )
+    pass_score: Decimal | None = Field(
+        None, ge=0, le=100, description="percent of the criteria's weight that must pass"
+    )
     max_hold: Duration = timedelta(minutes=30)
     on_no_evidence: NoEvidencePolicy = "rollback"
     approval_timeout: Duration = timedelta(hours=24)
@@ -99,6 +113,11 @@ class DeploymentConfig(Document):
         timedelta(minutes=5), description="how long an idle slot's red alarm may take to turn OK"
     )
     keep_revisions: int = Field(5, ge=1, le=50)
+
+    @property
+    def shadow(self) -> bool:
+        """Whether what the numbers say is only told."""
+        return self.judge_mode == "shadow"
 
     @model_validator(mode="after")
     def _weights_rise_to_100(self, info: ValidationInfo) -> Self:
@@ -119,6 +138,9 @@ class JudgeConfig(Document):
     error_rate: Decimal = Field(Decimal("0.01"), ge=0, le=1, description="ratio; fails above")
     response_time_p95: Decimal = Field(Decimal(2000), gt=0, description="ms; fails above")
     connection_errors: int = Field(5, ge=1, description="per minute; fails from here on")
+    against_live: bool = Field(
+        True, description="also compare errors and p95 with the live slot in the same minutes"
+    )
     min_requests: int = Field(20, ge=1, description="of the candidate, in one step")
 
 
@@ -244,10 +266,20 @@ class Monitoring(Document):
 
     prometheus_endpoint: str | None = None
     grafana_dashboard: str | None = Field(None, description="a uid or an address, for links")
+    dashboard: bool = Field(True, description="`apply` keeps one in CloudWatch")
     alert_manager: Annotated[str, AfterValidator(_base_address)] | None = None
     alert_manager_network: Literal["vpc", "internet"] = Field(
         "vpc", description="from where alert_manager is reached"
     )
+    pre_deployment: PreDeployment | None = None
+    during_deployment: DuringDeployment | None = None
+    post_deployment: PostDeployment | None = None
+
+
+def _is_ours(criteria: Criteria | None, info: ValidationInfo) -> Criteria | None:
+    if criteria is not None and not is_stored(info):
+        raise ValueError("`apply` writes this key; declare success_criteria instead")
+    return criteria
 
 
 class ServiceConfig(Document):
@@ -267,7 +299,14 @@ class ServiceConfig(Document):
     warm_up: WarmUp = WarmUp()
     hooks: Hooks = Hooks()
     run_task: RunTask | None = None
+    success_criteria: SuccessCriteria = SuccessCriteria()
     business_metrics: tuple[BusinessMetric, ...] = ()
     rollback_triggers: tuple[str, ...] = ()
+    alerts: Alerts = Alerts()
+    metrics: DeclaredMetrics = Field(default_factory=dict)
+    database: DatabaseSettings | None = None
     monitoring: Monitoring = Monitoring()
     notifications: Notifications = Notifications()
+    criteria: Annotated[Criteria | None, AfterValidator(_is_ours)] = Field(
+        None, description="those of all files, joined by `apply`"
+    )

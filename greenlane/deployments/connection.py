@@ -1,6 +1,7 @@
 """The AWS edges of the Python API: clients, names made into ARNs, executions."""
 
 import json
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from greenlane.clock import Clock, current_clock
+from greenlane.clock import Clock, ScaledClock, current_clock
 from greenlane.deployments.model import StoredModel
 from greenlane.deployments.status import Outcome
 from greenlane.deployments.store import DynamoStore
@@ -70,6 +71,12 @@ class Connection:
                 ),
             )
         return self._clients[name]
+
+    def pause(self, seconds: float) -> None:
+        """Wait for some seconds of the clock."""
+        if isinstance(self.clock, ScaledClock):
+            seconds = self.clock.real_seconds(seconds)
+        time.sleep(seconds)
 
     @cached_property
     def store(self) -> DynamoStore:

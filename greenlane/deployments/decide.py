@@ -49,7 +49,8 @@ def decide(
         return _advance(plan, record, "a person said promote", {"approved_step": record.step})
     if signal == "pause" or (record.paused and signal != "resume"):
         return _pause(record, now, "a person said pause")
-    if record.bake_until is not None and now < record.bake_until:
+    early = verdict.verdict == "pass" and may_end_early(plan, record)
+    if record.bake_until is not None and now < record.bake_until and not early:
         changes = {"paused": False} if record.paused else {}
         return _bake(record, record.bake_until, now, "the bake goes on", changes)
     if verdict.verdict == "hold":
@@ -58,7 +59,18 @@ def decide(
         return _hold(plan, record, verdict, now)
     if step.approval:
         return _await_approval(plan, record, now)
-    return _advance(plan, record, "the evidence says pass")
+    return _advance(plan, record, "the evidence says pass" + (", early" if early else ""))
+
+
+def may_end_early(plan: Plan, record: Record) -> bool:
+    """Whether a step may end before its bake does, once its evidence is in.
+
+    Never the last bake before promotion, which is there for what comes late, nor a pause; in
+    shadow mode no step, for a pass then rests on no evidence.
+    """
+    step, config = plan.steps[record.step], plan.config.deployment
+    early = config.early_advance and not config.shadow
+    return early and step.kind == "step" and not record.paused
 
 
 def watch_until(plan: Plan, record: Record) -> datetime | None:

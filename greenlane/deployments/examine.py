@@ -6,53 +6,53 @@ from contextlib import contextmanager
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import traffic
+from greenlane.deployments.applied_alarms import parts_among
 from greenlane.deployments.model import CheckResult, Plan, Record, Verdict
 from greenlane.deployments.plan import carries, share_of
-from greenlane.errors import IncompleteRead, WeightsDrifted
+from greenlane.errors import WeightsDrifted
 from greenlane.health.alarms import changed_alarms, read_alarms
-from greenlane.health.judge import judge_alarms, judge_minutes, worst
-from greenlane.health.metrics import METRIC_LAG, read_traffic, whole_minutes
+from greenlane.health.candidate import judge_candidate
+from greenlane.health.findings import joined
+from greenlane.health.judge import judge_alarms, worst
+from greenlane.health.shadow import shadowed
 from greenlane.runtime import Runtime
 
 
-def examine(runtime: Runtime, plan: Plan, record: Record, *, level: float) -> Verdict:
+def examine(runtime: Runtime, plan: Plan, record: Record) -> Verdict:
     """The verdict on the candidate since its weight took effect.
 
-    Weights, capacity, alarms and the traffic of the whole minutes since the shift have reached
+    Weights, capacity, alarms, and the numbers of the whole minutes since the first weight reached
     every node of the balancer. A read that fails is a hold: unknown is not OK.
 
     Of a version that was good before (`undo`), before promotion, only its health is asked: its
-    numbers would take minutes that the version that serves now may not be good for.
+    numbers would take minutes that the version that serves now may not be good for. In shadow mode
+    the numbers are told and decide nothing.
 
     Args:
         runtime: the clients and the clock.
         plan: what was planned.
         record: where the deployment stands.
-        level: how small the chance of a false failure must be, see `greenlane.health.judge`.
 
     Raises:
         WeightsDrifted: somebody else changed the live weights.
     """
     checks: list[CheckResult] = []
-    requests = 0
     with _unknown_is_hold(checks, "weights and targets"):
         checks += _slots(runtime, plan, record)
     with _unknown_is_hold(checks, "alarms"):
         checks += _alarms(runtime, plan)
     if plan.request.undo and plan.steps[record.step].kind != "watch":
         return worst(checks)
-    with _unknown_is_hold(checks, "metrics"):
-        verdict = _traffic(runtime, plan, record, level=level)
-        checks += verdict.checks
-        requests = verdict.requests
-    return worst(checks, requests=requests)
+    # What was read in part, or not at all, holds there as well.
+    judged = judge_candidate(runtime, plan, record)
+    return joined(shadowed(judged) if plan.config.deployment.shadow else judged, checks)
 
 
 @contextmanager
 def _unknown_is_hold(checks: list[CheckResult], name: str) -> Iterator[None]:
     try:
         yield
-    except (ClientError, BotoCoreError, IncompleteRead) as error:
+    except (ClientError, BotoCoreError) as error:
         checks.append(CheckResult(name=name, verdict="hold", reason=f"not read: {error}"))
 
 
@@ -84,30 +84,22 @@ def _slots(runtime: Runtime, plan: Plan, record: Record) -> list[CheckResult]:
 def _alarms(runtime: Runtime, plan: Plan) -> list[CheckResult]:
     """The candidate's alarms fail, the live slot's hold: its trouble is not the candidate's.
 
-    An alarm that was changed meanwhile holds too: whoever planned counted on what it was.
+    An alarm that was changed meanwhile, or of which a part was, holds too: whoever planned counted
+    on what it was.
     """
     ours, theirs = plan.candidate_alarms, plan.workload.slots[plan.live].alarms
-    alarms = read_alarms(runtime.cloudwatch, (*ours, *theirs))
+    parts = parts_among(plan.alarm_definitions, plan.service)
+    alarms = read_alarms(runtime.cloudwatch, (*ours, *theirs, *parts))
+    below = alarms[len(ours) + len(theirs) :]
     checks = judge_alarms(alarms[: len(ours)], red_means="fail")
+    checks += judge_alarms([part for part in below if part.missing], red_means="hold")
     checks += [
         CheckResult(name=name, verdict="hold", reason="its definition changed since planning")
         for name in changed_alarms(alarms, plan.alarm_definitions)
     ]
     if plan.request.despite_alarms is None:
         # Otherwise the live slot is ill, and this deployment was sent as the cure.
-        checks += judge_alarms(alarms[len(ours) :], red_means="hold")
+        checks += judge_alarms(alarms[len(ours) : len(ours) + len(theirs)], red_means="hold")
     if checks:
         return checks
     return [CheckResult(name="alarms", verdict="pass")]
-
-
-def _traffic(runtime: Runtime, plan: Plan, record: Record, *, level: float) -> Verdict:
-    """The candidate's numbers in whole minutes; at least one of them is needed."""
-    begun = record.promoted_at or record.shifted_at or record.started_at
-    start, end = whole_minutes(
-        begun + plan.config.deployment.propagation, runtime.clock.now() - METRIC_LAG
-    )
-    if end <= start:
-        return worst([CheckResult(name="metrics", verdict="hold", reason="no whole minute yet")])
-    slots = read_traffic(runtime.cloudwatch, plan.workload, start=start, end=end)
-    return judge_minutes(slots[plan.candidate], plan.config.judge, level=level)

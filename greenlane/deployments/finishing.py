@@ -58,6 +58,7 @@ def promote(deployment: Deployment, runtime: Runtime) -> Deployment:
         plan,
         kind="promoted",
         occasion=record.epoch,
+        closes=record.held_before,
         image=plan.image,
         watch=str(plan.config.deployment.watch),
     )
@@ -138,6 +139,8 @@ def _tell_success(runtime: Runtime, plan: Plan, record: Record) -> Record:
         # One for each deployment: its end may come under an epoch of the reconciler's.
         occasion="end",
         settled=True,
+        # Again, for the news of the promotion may have been lost.
+        closes=record.held_before,
         image=plan.image,
     )
     return runtime.store.update(record, {"success_told": True}, phases={record.phase})
@@ -172,6 +175,8 @@ def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:
         runtime.autoscaling, plan.workload, record.scaling, idle=old, idle_floor=floor
     )
     if service.desired > floor:
+        # Those calls may have taken long: a rollback that began meanwhile needs the slot.
+        runtime.store.update(record, {"updated_at": runtime.clock.now()}, phases={record.phase})
         fleet.set_service(runtime.ecs, cluster, old, desired=floor)
     runtime.store.update(record, {"scaling_rests": False}, phases={record.phase})
     tidy(runtime, plan, active=plan.workload.slots[plan.candidate].service, standby=old)

@@ -19,7 +19,9 @@ from greenlane.deployments.phases import Phase
 
 Item = dict[str, dict[str, Any]]
 
-_JSON_FIELDS = frozenset({"recipe", "trigger", "signal", "scaling", "stickiness", "drift"})
+_JSON_FIELDS = frozenset(
+    {"recipe", "trigger", "signal", "scaling", "stickiness", "drift", "shifts"}
+)
 
 
 def instant(moment: datetime) -> str:

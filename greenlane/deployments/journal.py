@@ -1,6 +1,6 @@
 """Writing a deployment's history and its line in the service's list."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -8,7 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Plan, Record
 from greenlane.deployments.phases import TERMINAL, Phase
 from greenlane.logs import logger
-from greenlane.people.announcement import Severity, announce, publication
+from greenlane.people.announcement import Announcement, Severity, announce, publication
+from greenlane.people.pages import keep_page
 from greenlane.runtime import Runtime
 
 
@@ -63,6 +64,7 @@ def tell(
     way_out: str | None = None,
     links: Mapping[str, str] | None = None,
     settled: bool = False,
+    closes: Sequence[str] = (),
     **detail: Any,
 ) -> None:
     """Publish news to the notification topic, as well as possible; it never raises.
@@ -82,6 +84,7 @@ def tell(
         way_out: what a person can do.
         links: addresses, by what is there.
         settled: the deployment is over and its traffic is on one good version.
+        closes: earlier deployments of the service whose open pages this ends.
         detail: what there is to know, most important first; None is left out.
     """
     service, deployment_id = plan_or_service, deployment
@@ -101,12 +104,26 @@ def tell(
             way_out=way_out,
             links=links,
             settled=settled,
+            closes=closes,
             at=runtime.clock.now(),
         )
-        runtime.sns.publish(TopicArn=runtime.settings.topic_arn, **publication(news))
+        published = publish(runtime, news)
+        if news.severity == "critical" and news.deployment_id is not None:
+            # For the reconciler, which tells it again if it reaches nobody.
+            keep_page(runtime.hasty_store, news, published=published)
     except Exception as error:
         # Whatever it is, a report must not change what happens to the traffic.
-        logger.error("notification not sent", subject=subject, error=str(error))
+        logger.error("notification not sent or kept", subject=subject, error=str(error))
+
+
+def publish(runtime: Runtime, news: Announcement) -> bool:
+    """Publish an announcement to the topic; whether the topic took it."""
+    try:
+        runtime.sns.publish(TopicArn=runtime.settings.topic_arn, **publication(news))
+    except (ClientError, BotoCoreError) as error:
+        logger.error("notification not sent", announcement=news.id, error=str(error))
+        return False
+    return True
 
 
 def _plain(detail: dict[str, Any]) -> dict[str, Any]:

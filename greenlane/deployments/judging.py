@@ -8,14 +8,14 @@ from greenlane.deployments import baking
 from greenlane.deployments.baking import BAKING
 from greenlane.deployments.before_traffic import call_hooks
 from greenlane.deployments.capacity import keep_way_back_wide
-from greenlane.deployments.decide import decide
+from greenlane.deployments.decide import decide, may_end_early
 from greenlane.deployments.every_service import for_every_service
 from greenlane.deployments.examine import examine
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Judgement, Plan, Record, Verdict
 from greenlane.errors import DeploymentFailed, FenceLost
-from greenlane.health.judge import LEVEL_AT_THE_END, LEVEL_ON_THE_WAY, worst
+from greenlane.health.findings import joined
 from greenlane.runtime import Runtime
 
 
@@ -37,7 +37,7 @@ def judge_step(deployment: Deployment, runtime: Runtime) -> Deployment:
     still_wanted(runtime, record)
     pending = record.signal
     signal = pending.name if pending is not None and pending.reaches(record.step) else None
-    verdict = examine(runtime, plan, record, level=LEVEL_AT_THE_END)
+    verdict = examine(runtime, plan, record)
     if verdict.verdict != "fail":
         verdict = _with_hooks(runtime, plan, record, verdict)
     now = runtime.clock.now()
@@ -99,7 +99,7 @@ def _with_hooks(runtime: Runtime, plan: Plan, record: Record, verdict: Verdict) 
     )
     if not checks:
         return verdict
-    return worst((*verdict.checks, *checks), requests=verdict.requests)
+    return joined(verdict, checks)
 
 
 def judge_tick(tick: Tick, runtime: Runtime) -> None:
@@ -117,22 +117,42 @@ def judge_tick(tick: Tick, runtime: Runtime) -> None:
 def _look_into(runtime: Runtime, record: Record, token: str) -> None:
     plan = runtime.store.plan(record.deployment_id)
     try:
-        verdict = examine(runtime, plan, record, level=LEVEL_ON_THE_WAY)
+        verdict = examine(runtime, plan, record)
     except DeploymentFailed as error:
         baking.fail(runtime.stepfunctions, token, type(error).__name__, str(error))
         return
     seen = Judgement(at=runtime.clock.now(), step=record.step, verdict=verdict)
+    if verdict.would == "fail":
+        _tell_once(runtime, record, seen)
     runtime.store.put_look(plan.deployment_id, seen)
     if verdict.verdict == "fail":
         baking.fail(runtime.stepfunctions, token, "JudgedBad", verdict.reason)
-    elif verdict.verdict == "pass" and _waits_for_evidence(plan, record, runtime):
+    elif verdict.verdict == "pass" and _needs_no_more_time(plan, record, runtime):
         baking.answer(runtime.stepfunctions, token, "the evidence is in")
     else:
         keep_way_back_wide(runtime, plan, record, phases=BAKING)
 
 
-def _waits_for_evidence(plan: Plan, record: Record, runtime: Runtime) -> bool:
-    """Whether the bake's own time is over and only missing evidence keeps it waiting."""
-    del plan
+def _tell_once(runtime: Runtime, record: Record, seen: Judgement) -> None:
+    """Tell the history, once a step, that in earnest the deployment would have gone back here."""
+    before = runtime.store.last_look(record.deployment_id)
+    if before is None or before.step != seen.step or before.verdict.would != "fail":
+        note(
+            runtime,
+            record.deployment_id,
+            "would have gone back",
+            step=seen.step,
+            weight=record.weight,
+            why=seen.verdict.would_because,
+        )
+
+
+def _needs_no_more_time(plan: Plan, record: Record, runtime: Runtime) -> bool:
+    """Whether only missing evidence kept a bake waiting, or evidence may end it early.
+
+    A pass has whole minutes of the step behind it, so none ends before it has any.
+    """
+    if may_end_early(plan, record):
+        return True
     over = record.bake_until is not None and runtime.clock.now() >= record.bake_until
     return over and record.hold_until is not None and not record.paused

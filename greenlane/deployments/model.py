@@ -21,9 +21,11 @@ from greenlane.deployments.config import (
     check_weights,
 )
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.shapes import StoredModel as StoredModel
 from greenlane.deployments.stored import as_stored, is_stored
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
+from greenlane.health.observed import Baseline
 
 SCHEMA = 1
 """Version of `Record`, `Plan` and `Deployment`. A reader of version N also reads N - 1."""
@@ -42,15 +44,6 @@ class Model(BaseModel):
     """Frozen; unknown keys are errors at the edges where people write them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StoredModel(BaseModel):
-    """Frozen; unknown keys are ignored, so that version N - 1 can read what N wrote.
-
-    A part that is a model of the edges is annotated with `as_stored`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class DeploymentRequest(Model):
@@ -133,6 +126,9 @@ class Plan(StoredModel):
     full_capacity: int = Field(description="tasks that carry all of the traffic")
     alarm_definitions: dict[str, str] = Field(
         default_factory=dict, description="digests of the trigger alarms, by name"
+    )
+    baseline: tuple[Baseline, ...] = Field(
+        (), description="what the live slot was like in the minutes before"
     )
     started_at: datetime
     deadline: datetime
@@ -234,6 +230,13 @@ class Drift(StoredModel):
     told: bool = False
 
 
+class Shift(StoredModel):
+    """The candidate got this weight, in percent, at that time."""
+
+    at: datetime
+    weight: int
+
+
 class Record(StoredModel):
     """The one item per service that decides: lease, owner, epoch, phase and what goes back."""
 
@@ -251,6 +254,7 @@ class Record(StoredModel):
     weight: int = 0
     intended_weight: int | None = None
     shifted_at: datetime | None = None
+    shifts: tuple[Shift, ...] = Field((), description="each change of weight, oldest first")
     full_capacity: int = 1
     recipe: Recipe | None = None
     trigger_alarms: tuple[str, ...] = ()
@@ -282,6 +286,9 @@ class Record(StoredModel):
     before_traffic_since: datetime | None = None
     pre_task: str | None = Field(None, description="the ARN of the task before traffic")
     pre_task_done: bool = Field(False, description="it was seen to succeed")
+    held_before: tuple[str, ...] = Field(
+        (), description="earlier deployments that are held, until one of these succeeds"
+    )
     stickiness: dict[str, Any] | None = Field(None, description="the user's own, switched off")
     stickiness_due: datetime | None = None
     observed_dead_at: datetime | None = None
@@ -341,6 +348,8 @@ class Verdict(StoredModel):
     checks: tuple[CheckResult, ...] = ()
     requests: int = 0
     reason: str = ""
+    would: VerdictName | None = Field(None, description="what the numbers say, in shadow mode")
+    would_because: str = ""
 
 
 class Judgement(StoredModel):

@@ -5,7 +5,7 @@ from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Plan, Probe, Record
 from greenlane.deployments.phases import Phase
-from greenlane.errors import NotStable, UnstableCandidate
+from greenlane.errors import FenceLost, NotStable, UnstableCandidate
 from greenlane.runtime import Runtime
 
 PREPARING = frozenset({Phase.PLANNING, Phase.PREPARING})
@@ -20,7 +20,7 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
     record = fenced(runtime, deployment, PREPARING)
     still_wanted(runtime, record)
     plan = runtime.store.plan(deployment.deployment_id)
-    record = _rest_scale_in(runtime, plan, record)
+    record = _rest_scale_in(runtime, deployment, plan, record)
     record = _register(runtime, plan, record)
     assert record.task_definition is not None, "registered just now"
 
@@ -75,15 +75,32 @@ def _begun_before(runtime: Runtime, plan: Plan, record: Record) -> bool:
     return same and idle.primary_state != "COMPLETED"
 
 
-def _rest_scale_in(runtime: Runtime, plan: Plan, record: Record) -> Record:
+def _rest_scale_in(runtime: Runtime, deployment: Deployment, plan: Plan, record: Record) -> Record:
     """Record what the scalable targets look like, once, and only then suspend them."""
     changes: dict[str, object] = {"phase": Phase.PREPARING, "updated_at": runtime.clock.now()}
-    if not record.scaling_rests:
+    if record.scaling_rests:
+        record = runtime.store.update(record, changes, phases=PREPARING)
+    else:
         changes["scaling"] = scaling.read_scaling(runtime.autoscaling, plan.workload)
         changes["scaling_rests"] = True
-    record = runtime.store.update(record, changes, phases=PREPARING)
+        record = _record_once(runtime, deployment, record, changes)
     scaling.suspend_scale_in(runtime.autoscaling, record.scaling)
     return record
+
+
+def _record_once(
+    runtime: Runtime, deployment: Deployment, record: Record, changes: dict[str, object]
+) -> Record:
+    """Keep what another run of this function has recorded: it may have suspended them since."""
+    try:
+        return runtime.store.update(
+            record, changes, phases=PREPARING, where={"scaling_rests": False}
+        )
+    except FenceLost:
+        fresh = fenced(runtime, deployment, PREPARING)
+        if not fresh.scaling_rests:
+            raise
+        return fresh
 
 
 def _register(runtime: Runtime, plan: Plan, record: Record) -> Record:

@@ -10,7 +10,7 @@ from greenlane.deployments.baking import bake_until
 from greenlane.deployments.capacity import check_capacity
 from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
-from greenlane.deployments.model import Deployment, Plan, PlannedStep, Record
+from greenlane.deployments.model import Deployment, Plan, PlannedStep, Record, Shift
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.stickiness import owed
 from greenlane.errors import NotStable, ValidationFailed, WeightsDrifted
@@ -82,12 +82,16 @@ def shift_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
 
 def _settle(runtime: Runtime, deployment: Deployment, record: Record, weight: int) -> Record:
     """The weight is written: record it, and begin the step's clock."""
+    now, shifts = runtime.clock.now(), record.shifts
+    if not shifts or shifts[-1].weight != weight:  # repeated, it took effect the first time
+        shifts = (*shifts, Shift(at=now, weight=weight))
     changes = {
         "phase": Phase.SHIFTING,
         "step": deployment.step,
         "weight": weight,
         "intended_weight": None,
-        "shifted_at": runtime.clock.now(),
+        "shifted_at": now,
+        "shifts": shifts,
         "bake_step": None,
         "bake_until": None,
         "hold_until": None,

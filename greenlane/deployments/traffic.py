@@ -63,16 +63,15 @@ def read_rule(elbv2: Any, rule_arn: str) -> LiveRule:
     """The rule as it is now.
 
     Raises:
-        Refused: there is no such rule, or it is its listener's default rule.
+        Refused: it is its listener's default rule.
+        botocore.exceptions.ClientError: `RuleNotFound`, there is no such rule; or another.
     """
-    rules = elbv2.describe_rules(RuleArns=[rule_arn])["Rules"]
-    if not rules:
-        raise Refused(f"the listener rule {rule_arn} does not exist")
-    if rules[0].get("IsDefault"):
+    (rule,) = elbv2.describe_rules(RuleArns=[rule_arn])["Rules"]
+    if rule.get("IsDefault"):
         raise Refused(
             f"the listener rule {rule_arn} is its listener's default rule; name a rule of its own"
         )
-    return LiveRule(arn=rule_arn, actions=rules[0]["Actions"])
+    return LiveRule(arn=rule_arn, actions=rule["Actions"])
 
 
 def actions_with(

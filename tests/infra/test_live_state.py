@@ -32,6 +32,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "threshold": {"sample": {"alarms": {"error_rate_percent": 1, "p95_seconds": 2}}},
     "scaling": {"sample": {"cpu_target_percent": 40, "requests_per_task_target": 10}},
     "test listener": {"sample": {"test_listener_cidr": "192.0.2.0/24"}},
+    "Alertmanager": {"sample": {"alertmanager_port": 9093}},
+    "Prometheus": {"sample": {"prometheus_port": 9090}},
     "certificate": {
         "sample": {"certificate_arn": "arn:aws:acm:eu-west-1:123456789012:certificate/1"}
     },

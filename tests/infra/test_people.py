@@ -3,15 +3,25 @@
 import json
 from typing import Any
 
-from tests.infra.conftest import Assembly, Template
+import pytest
+
+from greenlane.people import delivery
+from tests.infra.conftest import Assembly, Template, Vary
 from tests.infra.test_permissions import allowed
 
 TOPIC = "greenlane-notifications"
 
 
 def subscription(product: Template) -> dict[str, Any]:
-    topic = {"Ref": product.only("AWS::SNS::Topic", TopicName=TOPIC).logical_id}
-    return dict(product.only("AWS::SNS::Subscription", TopicArn=topic).properties)
+    return dict(
+        product.only(
+            "AWS::SNS::Subscription", TopicArn=topic(product), Protocol="lambda"
+        ).properties
+    )
+
+
+def topic(product: Template) -> dict[str, str]:
+    return {"Ref": product.only("AWS::SNS::Topic", TopicName=TOPIC).logical_id}
 
 
 def test_the_topic_calls_the_published_version_of_the_function_that_tells(
@@ -72,12 +82,15 @@ def test_who_tells_people_can_change_nothing_that_serves(assembly: Assembly) -> 
 
     touched = {action.partition(":")[0] for action in may}
     assert touched == {"dynamodb", "lambda", "logs", "secretsmanager", "sqs", "ssm", "xray"}
+    (read,) = may["ssm:GetParameter"]
+    assert read.endswith(":parameter/greenlane/paging")
     (called,) = may["lambda:InvokeFunction"]
     assert called.endswith(":function:greenlane-post-alerts")
 
 
-def test_the_function_inside_the_network_may_do_nothing_in_aws(assembly: Assembly) -> None:
-    may = allowed(assembly, "greenlane-post-alerts-eu-west-1")
+@pytest.mark.parametrize("name", ["post-alerts", "query-prometheus"])
+def test_a_function_inside_the_network_may_do_nothing_in_aws(assembly: Assembly, name: str) -> None:
+    may = allowed(assembly, f"greenlane-{name}-eu-west-1")
 
     assert {action.partition(":")[0] for action in may} == {"ec2", "logs", "xray"}
 
@@ -86,3 +99,25 @@ def test_no_secret_is_in_the_templates(assembly: Assembly) -> None:
     for template in assembly.templates.values():
         assert template.resources("AWS::SecretsManager::Secret") == []
         assert "resolve:secretsmanager" not in json.dumps(template.body)
+
+
+def test_only_the_reconciler_calls_who_tells_people_past_the_topic(assembly: Assembly) -> None:
+    callers = [
+        role.properties["RoleName"]
+        for role in assembly.product.resources("AWS::IAM::Role")
+        if ':function:greenlane-notify-people"' in json.dumps(role.properties["Policies"])
+    ]
+
+    assert callers == ["greenlane-reconcile-eu-west-1"]
+    assert delivery.FUNCTION == "greenlane-notify-people"
+    assembly.product.only("AWS::Lambda::Function", FunctionName=delivery.FUNCTION)
+
+
+def test_operators_hear_of_everything(vary: Vary, product: Template) -> None:
+    told = vary(operators=["ops@example.com"]).product
+    mail = told.only("AWS::SNS::Subscription", Protocol="email").properties
+
+    assert (mail["Endpoint"], mail["TopicArn"]) == ("ops@example.com", topic(told))
+    assert "FilterPolicy" not in mail
+    protocols = [it.properties["Protocol"] for it in product.resources("AWS::SNS::Subscription")]
+    assert set(protocols) == {"lambda"}, "nobody by default"

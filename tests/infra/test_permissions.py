@@ -25,6 +25,7 @@ OVER_EVERYTHING = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
     "ecr:GetAuthorizationToken",
+    "inspector2:ListFindings",
     "ecs:DeregisterTaskDefinition",
     "ecs:DescribeTaskDefinition",
     "ecs:ListTaskDefinitions",
@@ -120,6 +121,7 @@ WRITES_RULE = {
     "shift-traffic",
     "take-traffic-back",
     "hold-traffic",
+    "empty-slot",  # puts back what somebody gave the slot that drains
     "reconcile",  # gives the user's own stickiness back
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from greenlane.people.red_warnings import RedWarning
 from infra.nag import as_finding
 from tests.infra.conftest import Assembly, Template, Vary
 
@@ -24,6 +25,7 @@ TIMEOUTS = {
     # Each of its sources may take its time and then be left out.
     "report-incident": 180,
     "post-alerts": 15,
+    "query-prometheus": 15,
     # They call the user's hooks, one after the other.
     "run-pre-traffic": 300,
     "judge-step": 300,
@@ -74,7 +76,7 @@ def test_only_what_calls_private_addresses_runs_in_a_network_that_is_configurati
         if "VpcConfig" in function
     }
 
-    assert set(placed) == {"validate-slot", "post-alerts"}
+    assert set(placed) == {"validate-slot", "post-alerts", "query-prometheus"}
     for network in placed.values():
         assert network["SubnetIds"] == {"Fn::Split": [",", {"Ref": "ClaudeManagerSubnetIds"}]}
         assert network["SecurityGroupIds"] == [{"Ref": "ClaudeManagerValidationSecurityGroupId"}]
@@ -105,7 +107,7 @@ def test_a_service_can_be_adopted_without_our_sample(vary: Vary) -> None:
 
     assert not (assembly.folder / "GreenlaneWorkload.template.json").exists()
     pattern = rule(assembly.product, "greenlane-alarm-checkout")["EventPattern"]
-    assert pattern["detail"]["alarmName"] == ["web-blue-5xx", "web-green-5xx"]
+    assert pattern["detail"]["alarmName"] == ["web-blue-5xx", "web-green-5xx", *kept("checkout")]
     assert {
         parameter["Default"]
         for name, parameter in assembly.product.body["Parameters"].items()
@@ -206,6 +208,11 @@ def rule(template: Template, name: str) -> dict[str, Any]:
     return dict(template.only("AWS::Events::Rule", Name=name).properties)
 
 
+def kept(service: str) -> list[dict[str, str]]:
+    """How a rule names the alarms that `apply` keeps and that start the way back."""
+    return [{"prefix": f"greenlane.{service}.{role}."} for role in ("trigger", "critical")]
+
+
 def test_exactly_the_alarms_of_the_service_start_the_way_back(assembly: Assembly) -> None:
     found = rule(assembly.product, "greenlane-alarm-claude-manager")
     alarms = {
@@ -213,7 +220,9 @@ def test_exactly_the_alarms_of_the_service_start_the_way_back(assembly: Assembly
         for alarm in assembly.sample.resources("AWS::CloudWatch::Alarm")
     }
 
-    assert set(found["EventPattern"]["detail"]["alarmName"]) == alarms
+    *named, trigger, critical = found["EventPattern"]["detail"]["alarmName"]
+    assert set(named) == alarms
+    assert [trigger, critical] == kept("claude-manager")
     assert found["EventPattern"]["detail"]["state"] == {"value": ["ALARM"]}
     assert found["EventPattern"]["source"] == ["aws.cloudwatch"]
     (target,) = found["Targets"]
@@ -243,6 +252,28 @@ def test_exactly_the_alarms_of_the_service_start_the_way_back(assembly: Assembly
         },
         "configuration": {"metrics": []},
     }
+
+
+def test_a_warning_is_told_and_starts_nothing(product: Template) -> None:
+    found = rule(product, "greenlane-warning-claude-manager")
+
+    detail = found["EventPattern"]["detail"]
+    assert detail["alarmName"] == [{"prefix": "greenlane.claude-manager.warning."}]
+    assert detail["state"] == {"value": ["ALARM"]}
+    (target,) = found["Targets"]
+    assert "TellWarning" in json.dumps(target["Arn"])
+    document = fill(
+        target["InputTransformer"],
+        {
+            "$.detail.alarmName": "greenlane.claude-manager.warning.green.1",
+            "$.detail.state.reason": "Threshold Crossed",
+            "$.detail.state.timestamp": "2026-01-01T00:00:00.000+0000",
+            "$.detail.configuration": {"description": "cpu_usage > 85: warning"},
+        },
+    )
+    event = RedWarning.model_validate(document)
+    assert (event.service, event.slot) == ("claude-manager", "green")
+    assert event.configuration.expression == "cpu_usage > 85"
 
 
 def test_an_execution_that_ended_badly_starts_the_way_back(product: Template) -> None:
@@ -304,7 +335,7 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
         for target in found.properties["Targets"]
     ]
 
-    assert len(targets) == 5
+    assert len(targets) == 6
     for target in targets:
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 600,
@@ -313,7 +344,8 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
         assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
 
 
-def test_notifications_are_encrypted_on_the_way_and_at_rest(product: Template) -> None:
+def test_notifications_are_encrypted_on_the_way_and_need_no_key(product: Template) -> None:
+    """With SNS's own key CloudWatch could not publish: nobody would hear of our own trouble."""
     topic = product.only("AWS::SNS::Topic", TopicName="greenlane-notifications")
     (policy,) = [
         found
@@ -321,7 +353,7 @@ def test_notifications_are_encrypted_on_the_way_and_at_rest(product: Template) -
         if found.properties["Topics"] == [{"Ref": topic.logical_id}]
     ]
 
-    assert as_finding(topic.properties["KmsMasterKeyId"]).endswith(":alias/aws/sns")
+    assert "KmsMasterKeyId" not in topic.properties
     assert policy.properties["PolicyDocument"]["Statement"][0]["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"}
     }

@@ -355,3 +355,21 @@ def test_images_are_scanned_and_tags_do_not_move(sample: Template) -> None:
     assert repository.properties["ImageScanningConfiguration"] == {"ScanOnPush": True}
     assert repository.properties["ImageTagMutability"] == "IMMUTABLE"
     assert repository.body["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(
+    ("setting", "port"), [("alertmanager_port", 9093), ("prometheus_port", 9090)]
+)
+def test_a_way_out_of_validation_to_monitoring_is_there_only_where_its_port_is_said(
+    vary: Vary, sample: Template, setting: str, port: int
+) -> None:
+    def ways_out(template: Template) -> list[Any]:
+        group = template.only(
+            "AWS::EC2::SecurityGroup", GroupDescription="Validation of the idle slot"
+        )
+        return list(group.properties.get("SecurityGroupEgress", []))
+
+    (way,) = ways_out(vary(sample={setting: port}).sample)
+    assert (way["FromPort"], way["ToPort"], way["IpProtocol"]) == (port, port, "tcp")
+    assert "Fn::GetAtt" in way["CidrIp"]
+    assert not [way for way in ways_out(sample) if way.get("FromPort") == port]

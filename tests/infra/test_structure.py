@@ -11,6 +11,7 @@ import botocore.exceptions
 import pytest
 
 from greenlane import errors
+from greenlane.health import prometheus
 from greenlane.people import inside
 from tests.infra.conftest import PRODUCT, ROOT, SAMPLE, Assembly, Template
 
@@ -58,7 +59,7 @@ def test_each_name_in_a_machine_is_bound_and_each_binding_is_used(
 
 
 # Called by another function, by this name.
-CALLED_BY_NAME = {"post_alerts": inside.FUNCTION}
+CALLED_BY_NAME = {"post_alerts": inside.FUNCTION, "query_prometheus": prometheus.FUNCTION}
 
 
 def test_each_function_is_called_by_a_machine_a_rule_a_topic_or_the_template(

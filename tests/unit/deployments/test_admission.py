@@ -248,6 +248,14 @@ def test_an_ecs_service_that_does_not_exist_is_refused_whichever_slot_is_live(wo
     assert world.writes() == []
 
 
+def test_a_cluster_that_does_not_exist_is_refused_by_name(world):
+    world.fail("ecs", "describe_services", "ClusterNotFoundException")
+    refused(
+        world,
+        f"^cluster: there is no ECS cluster '{SERVICE}' .* create it, or correct .*cluster",
+    )
+
+
 def test_an_idle_ecs_service_that_was_deleted_is_refused(world):
     world.ecs.services[f"{SERVICE}-green"]["status"] = "INACTIVE"
     refused(world, f"^there is no active ECS service {SERVICE}-green in the cluster {SERVICE}")

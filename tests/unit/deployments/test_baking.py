@@ -10,8 +10,9 @@ from greenlane.errors import FenceLost
 from tests.builders import NOW
 
 
-def bake(world, state, token="token-1", entered=None):
-    start_bake(BakeEvent(token=token, deployment=state, entered=entered), world.runtime)
+def bake(world, state, token="token-1", entered=None, attempt=0):
+    event = BakeEvent(token=token, deployment=state, entered=entered, attempt=attempt)
+    start_bake(event, world.runtime)
 
 
 def say(world, name, step=0):
@@ -56,6 +57,21 @@ def test_a_repeated_start_of_the_same_bake_is_the_one_that_counts(world):
     for token in ("token-1", "token-2"):
         bake(world, state, token, entered=NOW)
         assert (world.record.bake_token, world.record.bake_entered) == (token, NOW)
+
+
+def test_a_late_write_of_an_earlier_attempt_does_not_replace_the_token_that_counts(world):
+    """The first attempt's write gave no answer, and lands after that of the second."""
+    state = world.shifted()
+    bake(world, state, "second", entered=NOW, attempt=1)
+    before = world.record
+    with pytest.raises(FenceLost):
+        bake(world, state, "first", entered=NOW, attempt=0)
+    assert world.record == before
+    bake(world, state, "second", entered=NOW, attempt=1)  # Lambda may run it twice
+    bake(world, state, "third", entered=NOW, attempt=2)
+    assert world.record.bake_token == "third"
+    bake(world, state, "next", entered=NOW + timedelta(milliseconds=1))
+    assert world.record.bake_token == "next"
 
 
 def test_a_later_bake_of_the_same_step_replaces_the_one_before(world):

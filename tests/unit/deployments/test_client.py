@@ -15,6 +15,7 @@ from greenlane.errors import (
     InvalidInput,
     UnknownService,
 )
+from greenlane.people.paging_route import PagingRoute, read_routes
 from greenlane.problems import InvalidDocument
 from tests.aws_account import (
     CANARY_FILE,
@@ -44,7 +45,7 @@ def test_applying_the_same_again_keeps_the_version(applied):
 def test_a_canary_file_lies_over_the_service_file_and_keeps_it(applied):
     result = applied.apply(CANARY_FILE, by="jo")
     assert (result.service, result.version, result.changed) == ("claude-manager", 2, True)
-    assert any("cpu_usage" in warning for warning in result.warnings)
+    assert not any("judged" in warning for warning in result.warnings)
     config = applied.store.get_config("claude-manager").config
     assert config.deployment.strategy == "canary"
 
@@ -63,6 +64,41 @@ def test_applying_subscribes_the_addresses_once_and_says_who_must_confirm(applie
     assert [entry["Endpoint"] for entry in found] == ["devops@terragon.ai"]
     assert first.changed
     assert topic == applied.connection.topic_arn
+
+
+def test_an_address_hears_of_the_services_that_name_it(applied):
+    sns = applied.connection.client("sns")
+    topic = sns.create_topic(Name="greenlane-notifications")["TopicArn"]
+
+    def policies():
+        found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        return {
+            it["Endpoint"]: sns.get_subscription_attributes(SubscriptionArn=it["SubscriptionArn"])[
+                "Attributes"
+            ]["FilterPolicy"]
+            for it in found
+        }
+
+    def apply(*addresses):
+        text = f"notifications: {{email_list: {json.dumps(addresses)}}}"
+        applied.apply(f"service: {{name: claude-manager, {text}}}", by="jo")
+
+    apply("ada@example.com", "bob@example.com")
+    only = json.dumps({"service": ["claude-manager", "unknown"]})
+    assert policies() == {"ada@example.com": only, "bob@example.com": only}
+    apply("ada@example.com")
+    assert policies() == {"ada@example.com": only}
+    apply()
+    assert policies() == {}
+
+
+def test_applying_leaves_outside_of_the_table_how_to_page_without_it(applied):
+    asked = "{pagerduty_integration: true, pagerduty_region: eu}"
+    applied.apply(f"service: {{name: claude-manager, notifications: {asked}}}", by="jo")
+    routes = read_routes(applied.connection.client("ssm"))
+    assert routes["claude-manager"] == PagingRoute(
+        pagerduty_secret="greenlane/claude-manager/pagerduty", pagerduty_region="eu"
+    )
 
 
 def test_a_topic_that_does_not_answer_is_a_warning_only(applied):

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from greenlane.deployments.every_service import for_every_service
-from greenlane.errors import NotDrained
+from greenlane.errors import FenceLost, NotDrained
 from tests.builders import NOW, service_config
 from tests.fakes import error, timeout
 
@@ -47,6 +47,24 @@ def test_the_trouble_of_one_service_stays_its_own_and_is_logged(services, proble
     for_every_service(services.runtime, act, failed="not looked at")
     assert sorted(seen) == ["claude-manager", "shop"]
     assert caplog.messages == ["not looked at"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (error("AccessDeniedException"), ["another: AccessDeniedException"]),
+        (timeout(), ["another: ReadTimeoutError"]),
+        (KeyError("body"), ["another: KeyError"]),
+        (NotDrained("it serves"), []),
+        (FenceLost("the record moved on"), []),
+    ],
+)
+def test_what_no_orderly_run_raises_is_said_at_the_end(services, problem, said):
+    def act(service):
+        if service == "another":
+            raise problem
+
+    assert for_every_service(services.runtime, act, failed="not looked at") == said
 
 
 def test_a_list_of_services_that_cannot_be_read_is_an_error(services):

@@ -146,6 +146,20 @@ def test_an_alarm_in_the_second_of_the_scale_down_still_finds_a_slot_to_go_back_
     assert (world.weights(), world.desired("blue")) == ((100, 0), 2)
 
 
+@pytest.mark.parametrize("given_back", [0, 1])
+def test_an_alarm_while_auto_scaling_is_given_back_keeps_the_slot(world, given_back):
+    state = watched(world)
+    world.just_before(
+        "application-autoscaling",
+        "register_scalable_target",
+        lambda: take_traffic_back(world.back(), world.runtime),
+        skip=given_back,
+    )
+    with pytest.raises(FenceLost):
+        finish_deployment(state, world.runtime)
+    assert (world.weights(), world.desired("blue")) == ((100, 0), 2)
+
+
 def test_an_alarm_just_before_the_end_wins(world):
     state = watched(world)
     world.just_before(
@@ -246,7 +260,7 @@ def test_an_end_that_died_anywhere_is_finished_by_the_next_run(world, service, o
 
 def test_an_end_that_died_before_it_was_told_tells_the_next_time(world):
     state = watched(world)
-    world.fail("dynamodb", "put_item", times=2)
+    world.fail("dynamodb", "put_item")
     with pytest.raises(ClientError):
         finish_deployment(state, world.runtime)
     assert f"Greenlane deployed {SERVICE}" not in world.topic.told

@@ -9,6 +9,7 @@ from greenlane.deployments.model import (
     Drift,
     Recipe,
     Record,
+    Shift,
     Signal,
     SignalName,
     SuspendedScaling,
@@ -59,6 +60,7 @@ nested = {
         ),
         max_size=2,
     ).map(tuple),
+    "shifts": st.lists(st.builds(Shift, at=instants, weight=whole), max_size=3).map(tuple),
     "signal": st.builds(
         Signal,
         name=st.sampled_from(get_args(SignalName)),
@@ -79,6 +81,7 @@ nested = {
         max_size=2,
     ).map(tuple),
     "trigger_alarms": st.lists(text, max_size=3).map(tuple),
+    "held_before": st.lists(text, max_size=3).map(tuple),
     "live": slots,
     "candidate": slots,
 }

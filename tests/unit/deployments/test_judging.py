@@ -8,6 +8,7 @@ from greenlane.deployments.examine import examine
 from greenlane.deployments.judging import Tick, judge_step, judge_tick
 from greenlane.deployments.model import Signal
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.shifting import shift_traffic
 from greenlane.errors import (
     Aborted,
     DeadlineExceeded,
@@ -16,7 +17,6 @@ from greenlane.errors import (
     NoEvidence,
     WeightsDrifted,
 )
-from greenlane.health.judge import LEVEL_AT_THE_END
 from tests.builders import NOW, SERVICE, service_config
 from tests.fakes import timeout
 
@@ -34,7 +34,7 @@ def baked(world, step=0, *, requests=100, errors=0, p95=0.1, **asked):
 
 
 def look(world):
-    return examine(world.runtime, world.plan(), world.record, level=LEVEL_AT_THE_END)
+    return examine(world.runtime, world.plan(), world.record)
 
 
 def check(verdict, name):
@@ -86,20 +86,31 @@ def test_only_whole_minutes_after_propagation_count(world):
     assert look(world).requests == 999
 
 
-def test_the_minutes_before_this_step_do_not_count(world):
+def test_earlier_steps_count_towards_a_failure_but_no_step_passes_on_them(world):
+    state = baked(world)
+    assert look(world).verdict == "pass"
+    shift_traffic(state.model_copy(update={"step": 1}), world.runtime)
+    assert check(look(world), "metrics").reason == "no whole minute yet"
+    world.clock.advance(minutes=2, seconds=15)
+    assert check(look(world), "error_rate").verdict == "hold"
+    world.traffic("green", requests=200, minutes=1)
+    assert look(world).verdict == "pass"
+    assert look(world).requests == 200
+
+
+def test_what_is_proven_bad_stays_bad_in_the_next_step(world):
     state = baked(world, errors=50)
-    judged = world.record
-    world.change(shifted_at=world.clock.now())
-    assert look(world).requests == 0
-    world.change(shifted_at=judged.shifted_at)
-    with pytest.raises(JudgedBad):
-        judge_step(state, world.runtime)
+    world.serve("green", 2)
+    shift_traffic(state.model_copy(update={"step": 1}), world.runtime)
+    world.clock.advance(minutes=3, seconds=15)
+    world.traffic("green", requests=20, minutes=1)
+    assert check(look(world), "error_rate").verdict == "fail"
 
 
 @pytest.mark.parametrize(
     ("service", "operation", "name"),
     [
-        ("cloudwatch", "get_metric_data", "metrics"),
+        ("cloudwatch", "get_metric_data", "error_rate"),
         ("cloudwatch", "describe_alarms", "alarms"),
         ("elbv2", "describe_rules", "weights and targets"),
         ("elbv2", "describe_target_health", "weights and targets"),
@@ -253,13 +264,37 @@ def test_a_look_ends_a_bake_whose_numbers_are_surely_bad(world):
     assert world.machines.answers == [("token-1", "failure", "JudgedBad")]
 
 
-def test_a_look_needs_more_proof_than_the_end_of_a_step(world):
+def test_what_is_bad_but_not_proven_holds_at_a_look_and_at_the_end_alike(world):
     state = baked(world, requests=25)
-    world.watch.points["bad5_green"] = {max(world.watch.points["requests_green"]): 5.0}
+    world.watch.points["bad5_green"] = {max(world.watch.points["requests_green"]): 2.0}
     tick(world)
     assert world.machines.answers == []
-    with pytest.raises(JudgedBad):
-        judge_step(state, world.runtime)
+    assert judge_step(state, world.runtime).next == "bake"
+    assert "not" in check(look(world), "error_rate").reason
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_evidence_ends_a_step_early_only_where_that_is_declared(world, early):
+    steps = {"strategy": "canary", "steps": [10, 100], "early_advance": early}
+    world.configure(deployment=steps)
+    state = world.shifted()
+    start_bake(BakeEvent(token="token-1", deployment=state), world.runtime)
+    world.clock.advance(minutes=2, seconds=45)
+    tick(world)
+    assert world.machines.answers == [], "there is no evidence yet"
+    world.traffic("green", requests=400, minutes=1)
+    tick(world)
+    assert [kind for _, kind, _ in world.machines.answers] == ["success"] * early
+    assert judge_step(state, world.runtime).next == ("shift" if early else "bake")
+
+
+def test_a_pause_is_not_ended_early(world):
+    steps = {"strategy": "canary", "steps": [10, 100], "early_advance": True}
+    world.configure(deployment=steps)
+    baked(world)
+    world.change(paused=True, bake_until=world.clock.now() + timedelta(hours=1))
+    tick(world)
+    assert world.machines.answers == []
 
 
 def test_a_look_ends_a_hold_when_the_evidence_has_come_in(world):

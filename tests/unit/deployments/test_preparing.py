@@ -168,6 +168,21 @@ def test_a_retry_does_not_record_the_rest_as_the_way_it_was(world):
     assert [target.scheduled for target in world.record.scaling] == [False, False]
 
 
+def test_two_runs_at_once_record_the_scaling_as_it_was_before_either(world):
+    state = world.planned()
+    describe = world.scaling.describe_scalable_targets
+
+    def after_another_run(**arguments):
+        world.scaling.describe_scalable_targets = describe
+        prepare_slot(state, world.runtime)
+        return describe(**arguments)
+
+    world.scaling.describe_scalable_targets = after_another_run
+    prepare_slot(state, world.runtime)
+    assert [target.dynamic_in for target in world.record.scaling] == [False, False]
+    assert [target.scheduled for target in world.record.scaling] == [False, False]
+
+
 def test_a_rollback_that_began_stops_the_slot_from_starting(world):
     state = world.planned()
     world.just_before("ecs", "register_task_definition", lambda: rollback_begins(world))

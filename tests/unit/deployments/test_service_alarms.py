@@ -23,7 +23,7 @@ def whole(world):
 def verdict(world):
     world.clock.advance(minutes=6)
     world.traffic("green", requests=500)
-    return examine(world.runtime, world.plan(), world.record, level=0.01)
+    return examine(world.runtime, world.plan(), world.record)
 
 
 def test_it_starts_the_way_back_like_the_candidates_own(whole):

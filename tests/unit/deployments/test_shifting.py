@@ -209,3 +209,15 @@ def test_what_validation_has_to_tell_goes_into_the_history_once(world):
     found = shift_traffic(state, world.runtime)
     assert found.note is None
     assert world.kinds().count("validated") == 1
+
+
+def test_each_change_of_weight_is_on_record_once(world):
+    state = world.stable()
+    shift_traffic(state, world.runtime)
+    world.clock.advance(minutes=1)
+    again = shift_traffic(state, world.runtime)
+    world.clock.advance(minutes=5)
+    shift_traffic(again.model_copy(update={"step": 1}), world.runtime)
+    shifts = world.record.shifts
+    assert [shift.weight for shift in shifts] == [10, 50]
+    assert shifts[1].at - shifts[0].at == timedelta(minutes=6)

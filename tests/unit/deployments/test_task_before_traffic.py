@@ -123,12 +123,40 @@ def test_a_deployment_that_goes_back_stops_its_task(world, monkeypatch):
     assert "d-1" in reason
 
 
-@pytest.mark.parametrize("changes", [{"pre_task": None}, {"pre_task_done": True}])
-def test_there_is_nothing_to_stop_without_a_task_or_after_its_success(world, monkeypatch, changes):
+def test_after_its_success_there_is_nothing_to_stop(world, monkeypatch):
     running(world)
     stopped = stops(world, monkeypatch)
-    stop_task(world.runtime, world.plan(), world.change(**changes))
+    stop_task(world.runtime, world.plan(), world.change(pre_task_done=True))
     assert stopped == []
+
+
+def test_a_task_that_could_not_be_remembered_is_found_and_stopped(world, monkeypatch):
+    state = with_task(world)
+    world.ecs.one_off = {"lastStatus": "RUNNING", "exitCode": None}
+    world.fail("dynamodb", "update_item", skip=1)
+    with pytest.raises(ClientError):
+        run_pre_traffic(state, world.runtime)
+    assert world.record.pre_task is None
+    stopped = stops(world, monkeypatch)
+    stop_task(world.runtime, world.plan(), world.record)
+    assert [task for _, task, _ in stopped] == ["one-off"]
+
+
+def test_tasks_of_other_deployments_run_on(world, monkeypatch):
+    """And those that somebody starts by hand."""
+    running(world)
+    world.ecs.started[0]["startedBy"] = "d-0"
+    stopped = stops(world, monkeypatch)
+    stop_task(world.runtime, world.plan(), world.change(pre_task=None))
+    assert stopped == []
+
+
+def test_without_a_task_nobody_asks_ecs_for_one(world):
+    world.prepared()
+    plan, record = world.plan(), world.record
+    world.calls.clear()
+    stop_task(world.runtime, plan, record)
+    assert world.calls == []
 
 
 def test_a_task_that_is_gone_already_needs_no_stopping(world, monkeypatch):
