@@ -195,7 +195,9 @@ def _still(view: View, metric: Metric, found: Outcome) -> Outcome:
     It needs the candidate's own data in this step all the same.
     """
     segments = view.observed.segments
-    if found.recent or not segments or segments[-1].weight < 100:
+    if not segments or segments[-1].weight < 100:
+        return found
+    if found.newest is not None and view.segment_of(found.newest) == view.current:
         return found
     now = [spot.at for spot in view.spots(metric.name, view.candidate)]
     here = [at for at in now if view.segment_of(at) == view.current]

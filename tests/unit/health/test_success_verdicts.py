@@ -298,3 +298,13 @@ def test_minutes_outside_of_the_steps_do_not_count():
         }
     )
     assert judge(moved, criteria(LIMIT)).requests == 1_000
+
+
+def test_alone_at_100_percent_the_comparison_of_the_steps_before_still_stands():
+    """Minute by minute, as where no slow requests were counted."""
+    times = [{"r": 600.0, "p": 0.1}] * 10
+    live = series("response_time_p95", LIVE, [*times[:5], *[None] * 5])
+    ours = series("response_time_p95", CANDIDATE, times)
+    seen = observed(live, ours, steps=[(50, 5), (100, 5)])
+    verdict = judge(seen, criteria(criterion("response_time_p95", 0.05, "live")))
+    assert (verdict.verdict, verdict.reason) == ("pass", "")
