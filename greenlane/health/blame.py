@@ -102,7 +102,7 @@ def _base(view: View, metric: Metric) -> float | None:
     before = view.before(metric.name)
     if before is None or before.value is None:
         return None
-    if metric.worse == "up" and before.samples:
+    if metric.shape == "proportion" and metric.worse == "up" and before.samples:
         return upper_bound(Count(before.samples, before.events), SURE_OF_BASELINE)
     return float(before.value)
 

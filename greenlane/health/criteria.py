@@ -61,6 +61,7 @@ class Criterion(StoredModel):
         limit: in the metric's unit, or that ratio. A value at the limit is healthy.
         phases: in which it counts; triggers and alerts count in all of them.
         source: the file that says so.
+        optional: nobody declared it, so where there is nothing to compare with it says nothing.
     """
 
     metric: str
@@ -69,6 +70,7 @@ class Criterion(StoredModel):
     role: Literal["success"] = "success"
     phases: tuple[Phase, ...] = ALL_PHASES
     source: str = ""
+    optional: bool = False
 
 
 class Condition(StoredModel):

@@ -252,6 +252,9 @@ def _held(outcome: Outcome, reason: str) -> Outcome:
 
 
 def _no_data(criterion: Criterion, rule: MetricRules) -> Finding:
+    if criterion.optional:
+        nothing = Outcome("pass", None, None, "nothing to compare with")
+        return _told(criterion, nothing, evidence=False)
     reason = "no data"
     if rule.on_no_data != "hold":
         reason += f", which its rule takes for a {rule.on_no_data}"

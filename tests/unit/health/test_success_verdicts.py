@@ -308,3 +308,25 @@ def test_alone_at_100_percent_the_comparison_of_the_steps_before_still_stands():
     seen = observed(live, ours, steps=[(50, 5), (100, 5)])
     verdict = judge(seen, criteria(criterion("response_time_p95", 0.05, "live")))
     assert (verdict.verdict, verdict.reason) == ("pass", "")
+
+
+def test_response_times_as_they_were_before_are_nobodys_fault():
+    """The baseline of a percentile counts its requests, and none of them is an event."""
+    times = [{"r": 600.0, "p": 0.1}] * 5
+    seen = observed(
+        series("response_time_p95", LIVE, times),
+        series("response_time_p95", CANDIDATE, times),
+        steps=[(50, 5)],
+        baseline=(baseline("response_time_p95", 100, samples=1200),),
+    )
+    verdict = judge(seen, criteria(criterion("response_time_p95", 0.05, "live")))
+    assert (verdict.verdict, verdict.reason) == ("pass", "")
+
+
+def test_what_nobody_declared_says_nothing_where_there_is_nothing_to_compare_with():
+    alone = observed(series("error_rate", CANDIDATE, [requests(600)] * 5), steps=[(100, 5)])
+    asked = criterion("error_rate", 0.5, "live")
+    assert judge(alone, criteria(asked)).verdict == "hold"
+    limit = criterion("error_rate", 0.01)
+    given = criteria(limit, asked.model_copy(update={"optional": True}))
+    assert judge(alone, given).verdict == "pass"
