@@ -15,10 +15,15 @@ Service = Annotated[str, typer.Argument(help="The service's name.", show_default
 def apply(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Option("--file", "-f", help="YAML with `service:` or `canary:`; - is stdin.")
+        Path,
+        typer.Option(
+            "--file",
+            "-f",
+            help="YAML with `service:`, `canary:` or `success_criteria:`; - is stdin.",
+        ),
     ],
     service: Annotated[
-        str | None, typer.Option(help="Which service a `canary:` file is for.")
+        str | None, typer.Option(help="Which service a file that names none is for.")
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only check the file; needs no cloud.")
@@ -53,7 +58,8 @@ def _check(session: Session, document: Path | str) -> None:
     name = checked.source.name
     session.emit({"file": name, "kind": checked.kind, "warnings": list(checked.warnings)})
     about = f" about {checked.service}" if checked.service else ""
-    session.say(f"{name}: a correct {checked.kind} file{about}; nothing was applied")
+    kind = checked.kind.replace("_", " ")
+    session.say(f"{name}: a correct {kind} file{about}; nothing was applied")
 
 
 def deploy(

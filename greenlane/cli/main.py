@@ -9,7 +9,18 @@ import typer
 from typer.core import TyperGroup
 
 from greenlane import __version__
-from greenlane.cli import deploying, local, looking, reporting, steering
+from greenlane.cli import (
+    dashboards,
+    deploying,
+    doctor,
+    evidence,
+    judging,
+    local,
+    looking,
+    planning,
+    reporting,
+    steering,
+)
 from greenlane.cli.exits import MEANINGS, report
 from greenlane.cli.session import LOCAL_DIRECTORY, Session
 
@@ -134,9 +145,13 @@ def global_options(
 
 for _command in (
     deploying.apply,
+    doctor.doctor,
+    planning.plan,
     deploying.deploy,
+    judging.judge,
     looking.get,
     looking.history,
+    dashboards.dashboard,
     reporting.report,
     steering.pause,
     steering.resume,
@@ -146,6 +161,7 @@ for _command in (
     steering.undo,
 ):
     app.command()(_command)
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(local.app, name="local")
 app.command()(local.demo)
 

@@ -55,6 +55,8 @@ def _headline(status: Status) -> Text:
     what = f"  {record.deployment_id}"
     if plan is not None:
         what += f"  {plan.strategy}"
+        if plan.config.deployment.shadow:
+            what += ", judged in shadow"
     line.append(what, style="not bold")
     phase = record.phase.value.replace("_", " ")
     outcome = status.outcome.name if status.outcome else ""
@@ -90,6 +92,10 @@ def _judgement_lines(judgement: Judgement, steps: int | None = None) -> list[Tex
     first = Text(f"  verdict{about}: ")
     first.append(verdict.verdict, style=_COLOURS[verdict.verdict])
     first.append(f", {verdict.requests} requests")
+    if verdict.would is not None:
+        first.append(", in shadow the numbers would ")
+        first.append(verdict.would, style=_COLOURS[verdict.would])
+        first.append(f", {verdict.would_because}" if verdict.would_because else "")
     if verdict.reason:
         first.append(f", {verdict.reason}")
     return [first, *(_check_line(check) for check in verdict.checks)]

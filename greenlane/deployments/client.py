@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import boto3
 from pydantic import ValidationError
@@ -25,8 +24,10 @@ from greenlane.clock import Clock
 from greenlane.deployments.applying import Applied, Applier, check
 from greenlane.deployments.config import DeploymentConfig, ServiceConfig
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, Connection, Started
-from greenlane.deployments.document import Checked, check_fits
+from greenlane.deployments.document import Checked
 from greenlane.deployments.going_back import Undone, roll_back, undo_request, version_before
+from greenlane.deployments.insight import Insight
+from greenlane.deployments.layers import check_fits
 from greenlane.deployments.model import (
     DeploymentRequest,
     DeploymentSummary,
@@ -35,23 +36,22 @@ from greenlane.deployments.model import (
     SignalName,
 )
 from greenlane.deployments.phases import LEASED, Phase
-from greenlane.deployments.signals import SignalOutcome, possible_signals, send_signal
+from greenlane.deployments.read_status import read_status
+from greenlane.deployments.signals import SignalOutcome, send_signal
 from greenlane.deployments.status import (
     OUTCOMES,
     Fleet,
     Outcome,
     Status,
-    bake_left,
-    last_judgement,
     outcome_of,
-    progress,
     version_of,
 )
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
+from greenlane.health.evidence import EvidenceBook
 from greenlane.problems import as_error, explain
 
 
-class Greenlane:
+class Greenlane(Insight):
     """Deployments of the services of one account and Region.
 
     Every method may also raise botocore's own errors: no credentials, no answer, access denied.
@@ -89,6 +89,11 @@ class Greenlane:
         return cls(Connection(session, endpoint_url=endpoint_url, clock=clock))
 
     @cached_property
+    def evidence(self) -> EvidenceBook:
+        """What was posted about images: tests, compliance checks; `post` adds to it."""
+        return EvidenceBook(self.store, self.connection.clock)
+
+    @cached_property
     def _fleet(self) -> Fleet:
         elbv2, ecs = self.connection.client("elbv2"), self.connection.client("ecs")
         return Fleet(elbv2, ecs, self._version_asked_for)
@@ -117,8 +122,9 @@ class Greenlane:
         that runs keeps what it began with.
 
         Args:
-            document: a file with `service:` or `canary:`.
-            service: which service a `canary:` file is for; may be left out when there is one.
+            document: a file with `service:`, `canary:` or `success_criteria:`.
+            service: which service a file of the other kinds is for; may be left out when there
+                is one.
             by: who applies it.
 
         Raises:
@@ -270,36 +276,7 @@ class Greenlane:
             UnknownService: the service was never applied.
             Refused: a part of the workload does not exist.
         """
-        stored = self.store.get_config(service)
-        record = self.store.record(service)
-        now = self.connection.clock.now()
-        status = Status(service=service, config_version=stored.version, at=now, record=record)
-        workload = stored.config.workload
-        changes: dict[str, Any] = {}
-        if record is not None:
-            changes["outcome"] = outcome_of(record)
-            changes["bake_left_seconds"] = bake_left(record, now)
-            looks = (
-                self.store.last_look(record.deployment_id),
-                last_judgement(self.store.history(record.deployment_id)),
-            )
-            changes["judgement"] = max(
-                (look for look in looks if look is not None),
-                key=lambda look: look.at,
-                default=None,
-            )
-            try:
-                plan = self.store.plan(record.deployment_id)
-            except UnknownDeployment:
-                plan = None  # refused, or still planning: there is none yet
-            if plan is not None:
-                changes["plan"] = plan
-                changes["step"], changes["steps"] = progress(record, plan)
-                changes["signals"] = tuple(possible_signals(record, plan))
-                workload = plan.workload
-        if workload is not None:
-            changes["slots"] = self._fleet.slots(workload, stored.config.container, record)
-        return status.model_copy(update=changes)
+        return read_status(self.store, self._fleet, service, self.connection.clock.now())
 
     def deployments(self, service: str, limit: int = 20) -> list[DeploymentSummary]:
         """The service's deployments, newest first."""

@@ -18,6 +18,7 @@ from greenlane.cli.watching import PATIENCE, watch
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 
 CANARY = "tests/data/spec/canary-config.yaml"
+UNKNOWN = "alerts: {warning: [queue_age > 60]}\n"
 DEPLOY = ("deploy", "claude-manager", "--version", "1.4.2")
 
 
@@ -26,12 +27,20 @@ def only_call(client):
     return call
 
 
-def test_applying_a_file_says_the_version_and_warns_on_stderr(run, client):
-    result = run("apply", "-f", CANARY, "--service", "claude-manager")
+@pytest.fixture
+def criteria(tmp_path):
+    """A file about a metric that only its service can know."""
+    file = tmp_path / "criteria.yaml"
+    file.write_text(UNKNOWN)
+    return str(file)
+
+
+def test_applying_a_file_says_the_version_and_warns_on_stderr(run, client, criteria):
+    result = run("apply", "-f", criteria, "--service", "claude-manager")
     assert result.exit_code == ExitCode.OK
     assert only_call(client) == ("apply", {"service": "claude-manager", "by": "jo"})
     assert result.stdout == "claude-manager: applied, configuration version 4\n"
-    assert "warning: rollback_triggers (cpu_usage > 90)" in result.stderr
+    assert "warning: queue_age: no metric of Greenlane's own" in result.stderr
 
 
 def test_checking_a_file_needs_no_cloud(run, client):
@@ -41,10 +50,10 @@ def test_checking_a_file_needs_no_cloud(run, client):
     assert "a correct canary file" in result.stdout
 
 
-def test_checking_as_json_tells_kind_and_warnings(run):
-    said = json.loads(run("-o", "json", "apply", "-f", CANARY, "--check").stdout)
-    assert said["kind"] == "canary"
-    assert len(said["warnings"]) > 3
+def test_checking_as_json_tells_kind_and_warnings(run, criteria):
+    said = json.loads(run("-o", "json", "apply", "-f", criteria, "--check").stdout)
+    assert said["kind"] == "success_criteria"
+    assert len(said["warnings"]) == 1
 
 
 def test_a_file_may_come_from_stdin(run, client, monkeypatch):

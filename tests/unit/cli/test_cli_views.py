@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from greenlane.cli.views import change_key, change_line, history_view, status_view, verdict_text
+from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.model import HistoryEvent, Plan, PlannedStep
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 
@@ -60,7 +61,11 @@ def approval(**values):
         }
     )
     steps = [PlannedStep(weight=50, bake_seconds=60, approval=True)]
-    shown: dict[str, Any] = {"strategy": "canary", "steps": tuple(steps)}
+    shown: dict[str, Any] = {
+        "strategy": "canary",
+        "steps": tuple(steps),
+        "config": ServiceConfig(name="claude-manager"),
+    }
     plan = Plan.model_construct(**shown)
     return status_of(record).model_copy(update={"plan": plan})
 

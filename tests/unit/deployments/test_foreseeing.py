@@ -11,7 +11,7 @@ from greenlane.errors import InvalidInput, UnknownService
 from greenlane.health.asked import criteria_of
 from greenlane.health.candidate import Asked
 from greenlane.health.declared import known_metrics
-from greenlane.health.observed import MINUTE
+from greenlane.health.observed import MINUTE, Baseline
 from greenlane.health.reading import read_series
 from tests.aws_account import NOW, make_services
 from tests.builders import plan, service_config, steps
@@ -188,7 +188,8 @@ def test_what_a_judgement_reads_is_counted_as_it_is_read(world):
         success_criteria={"performance": {"response_time_p95": 1500}},
     )
     metrics = known_metrics(config.metrics, config.database)
-    asked = Asked(plan(config=config)).names().values()
+    before = Baseline(metric="response_time_p95", value=Decimal(400), minutes=5)
+    asked = Asked(plan(config=config, baseline=[before])).names().values()
     calls = []
     world.runtime.__dict__["cloudwatch"] = Recorder(calls)
     read_series(world.runtime, world.workload, asked, start=NOW - MINUTE, end=NOW)
