@@ -19,10 +19,11 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
   -o -path greenlane/cli \) -prune -o -print)
 CHECKED := app.py infra functions greenlane tests benchmarks
 
-.PHONY: help setup layer synth demo demo-all test faults check bench local-up local-down clean
+.PHONY: help setup layer synth demo demo-all test faults check bench bench-judge bench-rollback \
+  local-up local-down clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(COMMAND) $(LAYER) ## Install everything, the `greenlane` command included, into .venv.
 
@@ -42,7 +43,7 @@ test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
 	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore tests/unit/local $(ARGS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local
 
-faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 15 minutes).
+faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 20 minutes).
 	$(PYTHON) -m tests.faults.matrix $(ARGS)
 
 check: $(REQUIREMENTS) $(ASSEMBLY) ## Lint, types, templates, and the structure of the repository.
@@ -52,8 +53,14 @@ check: $(REQUIREMENTS) $(ASSEMBLY) ## Lint, types, templates, and the structure 
 	$(VENV)/bin/cfn-lint --config-file .cfnlintrc
 	$(PYTHON) -m pytest -q tests/infra/test_structure.py
 
+bench-judge: $(REQUIREMENTS) ## Measure how often the judge is wrong and write docs/judgement-benchmark.md.
+	$(PYTHON) -m benchmarks.judgement $(ARGS)
+
 bench: $(REQUIREMENTS) $(ASSEMBLY) ## Measure what a canary costs beside a loop that polls.
 	$(PYTHON) -m benchmarks.orchestration $(ARGS)
+
+bench-rollback: $(REQUIREMENTS) $(ASSEMBLY) ## Time the way from a red alarm to the traffic's return.
+	$(PYTHON) -m benchmarks.alarm_to_traffic $(ARGS)
 
 local-up: $(REQUIREMENTS) $(ASSEMBLY) ## Keep a local cloud running; ends with local-down.
 	$(PYTHON) -m greenlane.cli.main local up
