@@ -136,14 +136,14 @@ def _leaves(data: object, path: Path) -> Iterator[tuple[Path, object]]:
         yield path, data
 
 
-def suggest(word: str, known: Sequence[str]) -> str:
-    """`; did you mean X?` when one of the known words is close, else nothing."""
-    close = _closest(word, known)
+def suggest(word: str, known: Sequence[str], cutoff: float = 0.6) -> str:
+    """`; did you mean X?` when one of the known words is close (a ratio, 0 to 1), else nothing."""
+    close = _closest(word, known, cutoff)
     return f"; did you mean {close}?" if close else ""
 
 
-def _closest(word: str, known: Sequence[str]) -> str | None:
-    close = get_close_matches(word.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+def _closest(word: str, known: Sequence[str], cutoff: float = 0.6) -> str | None:
+    close = get_close_matches(word.lower().replace("-", "_"), known, n=1, cutoff=cutoff)
     return close[0] if close else None
 
 

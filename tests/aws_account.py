@@ -15,6 +15,7 @@ from greenlane.deployments.model import (
     Record,
 )
 from greenlane.deployments.workload import Workload, parameter_name
+from tests.kept_alarms import AlarmClient
 
 REGION = "eu-west-1"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -170,7 +171,11 @@ def live_workload(workload):
 
 @pytest.fixture
 def greenlane(aws):
-    return Greenlane.connect(region=REGION, clock=FixedClock())
+    made = Greenlane.connect(region=REGION, clock=FixedClock())
+    # moto knows no composite alarms; the quota's pauses are tested where they are made.
+    made.connection._clients["cloudwatch"] = AlarmClient()
+    made.connection.__dict__["pause"] = lambda seconds: None
+    return made
 
 
 @pytest.fixture
