@@ -156,7 +156,7 @@ def _configure(account: Account, what: Disturbance, deployment: dict[str, Any]) 
         workload=workload(),
         deployment=deployment,
         warm_up={"requests": 0},
-        **(PEOPLE | what.config),
+        **(PEOPLE | dict(what.config)),
     )
     account.store.put_config(
         config,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,10 +107,9 @@ def false_ones(account: Account) -> list[Callable[[], Any]]:
 def _sent(
     account: Account, direct: list[Document], normalised: list[Document]
 ) -> list[Callable[[], Any]]:
-    straight = [lambda given=given: account.start("rollback", given) for given in direct]
-    return straight + [
-        lambda document=document: account.invoke("normalise_trigger", document)
-        for document in normalised
+    return [
+        *(partial(account.start, "rollback", given) for given in direct),
+        *(partial(account.invoke, "normalise_trigger", document) for document in normalised),
     ]
 
 

@@ -46,7 +46,7 @@ class Answers:
 class Quiet:
     """Of a world, what a spy asks for."""
 
-    calls: list = []
+    calls: list[tuple[str, str]] = []
 
     def faults_of(self, _service, _operation):
         return None, None

@@ -76,7 +76,7 @@ class ReportedWorld:
         runtime.__dict__["s3"] = Spy(world, "s3", self.bucket)
         self.stopped: dict[str, str] = {}
         self._list, self._describe = world.ecs.list_tasks, world.ecs.describe_tasks
-        world.ecs.list_tasks = self._list_tasks  # type: ignore[method-assign]
+        world.ecs.list_tasks = self._list_tasks  # type: ignore[assignment,method-assign]
         world.ecs.describe_tasks = self._describe_tasks  # type: ignore[method-assign]
 
     def _list_tasks(self, **asked: Any) -> dict[str, Any]:
