@@ -339,6 +339,7 @@ class CheckResult(StoredModel):
     value: Decimal | None = None
     limit: Decimal | None = None
     reason: str = ""
+    source: str = Field("", description="the file that asks it")
 
 
 class Verdict(StoredModel):

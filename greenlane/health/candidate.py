@@ -121,7 +121,10 @@ _SAID: Mapping[ConditionRole, str] = {
 
 def _told(condition: Condition, verdict: VerdictName, reason: str) -> CheckResult:
     return CheckResult(
-        name=f"{_SAID[condition.role]} {condition.expression}", verdict=verdict, reason=reason
+        name=f"{_SAID[condition.role]} {condition.expression}",
+        verdict=verdict,
+        reason=reason,
+        source=condition.source,
     )
 
 

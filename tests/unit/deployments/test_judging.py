@@ -373,3 +373,13 @@ def test_what_a_person_said_outlives_a_judgement_that_dies_after_it_was_taken(wo
     )
     (decided,) = [e for e in world.store.history("d-1") if e.kind == "decided"]
     assert decided.detail["why"].startswith("a person said")
+
+
+def test_the_history_names_the_file_behind_each_check(world):
+    asked = {"performance": {"error_rate": 0.02}}
+    world.configure(success_criteria=asked, rollback_triggers=["user_complaints > 10"])
+    judge_step(baked(world), world.runtime)
+    judged = next(e for e in world.store.history("d-1") if e.kind == "judged")
+    sources = {check["name"]: check["source"] for check in judged.detail["checks"]}
+    assert sources["error_rate against live"] == "default"
+    assert "rollback trigger user_complaints > 10" in sources
