@@ -52,6 +52,8 @@ FORWARD = (
             may.read_workloads(),
             may.tell(),
         ],
+        # Metrics, a Prometheus and scans may each be slow; nothing has been touched yet.
+        timeout_seconds=120,
     ),
     FunctionSpec(
         "prepare_slot",

@@ -85,12 +85,12 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
     alarms = _alarms(runtime, record)
     if record.phase in _ALARMED and _missed_alarm(runtime, record, alarms):
         return
+    record = notice_drift(runtime, record, alarms)
+    _finish(runtime, record)
+    # Last: reading a day of metrics may take long, and whatever else there is must not wait for it.
     bad = judged_bad(runtime, record) if record.phase is Phase.WATCHING else None
     if bad is not None:
         _start_rollback(runtime, record, name="judged bad", reason=bad)
-        return
-    record = notice_drift(runtime, record, alarms)
-    _finish(runtime, record)
 
 
 def _finish(runtime: Runtime, record: Record) -> None:

@@ -13,7 +13,13 @@ from tests.faults.machine import Failed, Run
 
 COLD_START_SECONDS = 0.4
 TIMEOUTS = {"shift_traffic": 15, "take_traffic_back": 30, "run_pre_traffic": 300}
-TIMEOUTS |= {"validate_slot": 300, "judge_step": 300, "report_incident": 180, "post_alerts": 15}
+TIMEOUTS |= {
+    "plan_deployment": 120,
+    "validate_slot": 300,
+    "judge_step": 300,
+    "report_incident": 180,
+    "post_alerts": 15,
+}
 AGAIN_AFTER_SECONDS = (60.0, 120.0)
 
 
