@@ -88,8 +88,10 @@ def conditions_of(observed: Observed, asked: Asked) -> Iterator[CheckResult]:
     """What triggers, critical alerts and warnings say.
 
     The same is told by their alarms; here it is looked at once more, and what no alarm can count
-    is looked at at all. A condition that is true of both slots is not the candidate's fault: it
-    holds, unless the candidate alone has traffic. A warning is never more than a pass.
+    is looked at at all. A condition that is true of both slots in the same minutes is not the
+    candidate's fault: it holds. Where there is no such comparison, because the candidate alone has
+    traffic, or the metric is of the whole service or adds up, it counts as it is. A warning is
+    never more than a pass.
     """
     for condition, tree in asked.conditions:
         ours = _of(observed, tree, observed.candidate, asked.metrics)
@@ -99,10 +101,29 @@ def conditions_of(observed: Observed, asked: Asked) -> Iterator[CheckResult]:
             yield _told(condition, "pass", "")
         elif condition.role == "warning":
             yield _told(condition, "pass", f"a warning: {ours.reason}")
-        elif _of(observed, tree, observed.live, asked.metrics).true:
+        elif observed.phase == "extended" and _adds_up(tree, asked.metrics):
+            # One complaint an hour is eleven by the evening: no reason to go back.
+            yield _told(condition, "hold", f"it adds up over a day: {ours.reason}")
+        elif _both_count(observed, tree, asked.metrics) and _is_true_of_live(observed, tree, asked):
             yield _told(condition, "hold", f"true of both slots: {ours.reason}")
         else:
             yield _told(condition, "fail", ours.reason or "it is true")
+
+
+def _both_count(observed: Observed, tree: Expression, metrics: Mapping[str, Metric]) -> bool:
+    """Whether the live slot has numbers of its own, in the same minutes, for a condition."""
+    alone = bool(observed.segments) and observed.segments[-1].weight >= 100
+    compared = [metric for metric in metrics_of(expand(tree, metrics)).values() if metric.per_slot]
+    return bool(compared) and not alone and not _adds_up(tree, metrics)
+
+
+def _is_true_of_live(observed: Observed, tree: Expression, asked: Asked) -> bool:
+    return _of(observed, tree, observed.live, asked.metrics).true
+
+
+def _adds_up(tree: Expression, metrics: Mapping[str, Metric]) -> bool:
+    """Whether a condition counts something since the first traffic."""
+    return any(metric.cumulative for metric in metrics_of(expand(tree, metrics)).values())
 
 
 def _of(observed: Observed, tree: Expression, slot: Slot, metrics: Mapping[str, Metric]) -> Finding:

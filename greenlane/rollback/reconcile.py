@@ -70,6 +70,8 @@ def reconcile(tick: Tick, runtime: Runtime) -> list[str]:
             _reconcile(runtime, record)
         finally:
             tell_again(runtime, record)
+            # Last, and whatever else went wrong: reading a day of metrics may take long.
+            _judge_the_watch(runtime, record)
 
     return for_every_service(runtime, look, failed="not reconciled")
 
@@ -87,7 +89,10 @@ def _reconcile(runtime: Runtime, record: Record) -> None:
         return
     record = notice_drift(runtime, record, alarms)
     _finish(runtime, record)
-    # Last: reading a day of metrics may take long, and whatever else there is must not wait for it.
+
+
+def _judge_the_watch(runtime: Runtime, record: Record) -> None:
+    """The numbers of the extended watch."""
     bad = judged_bad(runtime, record) if record.phase is Phase.WATCHING else None
     if bad is not None:
         _start_rollback(runtime, record, name="judged bad", reason=bad)

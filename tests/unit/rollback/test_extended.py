@@ -2,7 +2,7 @@
 
 from greenlane.deployments.finishing import finish_deployment
 from greenlane.deployments.judging import Tick
-from greenlane.rollback.reconcile import reconcile_all
+from greenlane.rollback.reconcile import reconcile, reconcile_all
 
 
 def watched(world, *, errors=0, minute=10, **deployment):
@@ -53,3 +53,11 @@ def test_what_cannot_be_read_is_no_reason(world):
     watched(world, errors=20)
     world.fail("cloudwatch", "get_metric_data")
     assert reconciled(world) == []
+
+
+def test_the_watch_is_judged_although_something_else_cannot_be_finished(world):
+    watched(world, errors=20)
+    world.change(scaling_rests=True)
+    world.fail("application-autoscaling", "register_scalable_target", times=9)
+    reconcile(Tick(), world.runtime)
+    assert [one["input"]["trigger"]["name"] for one in world.machines.started] == ["judged bad"]
