@@ -12,6 +12,7 @@ from greenlane.health.catalogue import Metric
 from greenlane.health.criteria import Criterion, MetricRules
 from greenlane.health.findings import Outcome
 from greenlane.health.sequential import Count, upper_bound
+from greenlane.health.series_tests import FEWEST_MINUTES
 from greenlane.health.shares import SURE_OF_BASELINE, total
 from greenlane.health.slowness import alone
 from greenlane.health.view import View
@@ -63,9 +64,42 @@ def blamed_on_environment(
         alike = metric.shape in ("flow", "sum") or _both_worse(view, metric, criterion)
         return "the live slot changed as much: the environment is to blame" if alike else ""
     live = compare(view, metric, criterion, MetricRules(), level, view.live)
-    if live is None or live.verdict != "fail" or live.samples < FEWEST_SAMPLES:
+    if live is None or live.verdict != "fail":
+        return ""
+    # A lowest rate or sum is the whole service's: both slots have the same one.
+    whole = metric.shape in ("flow", "sum") and metric.worse == "down"
+    if live.samples < FEWEST_SAMPLES and not whole:
         return ""
     return f"the live slot misses it too, the environment is to blame: {outcome.reason}"
+
+
+def follows_live(
+    view: View,
+    metric: Metric,
+    criterion: Criterion,
+    outcome: Outcome,
+    level: float,
+    compare: Compare,
+) -> bool:
+    """Whether less than before the deployment is no less than the candidate's share by now.
+
+    Traffic follows the time of day, and the live slot's in the same minutes follows it too.
+    """
+    if criterion.against != "baseline" or outcome.verdict == "pass":
+        return False
+    if metric.shape not in ("flow", "sum") or metric.worse != "down":
+        return False
+    if not (view.own(metric.name, view.candidate) and view.own(metric.name, view.live)):
+        return False
+    relative = criterion.model_copy(update={"against": "live"})
+    found = compare(view, metric, relative, MetricRules(), level)
+    return (
+        found is not None
+        and found.verdict == "pass"
+        and found.recent >= FEWEST_MINUTES
+        and found.newest is not None
+        and view.segment_of(found.newest) == view.current
+    )
 
 
 def _so_before(view: View, metric: Metric, criterion: Criterion, outcome: Outcome) -> str:

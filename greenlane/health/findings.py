@@ -99,9 +99,17 @@ def _critical(finding: Finding, criteria: Criteria) -> bool:
 
 
 def _without_evidence(counted: Sequence[Finding], criteria: Criteria) -> list[CheckResult]:
-    """A hold for each critical metric of which no criterion was judged, or for all of them."""
+    """A hold for each critical metric of which no criterion was judged, or for all of them.
+
+    What is always critical needs evidence though no criterion of this phase names it.
+    """
     known = {one.metric for one in counted if one.evidence}
-    lacking = {one.metric for one in counted if _critical(one, criteria)} - known
+    critical = {one.metric for one in counted if _critical(one, criteria)}
+    for name in ALWAYS_CRITICAL:
+        rule = criteria.rule(name)
+        if rule.critical is not False and not rule.dry_run:
+            critical.add(name)
+    lacking = critical - known
     why = "it is critical, and there is no evidence of it"
     holds = [CheckResult(name=one, verdict="hold", reason=why) for one in sorted(lacking)]
     if not known and not holds:

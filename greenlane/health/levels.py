@@ -39,15 +39,17 @@ def level_to_limit(
     """A level, a rate or a percentile of one minute against a number.
 
     There is no sample to test, so a judgement is a comparison, and `max_failures` says how many in
-    a row may miss it. Of gauges the median of some minutes counts, of rates each minute.
+    a row may miss it. Of gauges the median of some minutes counts, of rates each minute. The first
+    minutes of a step fail nothing. A lowest rate or sum is one of the whole service.
     """
-    values = _each_minute(view, metric, slot)
+    whole = metric.shape in ("flow", "sum") and metric.worse == "down"
+    values = _whole_service(view, metric) if whole else _each_minute(view, metric, slot)
     if not values:
         return None
     here = [value for segment, _, value in values if segment == view.current]
     judged = [_level(metric, here[: end + 1]) for end in range(len(here))]
     run = missed_in_a_row([_beyond(metric, value, limit) for value in judged])
-    early = metric.shape == "latency" and len(here) < FEWEST_MINUTES
+    early = len(here) < FEWEST_MINUTES
     verdict: VerdictName = "hold" if run else "pass"
     if run > max_failures and not early:
         verdict = "fail"
@@ -173,14 +175,17 @@ def total_to_limit(view: View, metric: Metric, slot: Slot, limit: float) -> Outc
         return None
     found = math.fsum(known)
     beyond = _beyond(metric, found, limit)
-    minutes = len(view.requests(slot)) or len(known)
+    # A minute with requests in which nobody reported anything is evidence too.
+    seen = view.requests(slot).keys() | {spot.at for spot, _ in view.values(metric, slot)}
+    minutes = max(len(seen), len(known))
     return Outcome(
         "fail" if beyond else "pass",
         found,
         limit,
         f"{found:.5g} so far, limit {limit:.5g}" if beyond else "",
-        samples=max(minutes, 1),
-        recent=max(minutes, 1),
+        samples=minutes,
+        recent=sum(1 for at in seen if view.segment_of(at) == view.current),
+        newest=max(seen, default=None),
         standing="breached" if beyond else "ok",
     )
 
@@ -229,11 +234,21 @@ def _each_minute(view: View, metric: Metric, slot: Slot) -> list[Difference]:
 
 
 def _whole_service(view: View, metric: Metric) -> list[Difference]:
+    """Both slots' values, of minutes that both report while both have traffic."""
     ours = _each_minute(view, metric, view.candidate)
-    if not view.own(metric.name, view.live):
+    if not view.own(metric.name, view.candidate):
         return ours
-    theirs = {at: value for _, at, value in _each_minute(view, metric, view.live)}
-    return [(segment, at, value + theirs.get(at, 0.0)) for segment, at, value in ours]
+    if metric.worse == "down":
+        # What the live slot does not report is not known, and not 0.
+        theirs = _taken(view, metric, view.live)
+    else:
+        theirs = {at: value for _, at, value in _each_minute(view, metric, view.live)}
+    segments = view.observed.segments
+    return [
+        (segment, at, value + theirs.get(at, 0.0))
+        for segment, at, value in ours
+        if at in theirs or segments[segment].weight >= 100
+    ]
 
 
 def _taken(view: View, metric: Metric, slot: Slot) -> dict[datetime, float]:

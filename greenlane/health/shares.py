@@ -39,6 +39,10 @@ FEWEST_MINUTES_OF_TIMES = 2
 """Response times of one minute alone fail nothing: one pause of one task makes all of it slow."""
 
 
+FEWEST_MINUTES_BEFORE, FEWEST_SAMPLES_BEFORE = 3, 100
+"""What a baseline of response times must rest on before it fails anything."""
+
+
 def total(counted: Sequence[Counted]) -> Count:
     """The sum of counts."""
     return Count(sum(one.seen.samples for one in counted), sum(one.seen.events for one in counted))
@@ -119,6 +123,18 @@ def times_to_baseline(
         return None
     limit = slower(base, permitted)
     return times_to_limit(view, metric, slot, limit, level)
+
+
+def few_before(view: View, metric: Metric) -> str:
+    """What a baseline of response times lacks to fail anything, or nothing."""
+    before = view.before(metric.name)
+    if metric.shape != "latency" or before is None:
+        return ""
+    if before.minutes < FEWEST_MINUTES_BEFORE:
+        return f"the baseline has {before.minutes} of {FEWEST_MINUTES_BEFORE} minutes"
+    if 0 < before.samples < FEWEST_SAMPLES_BEFORE:
+        return f"the baseline has {before.samples} of {FEWEST_SAMPLES_BEFORE} requests"
+    return ""
 
 
 def _did(metric: Metric) -> str:

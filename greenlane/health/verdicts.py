@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from greenlane.deployments.model import CheckResult, Slot, Verdict
 from greenlane.health import levels, shares
-from greenlane.health.blame import blamed_on_environment
+from greenlane.health.blame import blamed_on_environment, follows_live
 from greenlane.health.catalogue import CATALOGUE, Metric
 from greenlane.health.criteria import Criteria, Criterion, MetricRules
 from greenlane.health.findings import Finding, Outcome, joined, number, settle
@@ -112,7 +112,9 @@ def _finding(
     outcome = compare(view, metric, criterion, rule, level)
     if outcome is None:
         return _dry(rule, _no_data(criterion, rule))
-    evidence = True
+    if follows_live(view, metric, criterion, outcome, level, compare):
+        reason = f"no less than its share of the live slot's: {outcome.reason}"
+        outcome = outcome._replace(verdict="pass", standing="unproven", reason=reason)
     outcome, evidence = _enough(view, metric, criterion, rule, outcome)
     if evidence:
         blame = blamed_on_environment(view, metric, criterion, outcome, level, compare)
@@ -139,7 +141,15 @@ def compare(
         if found is not None:
             return _still(view, metric, found)
     found = _to_baseline(view, metric, slot, criterion, level)
-    if found is not None and found.verdict == "fail" and view.observed.phase == "extended":
+    if found is None or found.verdict == "pass":
+        return found
+    if criterion.optional:
+        # Nobody declared it, and there is no live slot in the same minutes: told, no more.
+        return found._replace(verdict="pass", standing="unproven")
+    few = shares.few_before(view, metric)
+    if few and found.verdict == "fail":
+        return _held(found, f"{found.reason}; but {few}")
+    if found.verdict == "fail" and view.observed.phase == "extended":
         return _held(found, f"{found.reason}; but that was another time of day")
     return found
 
@@ -207,7 +217,10 @@ def _still(view: View, metric: Metric, found: Outcome) -> Outcome:
 def _unread(view: View, metric: Metric, criterion: Criterion) -> str:
     """What is not complete of all that a comparison needs."""
     slots = [view.candidate]
-    if criterion.against == "live" and metric.per_slot:
+    # A rate or a sum is compared as the whole service's, except where less of it is better.
+    whole = metric.shape in ("flow", "sum") and not metric.cumulative
+    whole = whole and (criterion.against == "baseline" or metric.worse == "down")
+    if metric.per_slot and (criterion.against == "live" or whole):
         slots.append(view.live)
     for slot in slots:
         series = view.series(metric.name, slot)
@@ -229,6 +242,11 @@ def _enough(
         return outcome, True
     if metric.name == "error_rate" and view.silent:
         return _held(outcome, "no answer of the last minute is known yet"), True
+    if metric.name == "error_rate" and criterion.against == "limit" and view.unsettled:
+        failed = (outcome.value or 0.0) * outcome.recent + view.unsettled
+        if failed > float(criterion.limit) * outcome.recent:
+            reason = f"{view.unsettled} requests of the last minute are not answered yet"
+            return _held(outcome, reason), True
     if outcome.newest is not None and view.observed.end - outcome.newest > STALE:
         late = round((view.observed.end - outcome.newest).total_seconds() / 60)
         return _held(outcome, f"the newest data began {late} minutes ago"), False

@@ -24,6 +24,9 @@ STALE = timedelta(minutes=3)
 COUNTED = frozenset({"proportion", "latency", "mean", "sum"})
 """Shapes whose values rest on samples; the others rest on minutes."""
 
+LATE_ANSWERS = 2
+"""So many minutes may know their requests and not their answers: these are published later."""
+
 _UNKNOWN_P95 = 2000.0
 """Where response times were not read at all; ms."""
 
@@ -60,6 +63,8 @@ class View:
         """The step that the candidate is in."""
         self.silent = False
         """Whether the candidate's last minute shows requests and nothing of their answers."""
+        self.unsettled = 0
+        """The candidate's requests of the last minute whose answers may not be published yet."""
         self._series = {(one.metric, one.slot): one for one in observed.series}
         self._before = {one.metric: one for one in observed.baseline}
         self._segment_of = dict(_places(observed))
@@ -182,14 +187,17 @@ class View:
 
     def _all_errors(self, slot: Slot) -> list[Counted]:
         spots = [spot for spot in self.spots("error_rate", slot) if _requests(spot)]
-        if spots and spots[-1].segment == self.current and _is_silent(spots[-1]):
-            spots = spots[:-1]
-            if slot == self.candidate:
-                self.silent = True
+        known = _without_late(spots)
         found: list[Counted] = []
-        for segment in sorted({spot.segment for spot in spots}):
-            minutes = [spot for spot in spots if spot.segment == segment]
-            found += _count_errors(minutes, self._p95(slot, segment))
+        unsettled = 0
+        for segment in sorted({spot.segment for spot in known}):
+            minutes = [spot for spot in known if spot.segment == segment]
+            still_open = minutes[-1] is known[-1] and not _is_silent(known[-1])
+            counted, unsettled = _count_errors(minutes, self._p95(slot, segment), still_open)
+            found += counted
+        if slot == self.candidate:
+            self.silent = len(known) < len(spots)
+            self.unsettled = unsettled
         return found
 
     def _p95(self, slot: Slot, segment: int) -> float:
@@ -255,18 +263,29 @@ def _is_silent(spot: Spot) -> bool:
     return _requests(spot) > 0 and _answered(spot) == 0 and not spot.parts.get("k")
 
 
+def _without_late(spots: Sequence[Spot]) -> Sequence[Spot]:
+    """Less the last minutes without an answer; in more of them than may be late, all hang."""
+    end = len(spots)
+    while len(spots) - end < LATE_ANSWERS and end and _is_silent(spots[end - 1]):
+        end -= 1
+    return spots[:end]
+
+
 def _certain(spot: Spot) -> Counted:
     samples = round(_requests(spot))
     events = round(spot.parts.get("c5", 0.0) + spot.parts.get("k", 0.0))
     return Counted(spot.segment, spot.at, Count(samples, min(events, samples)))
 
 
-def _count_errors(minutes: Sequence[Spot], p95: float) -> list[Counted]:
+def _count_errors(
+    minutes: Sequence[Spot], p95: float, still_open: bool
+) -> tuple[list[Counted], int]:
     """Answers of 5xx and requests without an answer, in one step's minutes.
 
     Requests without an answer are those of the whole stretch, less what may be in flight at its
     end (ADR 0012). An answer that came a minute later takes the missing one back: what is missing
-    up to a minute is the least that any later minute still finds missing.
+    up to a minute is the least that any later minute still finds missing. Where the last minute is
+    still open, what is missing of it alone may only be late: it is told apart, and no error yet.
     """
     missing: list[float] = []
     refused: list[float] = []
@@ -276,6 +295,11 @@ def _count_errors(minutes: Sequence[Spot], p95: float) -> list[Counted]:
         resets += spot.parts.get("k", 0.0)
         missing.append(gone - math.ceil(_requests(spot) * p95 / 60_000))
         refused.append(resets)
+    unsettled = 0.0
+    if still_open:
+        settled = max(missing[-2] if len(missing) > 1 else 0.0, refused[-1], 0.0)
+        unsettled = max(missing[-1] - settled, 0.0)
+        missing[-1] -= unsettled
     for index in range(len(missing) - 2, -1, -1):
         missing[index] = min(missing[index], missing[index + 1])
     found, so_far = [], 0.0
@@ -285,4 +309,4 @@ def _count_errors(minutes: Sequence[Spot], p95: float) -> list[Counted]:
         events = round(spot.parts.get("c5", 0.0) + total - so_far)
         found.append(Counted(spot.segment, spot.at, Count(samples, min(events, samples))))
         so_far = total
-    return found
+    return found, round(unsettled)

@@ -172,8 +172,10 @@ def test_a_last_minute_without_one_answer_is_not_judged_and_no_pass():
     assert error_rate(silent).verdict == "hold"
 
 
-def test_a_silent_minute_counts_when_the_next_one_is_there():
-    assert error_rate(minute(60, 0), minute(60, 0, at=1)).verdict == "fail"
+def test_a_silent_minute_counts_when_it_can_no_longer_be_late():
+    hangs = [minute(60, 0, at=at) for at in range(3)]
+    assert error_rate(*hangs[:2]).verdict == "hold"
+    assert error_rate(*hangs).verdict == "fail"
     assert error_rate(minute(60, 0), minute(60, 60, at=1, p95=50)).verdict == "fail"
 
 
