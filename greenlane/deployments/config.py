@@ -137,7 +137,9 @@ class JudgeConfig(Document):
 
     error_rate: Decimal = Field(Decimal("0.01"), ge=0, le=1, description="ratio; fails above")
     response_time_p95: Decimal = Field(Decimal(2000), gt=0, description="ms; fails above")
-    connection_errors: int = Field(5, ge=1, description="per minute; fails from here on")
+    connection_errors: int | None = Field(
+        None, ge=1, description="per minute; fails from here on; not judged when left out"
+    )
     against_live: bool = Field(
         True, description="also compare errors and p95 with the live slot in the same minutes"
     )
@@ -215,6 +217,12 @@ class BusinessMetric(Document):
 
     name: str
     threshold: Decimal
+
+    @model_validator(mode="after")
+    def _not_all_may_be_lost(self, info: ValidationInfo) -> Self:
+        if self.threshold <= -1 and not is_stored(info):
+            raise ValueError("threshold: a change is above -1; write -0.02 for 2 percent")
+        return self
 
 
 def _channel_name(name: str, info: ValidationInfo) -> str:

@@ -61,10 +61,19 @@ class Limit(Document):
         return self
 
 
-def _from_number(value: Any) -> Any:
-    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return {"threshold": value}
-    return value
+LEAST_MS = 10
+"""A limit below so many ms must be meant in seconds."""
+
+
+def _from_number(such_as: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"write {such_as}")
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            return {"threshold": value}
+        return value
+
+    return read
 
 
 def _within(low: int, high: int, means: str) -> Callable[[Limit, ValidationInfo], Limit]:
@@ -77,11 +86,21 @@ def _within(low: int, high: int, means: str) -> Callable[[Limit, ValidationInfo]
     return check
 
 
-AnyLimit = Annotated[Limit, BeforeValidator(_from_number)]
-Ratio = Annotated[AnyLimit, AfterValidator(_within(0, 1, "a ratio, 0 to 1: 0.01 is one percent"))]
-Percent = Annotated[AnyLimit, AfterValidator(_within(0, 100, "percent, 0 to 100"))]
+AnyLimit = Annotated[Limit, BeforeValidator(_from_number("a number without a unit, such as 4.5"))]
+Ratio = Annotated[
+    Limit,
+    BeforeValidator(_from_number("a ratio such as 0.01, which is one percent")),
+    AfterValidator(_within(0, 1, "a ratio, 0 to 1: 0.01 is one percent")),
+]
+Percent = Annotated[
+    Limit,
+    BeforeValidator(_from_number("percent such as 80, without the sign")),
+    AfterValidator(_within(1, 100, "percent, 1 to 100: 80 for 80 percent")),
+]
 Milliseconds = Annotated[
-    AnyLimit, AfterValidator(_within(1, 3_600_000, "milliseconds, such as 2000"))
+    Limit,
+    BeforeValidator(_from_number("milliseconds such as 2000, without a unit")),
+    AfterValidator(_within(LEAST_MS, 3_600_000, "milliseconds, 10 or more: 2000 is 2 seconds")),
 ]
 Worsening = Annotated[Decimal, Field(ge=0, le=1)]
 """A permitted relative worsening, as a ratio."""

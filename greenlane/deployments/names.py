@@ -6,14 +6,26 @@ is returned, and asked about again when the file is bound to its service.
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 
 from greenlane.deployments.config import BusinessMetric, Monitoring
-from greenlane.deployments.criteria_document import Alerts, Limit, SuccessCriteria
+from greenlane.deployments.criteria_document import LEAST_MS, Alerts, Limit, SuccessCriteria
 from greenlane.documents import Source
 from greenlane.errors import InvalidInput
 from greenlane.health.asked import ALL_CRITERIA, GROUPS, compared
 from greenlane.health.catalogue import CATALOGUE, Metric
-from greenlane.health.expressions import PREDICATES, ExpressionError, parse
+from greenlane.health.expressions import (
+    PREDICATES,
+    And,
+    Comparison,
+    Expression,
+    ExpressionError,
+    Not,
+    Or,
+    comparisons,
+    parse,
+    plain,
+)
 from greenlane.health.rules import expand, without_data
 from greenlane.problems import Excerpt, Path, dotted, suggest
 
@@ -52,7 +64,8 @@ class Names:
         open_ended = _Open(self)
         try:
             metrics = self.metrics if self.whole else open_ended
-            rule = expand(parse(text, metrics), metrics)
+            tree = parse(text, metrics)
+            rule = expand(tree, metrics)
         except ExpressionError as error:
             return f"at character {error.position}: {error.way_out}"
         if without_data(rule):
@@ -61,7 +74,52 @@ class Names:
                 "is bad without not"
             )
         self.unknown |= open_ended.invented
+        return _healthy(tree, self.metrics) or _in_another_unit(tree, self.metrics)
+
+
+def _healthy(tree: Expression, metrics: Mapping[str, Metric], denied: bool = False) -> str:
+    """Why an expression is true when things are good; nothing where it is not.
+
+    What is joined by `and` needs one part that harms: the others may say when it matters.
+    """
+    match tree:
+        case Not():
+            return _healthy(tree.part, metrics, not denied)
+        case And() | Or():
+            found = [_healthy(part, metrics, denied) for part in tree.parts]
+            joined = isinstance(tree, And) != denied
+            return "" if joined and not all(found) else next(filter(None, found), "")
+        case Comparison() if tree.metric in metrics:
+            worse = metrics[tree.metric].worse
+            upwards = tree.operator.startswith(">") != denied
+            if upwards != (worse == "up"):
+                way_out = (">" if worse == "up" else "<") if not denied else "it without not"
+                return f"{tree.metric} harms when it goes {worse}; write {way_out}"
+    return ""
+
+
+def _in_another_unit(tree: Expression, metrics: Mapping[str, Metric]) -> str:
+    for part in comparisons(tree):
+        if isinstance(part, Comparison) and part.metric in metrics:
+            never = part.operator == ">" and part.limit == 1
+            problem = _unlikely(metrics[part.metric], part.limit, never=never)
+            if problem:
+                return problem
+    return ""
+
+
+def _unlikely(metric: Metric, limit: Decimal, *, never: bool = False) -> str:
+    """Whether a number must be meant in another unit; of metrics whose usual values are known."""
+    if metric.name not in CATALOGUE or limit <= 0:
         return ""
+    if metric.unit == "ratio" and (limit > 1 or never):
+        return f"{metric.name} is a ratio: {plain(limit / 100)} is {plain(limit)} percent"
+    if metric.unit == "percent" and limit < 1:
+        meant = plain(limit * 100)
+        return f"{metric.name} is in percent: write {meant} for {meant} percent"
+    if metric.unit == "ms" and limit < LEAST_MS:
+        return f"{metric.name} is in ms: write {plain(limit * 1000)} for {plain(limit)} seconds"
+    return ""
 
 
 class _Open(Mapping[str, Metric]):
@@ -129,16 +187,20 @@ def problems_of(
 def _in_criteria(success: SuccessCriteria, names: Names) -> Iterator[tuple[Path, object, str]]:
     for name, limit in success.metrics.items():
         at = ("success_criteria", "metrics", name)
-        yield at, name, names.problem(name) or _wrong_way(name, limit, names)
+        yield at, name, names.problem(name) or _wrong_limit(name, limit, names)
     for group in ("performance", "business", "system"):
         for name, limit in getattr(success, group):
             if isinstance(limit, Limit):
-                yield ("success_criteria", group, name), name, _wrong_way(name, limit, names)
+                yield ("success_criteria", group, name), name, _wrong_limit(name, limit, names)
 
 
-def _wrong_way(name: str, limit: Limit, names: Names) -> str:
-    """Whether a comparison calls the direction that harms the healthy one."""
+def _wrong_limit(name: str, limit: Limit, names: Names) -> str:
+    """Whether a limit is in another unit, or calls the direction that harms the healthy one."""
     metric = names.metrics.get(name)
+    if metric is not None and compared(limit)[0] == "limit":
+        unlikely = _unlikely(metric, limit.threshold)
+        if unlikely:
+            return unlikely
     if metric is None or limit.comparison is None:
         return ""
     wanted = "less_than" if metric.worse == "up" else "greater_than"

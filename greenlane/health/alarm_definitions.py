@@ -251,12 +251,23 @@ def _summaries(service: str, alarms: Mapping[str, AlarmDefinition]) -> list[Alar
     roles: Sequence[Role] = ("critical", "warning")
     for role in roles:
         names = [name for name, alarm in alarms.items() if alarm.role == role]
+        about = f"Any {role} alert of {service}, of either slot. {MARK}"
+        if len(names) > MOST_CHILDREN:
+            groups: list[AlarmDefinition] = []
+            for first in range(0, len(names), MOST_CHILDREN):
+                group = f"{prefix_of(service, 'summary')}service.{role}{len(groups) + 1}"
+                some = names[first : first + MOST_CHILDREN]
+                groups.append(_summary(group, some, f"Part of {service}-{role}. {MARK}"))
+            found += groups
+            names = [group.name for group in groups]
         if names:
-            rule = " OR ".join(f'ALARM("{name}")' for name in names)
-            about = f"Any {role} alert of {service}, of either slot. {MARK}"
-            body = _composite(f"{service}-{role}", rule, about)
-            found.append(AlarmDefinition(body["AlarmName"], "summary", None, body))
+            found.append(_summary(f"{service}-{role}", names, about))
     return found
+
+
+def _summary(name: str, names: Iterable[str], about: str) -> AlarmDefinition:
+    rule = " OR ".join(f'ALARM("{one}")' for one in names)
+    return AlarmDefinition(name, "summary", None, _composite(name, rule, about))
 
 
 def _composite(name: str, rule: str, about: str) -> dict[str, Any]:

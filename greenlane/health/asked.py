@@ -102,8 +102,7 @@ def join(config: ServiceConfig, parts: Iterable[Criteria]) -> Criteria:
     given = list(parts)
     metrics = known_metrics(config.metrics, config.database)
     criteria = [criterion for part in given for criterion in part.criteria]
-    limited = {one.metric for one in criteria if one.against == "limit"}
-    criteria += [one for one in _judged(JudgeConfig(), DEFAULT) if one.metric not in limited]
+    criteria += _defaults(criteria)
     if config.judge.against_live:
         compared = {one.metric for one in criteria if one.against == "live"}
         criteria += [one for one in _AGAINST_LIVE if one.metric not in compared]
@@ -117,9 +116,22 @@ def join(config: ServiceConfig, parts: Iterable[Criteria]) -> Criteria:
         criteria=stricter(readable, metrics),
         conditions=tuple(reversed(conditions.values())),
         gates=_stricter_gates(gate for part in given for gate in part.gates),
-        rules=_rules(config),
+        rules=_rules(config, metrics),
         pass_score=config.deployment.pass_score,
     )
+
+
+def _defaults(declared: Iterable[Criterion]) -> list[Criterion]:
+    """The default limits, each in the phases that no declared limit of its metric holds in."""
+    limited = {
+        (one.metric, phase) for one in declared if one.against == "limit" for phase in one.phases
+    }
+    found = []
+    for one in _judged(JudgeConfig(), DEFAULT):
+        left = tuple(phase for phase in one.phases if (one.metric, phase) not in limited)
+        if left:
+            found.append(one.model_copy(update={"phases": left}))
+    return found
 
 
 def not_asked(config: ServiceConfig, parts: Iterable[Criteria]) -> tuple[str, ...]:
@@ -194,12 +206,16 @@ def from_canary(
 
 def _judged(judge: JudgeConfig, source: str) -> Iterator[Criterion]:
     """What `service.judge` asks; so many connection errors fail, one fewer is healthy."""
-    for metric, limit in (
-        ("error_rate", judge.error_rate),
-        ("response_time_p95", judge.response_time_p95),
-        ("connection_errors", Decimal(judge.connection_errors - 1)),
-    ):
-        yield Criterion(metric=metric, limit=limit, source=source)
+    yield Criterion(metric="error_rate", limit=judge.error_rate, source=source)
+    yield Criterion(metric="response_time_p95", limit=judge.response_time_p95, source=source)
+    if judge.connection_errors is not None:
+        # A few a day are normal, so never in the long watch; `error_rate` counts them as well.
+        yield Criterion(
+            metric="connection_errors",
+            limit=Decimal(judge.connection_errors - 1),
+            phases=("during", "post"),
+            source=source,
+        )
 
 
 class _Phases:
@@ -317,12 +333,12 @@ def _stricter_gates(gates: Iterable[Gate]) -> tuple[Gate, ...]:
     return tuple(kept.values())
 
 
-def _rules(config: ServiceConfig) -> dict[str, MetricRules]:
+def _rules(config: ServiceConfig, metrics: Mapping[str, Metric]) -> dict[str, MetricRules]:
     """The declared rules; what counts in requests needs `judge.min_requests` unless it says."""
     rules = rules_of(config.metrics)
     least = config.judge.min_requests
     for name in _COUNTED_IN_REQUESTS:
         rule = rules.get(name, MetricRules())
-        if rule.min_samples is None:
+        if rule.min_samples is None and metrics[name].samples == "r":
             rules[name] = rule.model_copy(update={"min_samples": least})
     return rules

@@ -44,6 +44,7 @@ from greenlane.health.catalogue import (
     Worse,
 )
 from greenlane.health.criteria import MetricRules
+from greenlane.problems import suggest
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
 PartId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -90,7 +91,9 @@ class PartDeclaration(Document):
     @model_validator(mode="after")
     def _known_placeholders(self, info: ValidationInfo) -> Self:
         if not is_stored(info):
-            for value in self.dimensions.values():
+            for name, value in self.dimensions.items():
+                if not value:
+                    raise ValueError(f"dimensions: {name} has no value")
                 _check_braces(value)
         return self
 
@@ -180,6 +183,8 @@ class MetricDeclaration(MetricRules):
             yield "namespace: is missing, such as MyCompany/Orders"
         if bool(self.parts) != (self.math is not None):
             yield "parts and math belong together"
+        if VALUE in self.parts:
+            yield f"parts: {VALUE} is the result's own name; choose another id"
         if self.samples is not None and self.math is not None and self.samples not in self.parts:
             yield f"samples: {self.samples!r} is not one of parts: {', '.join(self.parts)}"
         if self.samples is not None and self.math is None and self.promql is None:
@@ -213,7 +218,8 @@ class MetricDeclaration(MetricRules):
             cumulative=known.cumulative if known else False,
         )
         if self.promql is not None:
-            return replace(metric, promql=self.promql, promql_samples=self.samples)
+            samples = "n" if self.samples else None
+            return replace(metric, promql=self.promql, promql_samples=self.samples, samples=samples)
         if self.math is not None:
             parts = {part: declared.part() for part, declared in self.parts.items()}
             return replace(metric, parts=parts, math=self.math, samples=self.samples, computed=True)
@@ -234,14 +240,19 @@ def _defined(
     if is_stored(info):
         return metrics
     for name, declared in metrics.items():
+        if name == "error_rate" and declared.defined:
+            raise ValueError(
+                f"{name}: is counted from the balancer's requests and read from nowhere else; give"
+                " yours a name of its own, such as app_error_rate"
+            )
         if name in CATALOGUE:
             continue
         if name in _RESERVED:
             raise ValueError(f"{name}: is a word of expressions; choose another name")
         if not declared.defined:
             raise ValueError(
-                f"{name}: is not in the catalogue; define it by namespace and metric, by parts and"
-                " math, or by promql"
+                f"{name}: is not in the catalogue{suggest(name, tuple(CATALOGUE))}; define it by"
+                " namespace and metric, by parts and math, or by promql"
             )
         if declared.worse is None:
             raise ValueError(f"{name}: say which direction harms, `worse: up` or `worse: down`")

@@ -192,6 +192,20 @@ def test_summaries_join_the_alerts_of_both_slots_and_pull_nothing():
     assert not any(alarm.role == "summary" for alarm in plan("cpu_usage > 90").alarms)
 
 
+def test_a_summary_of_too_many_alarms_is_made_of_summaries():
+    found = plan(*(f"cpu_usage > {limit}" for limit in range(20, 71)), role="critical").alarms
+    *groups, top = [alarm for alarm in found if alarm.role == "summary"]
+
+    assert top.name == f"{SERVICE}-critical"
+    children = [re.findall(r'ALARM\("([^"]+)"\)', one.body["AlarmRule"]) for one in groups]
+    assert [len(some) for some in children] == [100, 2]
+    single = {alarm.name for alarm in found if alarm.role == "critical"}
+    assert {name for some in children for name in some} == single
+    of_top = re.findall(r'ALARM\("([^"]+)"\)', top.body["AlarmRule"])
+    assert of_top == [group.name for group in groups]
+    assert all(slot_of(group.name) is None for group in groups)
+
+
 def test_no_name_is_mistaken_for_a_neighbours():
     names = ("shop", "shop-trigger", "shop-blue", "trigger", "shop-critical", "shop-x")
     plans = {

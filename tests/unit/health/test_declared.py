@@ -122,6 +122,11 @@ def test_a_query_may_name_its_slot_and_keeps_its_own_braces():
             "'n' is not one of parts",
         ),
         ({**QUEUE, "samples": "n"}, "belongs to math"),
+        ({**QUEUE, "dimensions": {"Where": ""}}, "Where has no value"),
+        (
+            {"parts": {"value": PARTS["h"]}, "math": "value", "worse": "up"},
+            "value is the result's own name",
+        ),
         ({**QUEUE, "dimensions": {"Where": "{slots}"}}, "{slots} is not known"),
         ({"promql": 'up{job="{servic}"}', "worse": "up"}, "{servic} is not known"),
         ({**QUEUE, "statistic": "Mean"}, "String should match pattern"),
@@ -134,6 +139,24 @@ def test_what_is_wrong_with_a_definition_is_said(declared, says):
         read(queue=declared)
 
     assert says in str(raised.value)
+
+
+def test_a_query_that_counts_samples_counts_them():
+    own = metric(promql="a", samples="b", shape="proportion", worse="up")
+
+    assert (own.promql_samples, own.samples) == ("b", "n")
+    assert metric(promql="a", worse="up").samples is None
+
+
+def test_errors_are_counted_by_the_balancer_and_nowhere_else():
+    with pytest.raises(ValidationError, match="app_error_rate"):
+        read(error_rate={"namespace": "Mine", "metric": "Errors"})
+    assert read(error_rate={"min_samples": 50})
+
+
+def test_a_misspelt_name_of_the_catalogue_gets_a_suggestion():
+    with pytest.raises(ValidationError, match=r"did you mean cpu_usage\?"):
+        read(cpu_usag={"max_failures": 2})
 
 
 @pytest.mark.parametrize("name", ["Queue", "queue-depth", "not", "for", "1st"])
