@@ -104,6 +104,11 @@ class Runtime:
         return aws.client("ecr")
 
     @cached_property
+    def ecr_quick(self) -> Any:
+        """The scans of images: planning asks several that may hang, and must end in time."""
+        return aws.client("ecr", read_timeout_seconds=5.0, attempts=2)
+
+    @cached_property
     def inspector2(self) -> Any:
         """The findings about images; most accounts have none."""
         return aws.client("inspector2", read_timeout_seconds=5.0, attempts=2)
@@ -122,6 +127,11 @@ class Runtime:
     def cloudwatch(self) -> Any:
         """Metrics and alarms."""
         return aws.client("cloudwatch")
+
+    @cached_property
+    def cloudwatch_quick(self) -> Any:
+        """Metrics for a baseline, which may also do without: as `ecr_quick`."""
+        return aws.client("cloudwatch", read_timeout_seconds=5.0, attempts=2)
 
     @cached_property
     def logs(self) -> Any:

@@ -11,8 +11,8 @@ from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.connection import Connection
 from greenlane.deployments.dashboard import cloudwatch_dashboard
 from greenlane.deployments.document import Checked, Sources, compose, read_document
-from greenlane.deployments.model import StoredModel
-from greenlane.deployments.phases import LEASED
+from greenlane.deployments.model import Record, StoredModel
+from greenlane.deployments.phases import LEASED, Phase
 from greenlane.deployments.store import StoredConfig
 from greenlane.deployments.workload import Workload
 from greenlane.deployments.workloads import read_workload
@@ -120,15 +120,24 @@ class Applier:
         )
         record = self._store.record(config.name)
         busy = record.deployment_id if record is not None and record.phase in LEASED else None
+        watched = record.deployment_id if record is not None and self._watched(record) else None
         kept = keep_alarms(
             self._connection.client("cloudwatch"),
             asked,
             config.name,
             version,
             in_use_by=busy,
+            watched_by=watched,
             pause=self._connection.pause,
         )
         return said + kept.warnings
+
+    def _watched(self, record: Record) -> bool:
+        """Whether its alarms may still start a rollback, as in the extended watch."""
+        over = record.watch_until is not None and (
+            self._connection.clock.now() >= record.watch_until
+        )
+        return record.phase is Phase.WATCHING and not over
 
     def _keep_dashboard(self, config: ServiceConfig) -> tuple[str, ...]:
         """Keep what shows the configuration's metrics and limits."""

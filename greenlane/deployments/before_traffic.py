@@ -52,7 +52,7 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
         record = runtime.store.update(
             record, {"before_traffic_since": since}, phases={Phase.PREPARING}
         )
-    _ask_gates(runtime, plan, since)
+    record = _ask_gates(runtime, plan, record, since)
     plan = _with_baseline(runtime, plan)
     if plan.config.run_task is not None:
         _run_task(runtime, plan, record, plan.config.run_task)
@@ -67,11 +67,14 @@ def run_pre_traffic(deployment: Deployment, runtime: Runtime) -> Deployment:
     return deployment
 
 
-def _ask_gates(runtime: Runtime, plan: Plan, since: datetime) -> None:
-    """Evidence about the image; what was advanced over by policy stays in the history."""
+def _ask_gates(runtime: Runtime, plan: Plan, record: Record, since: datetime) -> Record:
+    """Evidence about the image; what was advanced over by policy is noted in the history once."""
     waived = [check for check in pass_gates(runtime, plan, since) if check.verdict != "pass"]
+    if not waived or record.gates_waived:
+        return record
     for check in waived:
         note(runtime, plan.deployment_id, "gate passed by policy", **check.model_dump(mode="json"))
+    return runtime.store.update(record, {"gates_waived": True}, phases={Phase.PREPARING})
 
 
 def _with_baseline(runtime: Runtime, plan: Plan) -> Plan:

@@ -36,7 +36,7 @@ def _check(runtime: Runtime, plan: Plan, gate: Gate) -> CheckResult:
     if digest is None:
         return CheckResult(name=gate.name, verdict="hold", reason=NO_DIGEST)
     if gate.name == SCAN:
-        return judge_scan(gate, read_scan(runtime.ecr, runtime.inspector2, image))
+        return judge_scan(gate, read_scan(runtime.ecr_quick, runtime.inspector2, image))
     book = EvidenceBook(runtime.store, runtime.clock)
     found = book.about(plan.service, digest, gate.name)
     return judge_evidence(gate.name, found, runtime.clock.now())

@@ -284,6 +284,7 @@ class Record(StoredModel):
     settled_by: datetime | None = None
     fast_track: bool = False
     before_traffic_since: datetime | None = None
+    gates_waived: bool = Field(False, description="the history says which gates policy passed")
     pre_task: str | None = Field(None, description="the ARN of the task before traffic")
     pre_task_done: bool = Field(False, description="it was seen to succeed")
     held_before: tuple[str, ...] = Field(

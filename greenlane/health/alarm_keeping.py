@@ -41,6 +41,7 @@ def keep_alarms(
     version: int,
     *,
     in_use_by: str | None = None,
+    watched_by: str | None = None,
     pause: Pause = time.sleep,
 ) -> KeptAlarms:
     """Write the alarms that are missing or different, and delete those no longer declared.
@@ -54,9 +55,11 @@ def keep_alarms(
         version: of the configuration that declares them.
         in_use_by: the deployment that is in flight. It counts on the alarms as they are, so what
             exists stays until it has ended.
+        watched_by: the deployment in its extended watch. Only what it counts on is not deleted: a
+            next deployment, which may be the cure, needs the alarms as they are declared now.
         pause: how to wait some seconds.
     """
-    keeper = _Keeper(cloudwatch, service, version, in_use_by, pause)
+    keeper = _Keeper(cloudwatch, service, version, in_use_by, watched_by, pause)
     try:
         keeper.keep(wanted)
     except (ClientError, BotoCoreError) as error:
@@ -71,10 +74,17 @@ class _Keeper:
     """One run, with what it has done so far."""
 
     def __init__(
-        self, cloudwatch: Any, service: str, version: int, in_use_by: str | None, pause: Pause
+        self,
+        cloudwatch: Any,
+        service: str,
+        version: int,
+        in_use_by: str | None,
+        watched_by: str | None,
+        pause: Pause,
     ) -> None:
         self._cloudwatch, self._in_use_by, self._pause = cloudwatch, in_use_by, pause
         self._service, self._version = service, version
+        self._kept_for = in_use_by or watched_by
         self.written: list[str] = []
         self.deleted: list[str] = []
         self.warnings: list[str] = []
@@ -101,13 +111,13 @@ class _Keeper:
             for name, alarm in found.items()
             if name not in names and MARK in alarm.get("AlarmDescription", "")
         ]
-        if self._in_use_by and left:
+        if self._kept_for and left:
             waiting += [str(alarm["AlarmName"]) for alarm in left]
         else:
             self._delete(left)
         if waiting:
             self.warnings.append(
-                f"alarms: {len(waiting)} stay as they are while {self._in_use_by} counts on them; "
+                f"alarms: {len(waiting)} stay as they are while {self._kept_for} counts on them; "
                 "apply again when it has ended"
             )
 

@@ -123,6 +123,7 @@ def read_baseline(
         start=end - minutes * MINUTE,
         end=end,
         prometheus_endpoint=prometheus_endpoint,
+        cloudwatch=runtime.cloudwatch_quick,
     )
     return tuple(
         summarise(known[one.metric], one, minutes) for one in series if one.slot in (live, None)

@@ -35,6 +35,7 @@ def read_series(
     start: datetime,
     end: datetime,
     prometheus_endpoint: str | None = None,
+    cloudwatch: Any = None,
 ) -> tuple[Series, ...]:
     """The minutes of each metric in [start, end): of both slots, or of the service as a whole.
 
@@ -45,6 +46,7 @@ def read_series(
         start: a whole minute.
         end: a whole minute.
         prometheus_endpoint: the base address of the service's Prometheus.
+        cloudwatch: another client than the usual one.
     """
     wanted = [
         _Wanted(metric, slot)
@@ -59,7 +61,8 @@ def read_series(
     rest = {number: one for number, one in enumerate(wanted) if number not in found}
     of_prometheus = {number: one for number, one in rest.items() if one.metric.promql}
     of_cloudwatch = {number: one for number, one in rest.items() if number not in of_prometheus}
-    found |= _from_cloudwatch(runtime.cloudwatch, workload, of_cloudwatch, start, end)
+    cloudwatch = cloudwatch or runtime.cloudwatch
+    found |= _from_cloudwatch(cloudwatch, workload, of_cloudwatch, start, end)
     found |= _from_prometheus(runtime, workload, of_prometheus, start, end, prometheus_endpoint)
     return tuple(found[number] for number in range(len(wanted)))
 

@@ -258,7 +258,7 @@ def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe | No
     arn = request.listener_rule_arn
     if arn is None:
         return None
-    answer = runtime.elbv2.describe_tags(ResourceArns=[arn])
+    answer = runtime.elbv2_back.describe_tags(ResourceArns=[arn])
     tags: dict[str, Any] = {
         tag["Key"]: tag["Value"] for tag in answer["TagDescriptions"][0]["Tags"]
     }
@@ -266,7 +266,7 @@ def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe | No
     slots: dict[str, Slot] = {group: slot for slot, group in request.target_groups.items()}
     if good is None or good not in slots:
         return None
-    rule = traffic.read_rule(runtime.elbv2, arn)
+    rule = traffic.read_rule(runtime.elbv2_back, arn)
     slot = slots[good]
     bad = request.target_groups[other(slot)]
     weights = {good: 100, bad: 0}

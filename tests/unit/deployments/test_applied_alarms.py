@@ -1,5 +1,6 @@
 """The alarms of conditions: `apply` writes them, and a deployment counts on them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,17 @@ def test_while_a_deployment_is_in_flight_its_alarms_stay(applied):
     result = applied.apply("canary: {rollback_triggers: ['memory_usage > 90']}", by="jo")
     assert warnings_about(result, "d-1")
     assert before < alarms_in(applied).names
+
+
+@pytest.mark.parametrize(("hours", "stay"), [(1, True), (0, False)])
+def test_in_the_extended_watch_the_alarms_that_it_counts_on_stay(applied, hours, stay):
+    applied.apply("canary: {rollback_triggers: ['cpu_usage > 90']}", by="jo")
+    before = alarms_in(applied).names
+    until = applied.connection.clock.now() + timedelta(hours=hours)
+    applied.store.acquire(record_in(Phase.WATCHING, watch_until=until))
+    result = applied.apply("canary: {rollback_triggers: ['memory_usage > 90']}", by="jo")
+    assert bool(warnings_about(result, "d-1")) is stay
+    assert (before < alarms_in(applied).names) is stay
 
 
 def test_a_trigger_that_is_true_without_data_is_refused(applied):

@@ -37,7 +37,7 @@ class NoInspector:
 @pytest.fixture
 def registry(world):
     registry = Registry()
-    world.runtime.__dict__["ecr"] = Spy(world, "ecr", registry)
+    world.runtime.__dict__["ecr_quick"] = Spy(world, "ecr", registry)
     world.runtime.__dict__["inspector2"] = Spy(world, "inspector2", NoInspector())
     return registry
 

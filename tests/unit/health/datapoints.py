@@ -93,4 +93,5 @@ class Cloudwatch:
 
 
 def runtime(cloudwatch: Any, relay: Any = None, at: datetime = NOW) -> Any:
-    return SimpleNamespace(cloudwatch=cloudwatch, relay=relay, clock=SettableClock(at))
+    clients = {"cloudwatch": cloudwatch, "cloudwatch_quick": cloudwatch, "relay": relay}
+    return SimpleNamespace(**clients, clock=SettableClock(at))

@@ -163,3 +163,16 @@ def test_an_alarm_that_others_are_made_of_is_written_before_and_deleted_after(cl
     assert keep(nested).warnings == ()
     assert keep().warnings == ()
     assert cloudwatch.names == set()
+
+
+def test_a_deployment_in_its_watch_keeps_what_it_counts_on_and_a_cure_gets_what_it_asks(
+    cloudwatch, keep
+):
+    changed = next(name for name in keep(ERRORS).written if name.startswith("greenlane."))
+    keep(ERRORS, SLOW)
+    before = cloudwatch.names
+    cloudwatch.alarms.alarms[changed].settings["AlarmDescription"] += " of yesterday"
+    kept = keep(ERRORS, BUSY, watched_by="d-1")
+    assert before < cloudwatch.names
+    assert changed in kept.written
+    assert any("while d-1 counts on them" in warning for warning in kept.warnings)

@@ -1,12 +1,14 @@
 """What hangs must not cost a rollback its function's time limit: killed, it counts as failed."""
 
+from unittest.mock import Mock
+
 import pytest
 
 from greenlane.rollback.settle import hold_traffic
 from greenlane.rollback.take_back import take_traffic_back
 from greenlane.runtime import Runtime
 from infra.catalog import ROLLBACK
-from tests.fakes import BACK
+from tests.fakes import BACK, timeout
 
 CLIENTS = {
     "dynamodb": lambda runtime: runtime.store.client,
@@ -58,3 +60,13 @@ def test_a_loser_that_asks_for_the_owner_in_vain_ends_in_time(world, longest):
     assert take_traffic_back(world.back(execution=f"{BACK}-2"), world.runtime).action == "none"
     assert ("stepfunctions", "describe_execution") in world.calls
     assert longest["stepfunctions"] <= limit("take_traffic_back") - 10
+
+
+def test_a_way_back_without_the_table_asks_the_balancer_by_its_short_client(world):
+    """Its function has 30 s, and the usual client may take 40 s for one answer."""
+    world.shifted()
+    world.fail("dynamodb", "*", timeout(), times=99)
+    usual = world.runtime.__dict__["elbv2"] = Mock()
+    rollback = take_traffic_back(world.back(), world.runtime)
+    assert (rollback.action, world.weights()) == ("settle", (100, 0))
+    assert not usual.method_calls
