@@ -236,6 +236,8 @@ ROLLBACK = (
         "rollback",
         lambda may: [
             may.table(*WRITE),
+            # Whether a bad slot that was not emptied has traffic again.
+            may.see_traffic("Rules"),
             may.write_rule("RemoveTags"),
             may.see_services(),
             may.change_services("TagResource"),

@@ -1,7 +1,7 @@
 """Writing a deployment's history and its line in the service's list."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -9,8 +9,10 @@ from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Plan, R
 from greenlane.deployments.phases import TERMINAL, Phase
 from greenlane.logs import logger
 from greenlane.people.announcement import Announcement, Severity, announce, publication
-from greenlane.people.pages import keep_page
+from greenlane.people.pages import keep_page, went_out
 from greenlane.runtime import Runtime
+
+KeepFirst = Literal["must", "try"]
 
 
 def note(runtime: Runtime, deployment_id: str, kind: str, **detail: Any) -> None:
@@ -65,6 +67,7 @@ def tell(
     links: Mapping[str, str] | None = None,
     settled: bool = False,
     closes: Sequence[str] = (),
+    keep_first: KeepFirst | None = None,
     **detail: Any,
 ) -> None:
     """Publish news to the notification topic, as well as possible; it never raises.
@@ -85,6 +88,8 @@ def tell(
         links: addresses, by what is there.
         settled: the deployment is over and its traffic is on one good version.
         closes: earlier deployments of the service whose open pages this ends.
+        keep_first: keep the page of a deployment before it is published, and publish none that
+            was kept before; one that cannot be kept is published if this says `try`.
         detail: what there is to know, most important first; None is left out.
     """
     service, deployment_id = plan_or_service, deployment
@@ -107,6 +112,9 @@ def tell(
             closes=closes,
             at=runtime.clock.now(),
         )
+        if keep_first is not None and news.deployment_id is not None:
+            _keep_and_publish(runtime, news, news.deployment_id, keep_first)
+            return
         published = publish(runtime, news)
         if news.severity == "critical" and news.deployment_id is not None:
             # For the reconciler, which tells it again if it reaches nobody.
@@ -114,6 +122,27 @@ def tell(
     except Exception as error:
         # Whatever it is, a report must not change what happens to the traffic.
         logger.error("notification not sent or kept", subject=subject, error=str(error))
+
+
+def _keep_and_publish(
+    runtime: Runtime, news: Announcement, deployment_id: str, keep_first: KeepFirst
+) -> None:
+    store = runtime.store if keep_first == "must" else runtime.hasty_store
+    try:
+        page = keep_page(store, news, published=False)
+    except (ClientError, BotoCoreError) as error:
+        if keep_first == "must":
+            raise
+        logger.error("told, but not kept", announcement=news.id, error=str(error))
+        publish(runtime, news)
+        return
+    if page is None:
+        return
+    if keep_first == "must":
+        known = {"news": news.kind, "because": "no page was kept"}
+        note_best_effort(runtime, deployment_id, "told again", **known)
+    if publish(runtime, news):
+        went_out(store, page)
 
 
 def publish(runtime: Runtime, news: Announcement) -> bool:

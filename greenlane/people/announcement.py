@@ -138,7 +138,7 @@ def announce(
     said = _fitted(facts or {})
     which = occasion if occasion is not None else _digest([subject, said])
     return Announcement(
-        id=f"{_key(deployment_id or service)}.{kind}.{_key(str(which))}",
+        id=id_of(deployment_id or service, kind, which),
         kind=kind,
         severity=severity or SEVERITIES.get(kind, "warning"),
         service=service,
@@ -152,6 +152,16 @@ def announce(
         closes=tuple(closes),
         at=at,
     )
+
+
+def id_of(about: str, kind: str, occasion: object) -> str:
+    """The id of such news about a deployment, or about a service."""
+    return f"{ids_of(about, kind)}{_key(str(occasion))}"
+
+
+def ids_of(about: str, kind: str) -> str:
+    """What the ids of all such news begin with."""
+    return f"{_key(about)}.{kind}."
 
 
 def closing_of(news: Announcement, deployment_id: str) -> Announcement:

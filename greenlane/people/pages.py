@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from greenlane.deployments.items import Item, body_item, instant
 from greenlane.deployments.model import StoredModel
 from greenlane.deployments.store import DynamoStore
-from greenlane.people.announcement import Announcement
+from greenlane.people.announcement import Announcement, id_of, ids_of
 from greenlane.people.ledger import place_of
 
 FIRST_AGAIN = timedelta(minutes=5)
@@ -36,15 +36,23 @@ class Page(StoredModel):
     published: bool
 
 
-def keep_page(store: DynamoStore, news: Announcement, *, published: bool) -> None:
+def keep_page(store: DynamoStore, news: Announcement, *, published: bool) -> Page | None:
     """Keep a page; one that is told by two who do not know of each other is kept once.
+
+    Returns:
+        None if it was kept already.
 
     Raises:
         botocore.exceptions.ClientError: the table refused.
         botocore.exceptions.BotoCoreError: it did not answer.
     """
     page = Page(news=news, due=news.at + FIRST_AGAIN, published=published)
-    _put(store, page, "attribute_not_exists(pk)", {})
+    return page if _put(store, page, "attribute_not_exists(pk)", {}) else None
+
+
+def went_out(store: DynamoStore, page: Page) -> None:
+    """The topic has taken it."""
+    _replace(store, page, page.model_copy(update={"published": True}))
 
 
 class Pages:
@@ -57,14 +65,34 @@ class Pages:
     def __init__(self, store: DynamoStore) -> None:
         self._store = store
 
-    def latest(self, deployment_id: str) -> Page | None:
-        """The latest page of a deployment."""
+    def of(self, deployment_id: str, kind: str, occasion: object) -> Page | None:
+        """The page of this occasion.
+
+        Raises:
+            pydantic.ValidationError: it cannot be read.
+        """
+        key: Item = {
+            "pk": {"S": f"DEPLOYMENT#{deployment_id}"},
+            "sk": {"S": f"PAGE#{id_of(deployment_id, kind, occasion)}"},
+        }
+        answer = self._store.client.get_item(
+            TableName=self._store.table, Key=key, ConsistentRead=True
+        )
+        item = answer.get("Item")
+        return None if item is None else Page.model_validate_json(item["body"]["S"])
+
+    def latest(self, deployment_id: str, kind: str) -> Page | None:
+        """The latest page of this kind of a deployment.
+
+        Raises:
+            pydantic.ValidationError: one of them cannot be read.
+        """
         answer = self._store.client.query(
             TableName=self._store.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
             ExpressionAttributeValues={
                 ":pk": {"S": f"DEPLOYMENT#{deployment_id}"},
-                ":prefix": {"S": "PAGE#"},
+                ":prefix": {"S": f"PAGE#{ids_of(deployment_id, kind)}"},
             },
             ConsistentRead=True,
         )
@@ -75,14 +103,11 @@ class Pages:
         """The page as it is to be told now; None if another look was quicker."""
         news = page.news.model_copy(update={"again": page.news.again + 1})
         taken = page.model_copy(update={"news": news, "due": now + THEN_AGAIN})
-        return taken if self._replace(page, taken) else None
+        return taken if _replace(self._store, page, taken) else None
 
-    def went_out(self, page: Page) -> None:
-        """The topic has taken it."""
-        self._replace(page, page.model_copy(update={"published": True}))
 
-    def _replace(self, before: Page, after: Page) -> bool:
-        return _put(self._store, after, "due = :due", {":due": {"S": instant(before.due)}})
+def _replace(store: DynamoStore, before: Page, after: Page) -> bool:
+    return _put(store, after, "due = :due", {":due": {"S": instant(before.due)}})
 
 
 def _put(store: DynamoStore, page: Page, condition: str, values: Item) -> bool:

@@ -5,12 +5,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from greenlane.deployments import traffic
 from greenlane.deployments.finishing import tidy
-from greenlane.deployments.journal import note_best_effort, summarise, tell
+from greenlane.deployments.journal import KeepFirst, note_best_effort, summarise, tell
 from greenlane.deployments.model import Plan, Record
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.stickiness import owed
-from greenlane.errors import Aborted, FenceLost, UnknownDeployment
+from greenlane.errors import Aborted, FenceLost, Refused, UnknownDeployment
 from greenlane.incidents.report_place import console_url, report_key
 from greenlane.logs import logger
 from greenlane.people.announcement import Severity
@@ -39,10 +40,16 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
         record is None
         or record.epoch != rollback.epoch
         or record.deployment_id != rollback.deployment_id
-        or record.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+        or record.phase not in (Phase.ROLLING_BACK, Phase.ROLLED_BACK, *_held_by(event, record))
     ):
         raise FenceLost("another rollback took over")
     plan = runtime.store.plan(record.deployment_id)
+    unknown = None
+    if record.phase is not Phase.ROLLED_BACK and event.failure is not None:
+        serves, unknown = _look_at_bad_slot(runtime, plan)
+        if serves is not None or record.phase is Phase.HELD:
+            _page(event, runtime, record.reason if record.phase is Phase.HELD else serves)
+            return rollback
     if record.phase is Phase.ROLLING_BACK:
         trigger = rollback.trigger
         reason = f"{trigger.kind} {trigger.name}: {trigger.reason}"
@@ -59,10 +66,29 @@ def close_rollback(event: CloseEvent, runtime: Runtime) -> Rollback | None:
                 **_stickiness_owed(rollback),
             },
         )
-    _tell(runtime, plan, record, rollback, event)
+    _tell(runtime, plan, record, rollback, event, unknown)
     slots = plan.workload.slots
     tidy(runtime, plan, active=slots[plan.live].service, standby=slots[plan.candidate].service)
     return rollback
+
+
+def _held_by(event: CloseEvent, record: Record) -> tuple[Phase, ...]:
+    """A repeated end finds the hold that it wrote itself; its page may not have gone out."""
+    ours = event.failure is not None and record.rollback_execution == event.execution
+    return (Phase.HELD,) if ours else ()
+
+
+def _look_at_bad_slot(runtime: Runtime, plan: Plan) -> tuple[str | None, str | None]:
+    """What says that the bad slot has traffic, and what says that nobody knows."""
+    bad = plan.candidate
+    try:
+        rule = traffic.read_rule(runtime.elbv2_back, plan.workload.listener_rule_arn)
+    except (ClientError, BotoCoreError, Refused) as error:
+        logger.error("the weights were not read", error=str(error))
+        return None, f"it is not known whether {bad} has traffic: {error}"
+    if rule.weights.get(plan.workload.slots[bad].target_group_arn, 0) > 0:
+        return f"{bad} has traffic: {rule.weights}", None
+    return None, None
 
 
 def _write_end(runtime: Runtime, record: Record, changes: dict[str, Any]) -> Record:
@@ -89,7 +115,13 @@ def _tell(
     record: Record,
     rollback: Rollback,
     event: CloseEvent,
+    unknown: str | None,
 ) -> None:
+    incomplete = None
+    if event.failure is not None:
+        incomplete = f"the bad slot may still run: {event.what_failed()}"
+    if unknown is not None:
+        incomplete = f"{unknown}; {incomplete}"
     note_best_effort(
         runtime,
         plan.deployment_id,
@@ -111,7 +143,7 @@ def _tell(
         image=plan.image,
         trigger=record.reason,
         live=plan.live,
-        incomplete=f"the bad slot may still run: {event.what_failed()}" if event.failure else None,
+        incomplete=incomplete,
     )
 
 
@@ -148,6 +180,7 @@ def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
         kind="still_trying",
         deployment=_deployment(runtime, event, service),
         occasion="going back",
+        keep_first="try",
         reason=_without_traffic(event) or event.what_failed(),
         way_out="it tries for an hour; the commands to go back by hand are in docs/rollback.md",
     )
@@ -162,6 +195,7 @@ def _page_unclosed(event: CloseEvent, rollback: Rollback, runtime: Runtime) -> N
         kind="still_trying",
         deployment=rollback.deployment_id,
         occasion="unclosed",
+        keep_first="try",
         reason=event.what_failed(),
         way_out="the traffic is back; mend what failed, and the reconciler ends the rollback",
     )
@@ -175,7 +209,7 @@ def _without_traffic(event: CloseEvent) -> str | None:
     return f"no traffic had moved; what planning took is not given back: {event.what_failed()}"
 
 
-def _page(event: CloseEvent, runtime: Runtime) -> None:
+def _page(event: CloseEvent, runtime: Runtime, why: str | None = None) -> None:
     """A person is needed: say so in the record if it answers, and on the topic in any case."""
     rollback, request = event.rollback, event.request
     service = _service(runtime, rollback, request)
@@ -183,6 +217,8 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
         reason = _without_traffic(event) or event.what_failed()
     else:
         reason = rollback.reason if rollback is not None else "the traffic could not be put back"
+    if why is not None:
+        reason = why if reason in why else f"{why}; {reason}"
     record = _hold(runtime, service, event.execution, reason)
     deployment = record.deployment_id if record else _deployment(runtime, event, service)
     if record is not None:
@@ -196,10 +232,14 @@ def _page(event: CloseEvent, runtime: Runtime) -> None:
 
 
 def tell_hold(runtime: Runtime, record: Record) -> None:
-    """Page for a hold that is on record, as whoever wrote it should have done."""
+    """Page for a hold that is on record, as whoever wrote it should have done.
+
+    Nothing is published unless the page is kept: this may come each minute.
+    """
     reason = record.reason or "the traffic could not be put back"
     execution = record.rollback_execution
-    _tell_held(runtime, record.service, record.deployment_id, execution, reason, reported=True)
+    service, deployment = record.service, record.deployment_id
+    _tell_held(runtime, service, deployment, execution, reason, reported=True, keep_first="must")
 
 
 def _tell_held(
@@ -210,6 +250,7 @@ def _tell_held(
     reason: str,
     *,
     reported: bool,
+    keep_first: KeepFirst | None = None,
 ) -> None:
     tell(
         runtime,
@@ -219,6 +260,7 @@ def _tell_held(
         deployment=deployment,
         links=_report(runtime, service, deployment if reported else None),
         occasion=execution,
+        keep_first=keep_first,
         reason=reason,
         scale_in="stays suspended on both slots until a person acts; scale-out works",
         way_out=(

@@ -4,15 +4,16 @@ The reconciler looks each minute. What a channel has taken is not sent to it aga
 """
 
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import ValidationError
 
-from greenlane.deployments.journal import note, note_best_effort, publish
+from greenlane.deployments.journal import note_best_effort, publish
 from greenlane.deployments.model import Record
 from greenlane.deployments.phases import Phase
 from greenlane.errors import UnknownService
 from greenlane.logs import logger
 from greenlane.people.delivery import call_again
 from greenlane.people.ledger import Ledger
-from greenlane.people.pages import FIRST_AGAIN, MOST_AGAIN, Page, Pages
+from greenlane.people.pages import FIRST_AGAIN, MOST_AGAIN, Page, Pages, went_out
 from greenlane.people.routing import waking
 from greenlane.rollback.closing import tell_hold
 from greenlane.runtime import Runtime
@@ -38,15 +39,22 @@ def tell_again(runtime: Runtime, record: Record) -> None:
     if kind is None:
         return
     try:
-        page = Pages(runtime.store).latest(record.deployment_id)
-        if page is not None and page.news.kind == kind:
+        page = _page(runtime, record, kind)
+        if page is not None:
             _tell_page_again(runtime, record, page)
         elif kind == "held" and runtime.clock.now() >= record.updated_at + FIRST_AGAIN:
             # Whoever wrote the hold died before it told anybody, or could not keep the page.
-            note(runtime, record.deployment_id, "told again", news=kind, because="no page is kept")
             tell_hold(runtime, record)
-    except (ClientError, BotoCoreError, UnknownService) as error:
+    except (ClientError, BotoCoreError, UnknownService, ValidationError) as error:
         logger.error("not told again", service=record.service, error=str(error))
+
+
+def _page(runtime: Runtime, record: Record, kind: str) -> Page | None:
+    """The page to look at: that of this very hold, or else the latest of its kind."""
+    pages = Pages(runtime.store)
+    if kind == "held" and record.rollback_execution is not None:
+        return pages.of(record.deployment_id, kind, record.rollback_execution)
+    return pages.latest(record.deployment_id, kind)
 
 
 def _tell_page_again(runtime: Runtime, record: Record, page: Page) -> None:
@@ -68,7 +76,7 @@ def _tell_page_again(runtime: Runtime, record: Record, page: Page) -> None:
         unreached=owed,
     )
     if not page.published and publish(runtime, taken.news):
-        Pages(runtime.store).went_out(taken)
+        went_out(runtime.store, taken)
         return
     # Not by the topic: the mail it sends has gone out, and the topic may be what is broken.
     call_again(runtime.relay, taken.news, runtime.settings.topic_arn)

@@ -19,6 +19,7 @@ from typing import Literal
 from tests.faults.account import Account
 from tests.faults.check import Verdict
 from tests.faults.disturbances import DISTURBANCES
+from tests.faults.exposure import too_many_pages
 from tests.faults.faults import KINDS, Faults, Kind, Site, one
 from tests.faults.published import STAYED, May, allowed
 from tests.faults.scenes import OUTCOMES, STRATEGIES, Scene
@@ -217,7 +218,9 @@ def run(cell: Cell) -> Outcome:
         call = cell.at.caller, f"{cell.at.service}.{cell.at.operation}"
         may = allowed(call, cell.kind, cell.scene.disturbance)
         faults = one(cell.at, cell.kind)
-        verdict, account = cell.scene.play(faults, may_hold=may.hold, may_leave=may.leave)
+        verdict, account = cell.scene.play(
+            faults, may_hold=may.hold, may_leave=may.leave, then=too_many_pages
+        )
     unknown = may.unknown(verdict.broken)
     outcome = _outcome(cell.scene, verdict)
     return Outcome(
@@ -251,4 +254,4 @@ def _run_twice(scene: Scene, run: Invocation) -> tuple[Verdict, Account]:
     def repeat(account: Account) -> None:
         account.again[run.function, run.number] = run.seconds
 
-    return scene.play(also=repeat)
+    return scene.play(also=repeat, then=too_many_pages)

@@ -22,6 +22,8 @@ should go back must do so, and only one that is held by design may be held by an
 
 HOOK = "arn:aws:lambda:eu-west-1:123456789012:function:check-prices"
 OUTAGE_SECONDS = 600.0
+LONG_OUTAGE_SECONDS = 3600.0
+"""Longer than a rollback tries to empty the bad slot."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ def _abort_in_task(account: Account) -> None:
 def _abort_in_task_while_ecs_is_down(account: Account) -> None:
     """The reconciler stops what the rollback could not."""
     _abort_in_task(account)
-    outage = Outage("ecs", OUTAGE_SECONDS, callers=("empty_slot",))
+    outage = Outage("ecs", LONG_OUTAGE_SECONDS, callers=("empty_slot",))
     outage.join(account)
     moments.at_phase(account, Phase.ROLLING_BACK, outage.begin)
 
@@ -216,7 +218,7 @@ def _task_of_no_name(account: Account) -> None:
 
 def _task_of_no_name_while_ecs_is_down(account: Account) -> None:
     _task_of_no_name(account)
-    outage = Outage("ecs", OUTAGE_SECONDS, callers=("empty_slot",))
+    outage = Outage("ecs", LONG_OUTAGE_SECONDS, callers=("empty_slot",))
     starts, outage.account = account.faults.besides, account
     account.faults.besides = lambda site: starts(site) or outage.choose(site)
     moments.at_phase(account, Phase.ROLLING_BACK, outage.begin)

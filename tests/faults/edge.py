@@ -14,6 +14,7 @@ LATENCY_SECONDS = 0.04
 ATTEMPT_SECONDS = {"hasty_store": 0.3, "elbv2_once": 5.0, "elbv2_back": 9.0, "sns": 7.0}
 ATTEMPT_SECONDS |= {"store": 17.0, "secretsmanager": 9.0, "relay": 22.0}
 ATTEMPT_SECONDS |= dict.fromkeys(("ecs_back", "autoscaling_back", "stepfunctions_back"), 9.0)
+ATTEMPT_SECONDS |= dict.fromkeys(("ecr_quick", "cloudwatch_quick"), 11.0)
 OTHERS_SECONDS = 45.0
 
 

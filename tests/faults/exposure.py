@@ -1,5 +1,6 @@
 """How long users stay on a bad version once its alarm has rung, and how often people are paged."""
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -25,6 +26,8 @@ WAY_BACK = frozenset({"take_traffic_back"})
 FINDERS = frozenset({"reconcile"})
 GOING_FORWARD = frozenset({Phase.SHIFTING, Phase.PROMOTED})
 MOST_PAGES = 2
+MOST_OF_ONE = 2
+"""Whoever dies after publishing and before keeping the page publishes again, but not for ever."""
 
 
 class Exposure:
@@ -94,8 +97,16 @@ def too_many_pages(account: Account) -> list[str]:
     """Each occasion pages once, and a deployment has few of them."""
     found = []
     paged = [one for one in account.topic.published if one["Subject"].startswith("PAGE")]
-    if len(paged) > MOST_PAGES + len(account.faults.struck):
+    distinct = {(site.call, kind) for site, kind in account.faults.struck}
+    most = MOST_PAGES + len(distinct)
+    if any(kind == "denied" for _, kind in distinct):
+        # Each rollback fails of it anew, and each pages once.
+        most += sum("greenlane-rollback" in arn for arn in account.executions)
+    if len(paged) > most:
         found.append(f"paged {len(paged)} times: {[one['Subject'] for one in paged]}")
+    for announcement, times in Counter(_id_of(one) for one in paged).items():
+        if times > MOST_OF_ONE:
+            found.append(f"{announcement} was published {times} times")
     telling = {"notify_people", "close_rollback"}
     if any(site.caller in telling for site, _ in account.faults.struck) or account.repeats:
         return found  # whoever dies between the page and the note of it pages again
@@ -108,6 +119,11 @@ def too_many_pages(account: Account) -> list[str]:
         if times > occasions[summary]:
             found.append(f"PagerDuty was called {times} times for {occasions[summary]}: {summary}")
     return found
+
+
+def _id_of(published: dict[str, Any]) -> str:
+    whole = json.loads(json.loads(published["Message"])["lambda"])
+    return str(whole["id"])
 
 
 def _once_each(account: Account) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import importlib
 import io
 import json
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from tests.fakes import error
@@ -39,7 +39,8 @@ class Invocations:
         self.invoked: Counter[str] = Counter()
         self.again: dict[tuple[str, int], float] = {}
         """Seconds after which the n-th run of a function is repeated."""
-        self.failed: Counter[str] = Counter()
+        self.failed: dict[str, list[float]] = defaultdict(list)
+        """When each function failed, in seconds."""
 
     def _dice_of(self, module: str) -> random.Random:
         """Each function's own: how often one runs changes nothing for the others."""
@@ -89,7 +90,7 @@ class Invocations:
                 run.end(self._kernel, failure=Failed("Runtime.ExitError"))
                 raise
             except Exception as raised:
-                self.failed[module] += 1
+                self.failed[module].append(self._kernel.seconds)
                 name = type(raised).__name__
                 cause = json.dumps({"errorMessage": str(raised), "errorType": name})
                 run.end(self._kernel, failure=Failed(name, cause))
@@ -115,7 +116,7 @@ class Relay:
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         module = FunctionName.removeprefix("greenlane-").replace("-", "_")
-        if module not in ("post_alerts", "query_prometheus"):
+        if module not in ("notify_people", "post_alerts", "query_prometheus"):
             raise error("ResourceNotFoundException", "Invoke")
         run = self._invocations.invoke(module, json.loads(Payload))
         if self._kernel.running is not None:  # else the caller has given up, and it runs all alone

@@ -21,10 +21,6 @@ NO_ROW: dict[Call, str] = {
     ("hold_traffic", "stepfunctions.describe_execution"): (
         "part of stopping the deployment when its end was the trigger, which needs the table"
     ),
-    ("plan_deployment", "dynamodb.query"): "only to name the services, for one that is unknown",
-    ("reconcile", "lambda.invoke"): (
-        "tells a page again that reached nobody; see `tests/faults/test_what_people_are_told.py`"
-    ),
     ("report_incident", "ecs.describe_tasks"): _A_GAP,
     ("report_incident", "logs.get_query_results"): _A_GAP,
     ("report_incident", "logs.start_query"): _A_GAP,

@@ -59,7 +59,7 @@ DENIED = (
     Denied(
         "take_traffic_back",
         ("dynamodb.update_item",),
-        (STAYED, "watching", "promoted", "shifting"),
+        (STAYED, "watching", "promoted", "shifting", "preparing", "rolling_back"),
         "a person's rollback, and one after the watch, know the way back from the table alone",
         case=4,
     ),
@@ -83,6 +83,15 @@ DENIED = (
         ("held",),
         "the traffic is back and is kept there for 900 looks",
         case=6,
+    ),
+    Denied(
+        "empty_slot",
+        ("elbv2.describe_target_health", "elbv2.modify_rule"),
+        ("held",),
+        "somebody gave the bad slot traffic while it drained, and nobody can put it back",
+        case=3,
+        leaves=True,
+        splits=True,
     ),
     Denied(
         "close_rollback",
@@ -152,6 +161,7 @@ DENIED = (
             "application-autoscaling.register_scalable_target",
             "dynamodb.put_item",
             "ecs.describe_services",
+            "ecs.list_tasks",
             "ecs.stop_task",
             "ecs.update_service",
             "elbv2.describe_rules",

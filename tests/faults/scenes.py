@@ -31,7 +31,7 @@ COOKIES_END_SECONDS = 900.0
 TOLD_AGAIN_SECONDS = 900.0
 """A page that the topic did not take is told again by the reconciler, minutes later."""
 
-FAILURES_OF_THE_ALARM = 3
+FAILURES_OF_THE_ALARM, WINDOW_SECONDS = 3, 900.0
 """So many failures of the reconciler in a quarter of an hour turn Greenlane's own alarm red."""
 
 OUTCOMES: dict[Ends, tuple[str, ...]] = {
@@ -124,7 +124,7 @@ class Scene:
             if what.sticky:
                 account.run(COOKIES_END_SECONDS)
                 settle(account)  # somebody may have begun something meanwhile
-            if account.failed["reconcile"] >= FAILURES_OF_THE_ALARM:
+            if rings(account.failed["reconcile"]):
                 account.topic.told.append("PAGE: greenlane-reconcile-fails")
             held = what.ends == "held"
             verdict = judge(account, invariants, may_hold=may_hold or held, may_leave=may_leave)
@@ -143,6 +143,12 @@ class Scene:
         if self.what.paged and not paged and not struck:
             broken.append("nobody was paged")
         return broken
+
+
+def rings(failures: list[float]) -> bool:
+    """Whether enough failures came within one window."""
+    last = failures[FAILURES_OF_THE_ALARM - 1 :]
+    return any(end - first < WINDOW_SECONDS for first, end in zip(failures, last, strict=False))
 
 
 def _waits_for_a_page(account: Account) -> bool:

@@ -1,15 +1,18 @@
 """Whatever becomes of telling people and of other triggers, the traffic is the same."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from tests.builders import SERVICE
 from tests.faults.account import Account
+from tests.faults.cells import disturbed_scenes
 from tests.faults.check import Verdict
+from tests.faults.exposure import too_many_pages
 from tests.faults.faults import KINDS, Faults, Kind, Site
-from tests.faults.scenes import Scene
+from tests.faults.scenes import Scene, rings
 
 TELLING = frozenset({"notify_people", "post_alerts"})
 BAD = Scene(strategy="all_at_once", bad=True)
@@ -71,6 +74,42 @@ def test_a_page_that_a_fault_held_up_comes_later() -> None:
     verdict, account, _ = played(BAD, choose, nothing)
     assert verdict.broken == []
     assert "events.pagerduty.com" in [host for host, _ in account.received]
+
+
+HELD = next(scene for scene in disturbed_scenes() if scene.what.ends == "held")
+
+
+def test_a_page_that_no_topic_takes_reaches_the_pager_past_it() -> None:
+    def choose(site: Site) -> Kind | None:
+        return "before" if site.operation == "publish" else None
+
+    verdict, account, _ = played(HELD, choose, nothing)
+    assert (verdict.outcome, account.topic.published) == ("held", [])
+    pages = [document for host, document in account.received if host == "events.pagerduty.com"]
+    assert [page["event_action"] for page in pages] == ["trigger"]
+    assert too_many_pages(account) == []
+
+
+def test_a_page_that_is_published_time_and_again_breaks_a_run() -> None:
+    _, account, _ = played(HELD, nothing, nothing)
+    assert too_many_pages(account) == []
+    (page,) = [one for one in account.topic.published if one["Subject"].startswith("PAGE")]
+    account.topic.published.append(page)
+    assert too_many_pages(account) == []
+    account.topic.published.append(page)
+    site = Site("reconcile", "dynamodb", "put_item", 1)
+    account.faults.struck += [(replace(site, number=n), "late") for n in range(9)]
+    found = too_many_pages(account)
+    assert any("was published 3 times" in line for line in found)
+    account.topic.published.append(page)
+    assert any(line.startswith("paged 4 times") for line in too_many_pages(account))
+
+
+def test_the_alarm_on_the_reconciler_forgets_what_failed_long_ago() -> None:
+    assert not rings([0, 60])
+    assert rings([0, 60, 120])
+    assert rings([0, 2000, 2060, 2120])
+    assert not rings([0, 60, 1000, 2000])
 
 
 def at(where: Site, kind: Kind, site: Site) -> Kind | None:

@@ -148,6 +148,81 @@ def test_a_hold_whose_writer_died_before_it_told_anybody_is_told(town: Town) -> 
     assert len(town.world.topic.told) == 2
 
 
+def test_a_later_page_of_another_kind_does_not_make_a_hold_told_for_ever(town: Town) -> None:
+    held(town)
+    deliver(town)
+    failure = {"Error": "Denied"}
+    request = town.world.back().request
+    town.world.clock.advance(minutes=1)
+    trying = CloseEvent(request=request, execution=BACK, trying=True, failure=failure)
+    close_rollback(trying, town.world.runtime)
+    deliver(town)
+    told = len(town.world.topic.told)
+    for _ in range(30):
+        tick(town, 1)
+    assert len(town.world.topic.told) == told
+    assert again(town) == []
+
+
+def forget_pages(town: Town) -> None:
+    for item in town.world.table.items():
+        if item["sk"]["S"].startswith("PAGE#"):
+            key = {name: item[name] for name in ("pk", "sk")}
+            town.world.table.delete_item(TableName="greenlane-deployments", Key=key)
+
+
+def test_a_hold_whose_page_can_never_be_kept_is_not_published_each_minute(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(town)
+    forget_pages(town)
+    put = town.world.table.put_item
+
+    def refuse(**arguments: Any) -> Any:
+        if arguments["Item"]["sk"]["S"].startswith("PAGE#"):
+            raise timeout()
+        return put(**arguments)
+
+    monkeypatch.setattr(town.world.table, "put_item", refuse)
+    for _ in range(30):
+        tick(town, 1)
+    assert len(town.world.topic.told) == 1
+    monkeypatch.undo()
+    tick(town, 1)
+    assert len(town.world.topic.told) == 2
+
+
+def test_a_hold_that_is_told_late_and_not_taken_is_bounded_too(town: Town) -> None:
+    held(town)
+    forget_pages(town)
+    town.world.fail("sns", "publish", timeout(), times=10_000)
+    for _ in range(24 * 12):
+        tick(town, 5)
+    assert len(again(town)) == 1 + MOST_AGAIN
+
+
+def test_a_kept_page_that_cannot_be_read_hinders_nobody(town: Town) -> None:
+    held(town)
+    for item in town.world.table.items():
+        if item["sk"]["S"].startswith("PAGE#"):
+            broken = item | {"body": {"S": '{"schema_version": 1}'}}
+            town.world.table.put_item(TableName="greenlane-deployments", Item=broken)
+    for _ in range(10):
+        tick(town, 5)
+    assert len(town.world.topic.told) == 1
+
+
+def test_the_hold_of_a_second_rollback_is_told_though_one_of_the_first_is_kept(town: Town) -> None:
+    held(town)
+    deliver(town)
+    town.world.change(rollback_execution="second", updated_at=town.world.clock.now())
+    tick(town, 5)
+    assert len(town.world.topic.told) == 2
+    deliver(town)
+    tick(town, 60)
+    assert len(town.world.topic.told) == 2
+
+
 def test_a_rollback_that_keeps_trying_is_told_again_and_not_once_it_is_over(town: Town) -> None:
     town.wants(**PAGER)
     town.world.shifted()

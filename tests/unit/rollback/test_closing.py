@@ -269,6 +269,23 @@ def test_an_end_that_cannot_be_recorded_is_told_and_the_traffic_said_to_be_back(
     assert "AccessDeniedException: no permission" in world.topic.messages[-1]
 
 
+@pytest.mark.parametrize("unclosed", [True, False])
+def test_a_rollback_that_is_begun_again_and_fails_as_before_is_told_once(world, unclosed):
+    world.shifted()
+    known = {"rollback": emptied(world)} if unclosed else {"request": world.back().request}
+    event = CloseEvent(execution=BACK, trying=True, failure=failed("no permission"), **known)
+    told = len(world.topic.told)
+    if unclosed:  # the record cannot be read, which may be why it is not closed
+        world.fail("dynamodb", "get_item", "AccessDeniedException", times=99)
+    for _ in range(5):
+        close_rollback(event, world.runtime)
+        world.clock.advance(minutes=5)
+    assert len(world.topic.told) == told + 1
+    world.fail("dynamodb", "*", timeout(), times=99)
+    close_rollback(event, world.runtime)
+    assert len(world.topic.told) == told + 2, "without the table better twice than never"
+
+
 @pytest.mark.parametrize(
     ("deployment_id", "service"),
     [("claude-manager-20261124-175320-cdb2", "claude-manager"), ("release-42", "release-42")],
