@@ -20,7 +20,7 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
 CHECKED := app.py infra functions greenlane tests benchmarks
 
 .PHONY: help setup layer synth demo demo-all test faults check bench bench-judge bench-rollback \
-  local-up local-down clean
+  bench-flags local-up local-down clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench: $(REQUIREMENTS) $(ASSEMBLY) ## Measure what a canary costs beside a loop 
 bench-rollback: $(REQUIREMENTS) $(ASSEMBLY) ## Time the way from a red alarm to the traffic's return.
 	$(PYTHON) -m benchmarks.alarm_to_traffic $(ARGS)
 
+bench-flags: $(REQUIREMENTS) ## Time one evaluation of a flag beside other libraries (installs them into build/).
+	$(PYTHON) -m benchmarks.flags $(ARGS)
+
 local-up: $(REQUIREMENTS) $(ASSEMBLY) ## Keep a local cloud running; ends with local-down.
 	$(PYTHON) -m greenlane.cli.main local up
 
@@ -89,7 +92,7 @@ $(COMMAND): pyproject.toml $(REQUIREMENTS)
 $(LAYER): functions/requirements.txt $(REQUIREMENTS)
 	rm -rf build/layer
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target build/layer/python \
-	  --platform manylinux2014_aarch64 --implementation cp --python-version 3.14 \
+	  --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp --python-version 3.14 \
 	  --only-binary=:all: --no-compile --no-deps --requirement functions/requirements.txt
 	touch $@
 

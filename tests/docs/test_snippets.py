@@ -17,6 +17,7 @@ from greenlane.deployments.client import Greenlane
 from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.document import read_document
 from greenlane.deployments.workload import Workload
+from greenlane.flags.document import read_flags
 from greenlane.local import images
 from greenlane.local.daemon import DaemonState
 from greenlane.people.webhook import signature
@@ -52,6 +53,9 @@ def parse(group: Any, arguments: list[str], parent: Any = None) -> None:
 
 @parametrized("yaml")
 def test_yaml_is_a_correct_file(block: Block) -> None:
+    if "feature_flags:" in block.text:
+        read_flags(block.text, block.id)
+        return
     read_document(block.text, block.id)
 
 

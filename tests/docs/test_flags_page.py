@@ -1,0 +1,54 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from greenlane.flags.conditions import OPERATORS
+from greenlane.flags.evaluation import Evaluation
+from greenlane.flags.model import EnvironmentSettings
+from tests.docs.pages import ROOT, blocks, section, table
+
+PAGE = ROOT / "docs" / "flags.md"
+
+
+def test_the_examples_run_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (file,) = [block for block in blocks("yaml") if block.page == PAGE]
+    Path("feature-flags.yaml").write_text(file.text)
+    names: dict[str, Any] = {}
+    for block in blocks("python"):
+        if block.page == PAGE:
+            exec(compile(block.text, block.id, "exec"), names)
+
+    first, groups, rollout, flagd = capsys.readouterr().out.splitlines()
+    said = re.search(r"print\(found.value.*# (.*)$", PAGE.read_text(), re.MULTILINE)
+    assert said is not None
+    assert first == said[1]
+    assert groups.startswith("groups ")
+    assert rollout.startswith("rollout ")
+    assert "'fractional': [['on', 25], ['off', 75]]" in flagd
+
+
+def test_every_operator_is_described() -> None:
+    rows = table(PAGE, "Conditions")
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row[0])]
+
+    assert sorted(named) == sorted([*OPERATORS, "present", "absent"])
+
+
+def test_every_field_of_an_answer_is_described() -> None:
+    named = {name for row in table(PAGE, "Answers") for name in re.findall(r"`(\w+)`", row[0])}
+
+    assert named == set(Evaluation._fields) - {"key"}
+
+
+def test_what_an_environment_overrides_is_listed() -> None:
+    text = section(PAGE, "How the keys combine")
+    (listed,) = re.findall(r"^`per_environment` overrides (.*)$", text, re.MULTILINE)
+
+    assert set(re.findall(r"`(\w+)`", listed)) - {"per_environment"} == set(
+        EnvironmentSettings.model_fields
+    )
