@@ -24,6 +24,7 @@ TIMEOUTS = {
     "validate-slot": 300,
     # Each of its sources may take its time and then be left out.
     "report-incident": 180,
+    "plan-deployment": 120,
     "post-alerts": 15,
     "query-prometheus": 15,
     # They call the user's hooks, one after the other.
