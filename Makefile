@@ -43,7 +43,7 @@ test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
 	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore tests/unit/local $(ARGS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local
 
-faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 20 minutes).
+faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 25 minutes).
 	$(PYTHON) -m tests.faults.matrix $(ARGS)
 
 check: $(REQUIREMENTS) $(ASSEMBLY) ## Lint, types, templates, and the structure of the repository.
