@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.builders import GROUPS, NOW, SERVICE
-from tests.fakes import measured, value_of
 from tests.faults.kernel import Kernel
 from tests.faults.traffic import SLOTS, Traffic
+from tests.minutes import measured, value_of
 
 LAG_SECONDS = 3.0
 FLOOR, RATIO = 20, 0.05
