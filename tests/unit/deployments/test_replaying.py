@@ -12,8 +12,8 @@ from greenlane.errors import InvalidInput, UnknownDeployment
 from greenlane.health.replay import replay
 from greenlane.problems import InvalidDocument
 from tests.builders import NOW, plan
-from tests.fakes import measured
 from tests.kept_alarms import AlarmClient
+from tests.minutes import measured
 
 BEGUN = NOW - timedelta(minutes=40)
 MINUTE = timedelta(minutes=1)
