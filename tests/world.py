@@ -39,7 +39,6 @@ from tests.fakes import (
     REGION,
     STATES,
     Containers,
-    Hooks,
     Machines,
     Scaling,
     Spy,
@@ -49,6 +48,7 @@ from tests.fakes import (
     clients,
     error,
 )
+from tests.hooks import Hooks
 from tests.table import Table
 
 TABLE = "greenlane-deployments"

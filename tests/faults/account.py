@@ -20,7 +20,7 @@ from greenlane.people import notifying, vault
 from greenlane.runtime import Runtime
 from tests.balancer import Balancer
 from tests.builders import GROUPS, NEW_IMAGE, RULE_ARN, SERVICE, service_config, workload
-from tests.fakes import Hooks, Scaling, client
+from tests.fakes import Scaling, client
 from tests.faults.conditions import BEST, Conditions
 from tests.faults.deliveries import Deliveries, News
 from tests.faults.faults import Faults
@@ -35,6 +35,7 @@ from tests.faults.throttling import Buckets
 from tests.faults.traffic import NODES, Traffic
 from tests.faults.watch import Watch
 from tests.faults.wiring import TABLE, runtime_of
+from tests.hooks import Hooks
 from tests.table import Table
 
 
