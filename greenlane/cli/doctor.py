@@ -23,6 +23,7 @@ def doctor(context: typer.Context, service: Service) -> None:
     """
     from greenlane.doctor.checks import CHECKS, examine
     from greenlane.doctor.reading import Reader
+    from greenlane.incidents.wording import plural
 
     session: Session = context.obj
     facts = Reader(session.client.connection, service).read()
@@ -33,7 +34,8 @@ def doctor(context: typer.Context, service: Service) -> None:
             session.console.print(_view(finding))
         errors = sum(finding.severity == "error" for finding in found)
         warnings = sum(finding.severity == "warning" for finding in found)
-        session.say(f"{service}: {len(CHECKS)} checks, {errors} errors, {warnings} warnings")
+        said = f"{plural(errors, 'error')}, {plural(warnings, 'warning')}"
+        session.say(f"{service}: {len(CHECKS)} checks, {said}")
     if any(finding.severity == "error" for finding in found):
         raise typer.Exit(ExitCode.FAILED)
 

@@ -71,6 +71,7 @@ def _stored(session: Session, service: str, file: Path, criteria: Path | None) -
 
 def lines_of(found: "Replay") -> Iterator[str]:
     """The answer, as people read it."""
+    yield from (f"note: {note}" for note in found.notes)
     for number, stretch in enumerate(found.stretches, 1):
         yield _stretch(number, stretch)
         if stretch.last is not None and stretch.last.verdict.verdict != "pass":

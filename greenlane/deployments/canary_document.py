@@ -12,6 +12,7 @@ from greenlane.deployments.config import (
     Notifications,
     Step,
 )
+from greenlane.deployments.criteria_document import MillisecondsNumber, RatioNumber
 from greenlane.deployments.shapes import Document
 from greenlane.durations import Duration
 
@@ -36,8 +37,8 @@ class TrafficPolicy(Document):
 class CanaryCriteria(Document):
     """What a stage must show: error rate as a ratio, response time in ms."""
 
-    error_rate_threshold: Decimal | None = Field(None, ge=0, le=1)
-    response_time_p95_threshold: Decimal | None = Field(None, gt=0)
+    error_rate_threshold: RatioNumber | None = None
+    response_time_p95_threshold: MillisecondsNumber | None = None
     business_metrics: tuple[BusinessMetric, ...] = ()
 
     @property

@@ -17,14 +17,17 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from greenlane.deployments.criteria_document import (
     Alerts,
     DuringDeployment,
+    MillisecondsNumber,
     PostDeployment,
     PreDeployment,
+    RatioNumber,
     SuccessCriteria,
 )
 from greenlane.deployments.shapes import Document as Document
@@ -114,6 +117,13 @@ class DeploymentConfig(Document):
     )
     keep_revisions: int = Field(5, ge=1, le=50)
 
+    @field_validator("pass_score")
+    @classmethod
+    def _some_score(cls, score: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        if score == 0 and not is_stored(info):
+            raise ValueError("0 is reached by every version; write 1 to 100, or leave it out")
+        return score
+
     @property
     def shadow(self) -> bool:
         """Whether what the numbers say is only told."""
@@ -135,8 +145,8 @@ class DeploymentConfig(Document):
 class JudgeConfig(Document):
     """When the evidence says go back, and how much of it is needed."""
 
-    error_rate: Decimal = Field(Decimal("0.01"), ge=0, le=1, description="ratio; fails above")
-    response_time_p95: Decimal = Field(Decimal(2000), gt=0, description="ms; fails above")
+    error_rate: RatioNumber = Field(Decimal("0.01"), description="ratio; fails above")
+    response_time_p95: MillisecondsNumber = Field(Decimal(2000), description="ms; fails above")
     connection_errors: int | None = Field(
         None, ge=1, description="per minute; fails from here on; not judged when left out"
     )

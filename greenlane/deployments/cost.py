@@ -33,6 +33,8 @@ RETRIES = 9
 """While tasks start, and while the old slot drains."""
 EACH_HOLD = 3
 """Bake, Judge, Route once more."""
+EXTENDED_LOOK_SECONDS = 300
+"""Between two judgements of the extended watch."""
 CHOICES_BEFORE, CHOICES_EACH = 1, 1
 """The states among them that run no function."""
 
@@ -81,6 +83,7 @@ def cost_of(
     seconds: int,
     metrics_a_minute: int,
     fleet: Fleet | None,
+    extended_seconds: int = 0,
 ) -> Cost:
     """What a deployment costs that succeeds.
 
@@ -90,6 +93,7 @@ def cost_of(
         seconds: from the first weight to the end of the watch, holds included.
         metrics_a_minute: queries of one judgement; one judgement is made each minute.
         fleet: None where the tasks' size is not known.
+        extended_seconds: of the extended watch, as far as it is judged.
     """
     transitions = BEFORE_THE_STEPS + EACH_STEP * len(steps) + AFTER_THE_STEPS + RETRIES
     calls = transitions - CHOICES_BEFORE - CHOICES_EACH * len(steps) + 2 * holds
@@ -100,6 +104,10 @@ def cost_of(
         _line("GB-seconds of functions", calls * FUNCTION_GB * FUNCTION_SECONDS, GB_SECOND),
         _line("metrics read", Decimal(metrics_a_minute * -(-seconds // 60)), METRIC_READ),
     ]
+    looks = extended_seconds // EXTENDED_LOOK_SECONDS
+    if looks:
+        read = Decimal(metrics_a_minute * looks)
+        lines.append(_line("metrics read in the extended watch", read, METRIC_READ))
     if fleet is not None:
         lines += _of_tasks("second slot", fleet, fleet.tasks, seconds)
         if fleet.warm and fleet.warm_seconds:

@@ -76,21 +76,51 @@ def _from_number(such_as: str) -> Callable[[Any], Any]:
     return read
 
 
-def _within(low: int, high: int, means: str) -> Callable[[Limit, ValidationInfo], Limit]:
+def _check(value: Decimal, low: int, high: int, means: str, never: int | None) -> None:
+    """Whether a number is in the unit that is meant, and can be missed at all."""
+    if not low <= value <= high:
+        raise ValueError(f"write {means}")
+    if never is not None and abs(value) == never:
+        raise ValueError(f"{value} is never missed; write {means}")
+
+
+def _within(
+    low: int, high: int, means: str, *, never: int | None = None
+) -> Callable[[Limit, ValidationInfo], Limit]:
     def check(limit: Limit, info: ValidationInfo) -> Limit:
         own = limit.comparison is None or limit.comparison in ("less_than", "greater_than")
-        if own and not is_stored(info) and not low <= limit.threshold <= high:
-            raise ValueError(f"write {means}")
+        if own and not is_stored(info):
+            _check(limit.threshold, low, high, means, never)
         return limit
 
     return check
 
 
+def _number_within(
+    low: int, high: int, means: str, *, never: int | None = None
+) -> Callable[[Decimal, ValidationInfo], Decimal]:
+    def check(value: Decimal, info: ValidationInfo) -> Decimal:
+        if not is_stored(info):
+            _check(value, low, high, means, never)
+        return value
+
+    return check
+
+
 AnyLimit = Annotated[Limit, BeforeValidator(_from_number("a number without a unit, such as 4.5"))]
-Ratio = Annotated[
+_A_RATIO = "a ratio from 0 to less than 1: 0.01 is one percent"
+_LOWEST_RATIO = "a ratio of more than 0, up to 1: 0.01 is one percent"
+_SOME_MS = "milliseconds, 10 or more: 2000 is 2 seconds"
+
+HighestRatio = Annotated[
     Limit,
     BeforeValidator(_from_number("a ratio such as 0.01, which is one percent")),
-    AfterValidator(_within(0, 1, "a ratio, 0 to 1: 0.01 is one percent")),
+    AfterValidator(_within(0, 1, _A_RATIO, never=1)),
+]
+LowestRatio = Annotated[
+    Limit,
+    BeforeValidator(_from_number("a ratio such as 0.01, which is one percent")),
+    AfterValidator(_within(0, 1, _LOWEST_RATIO, never=0)),
 ]
 Percent = Annotated[
     Limit,
@@ -100,10 +130,22 @@ Percent = Annotated[
 Milliseconds = Annotated[
     Limit,
     BeforeValidator(_from_number("milliseconds such as 2000, without a unit")),
-    AfterValidator(_within(LEAST_MS, 3_600_000, "milliseconds, 10 or more: 2000 is 2 seconds")),
+    AfterValidator(_within(LEAST_MS, 3_600_000, _SOME_MS)),
 ]
-Worsening = Annotated[Decimal, Field(ge=0, le=1)]
+RatioNumber = Annotated[Decimal, AfterValidator(_number_within(0, 1, _A_RATIO, never=1))]
+"""A highest ratio that is a number and nothing else, such as `judge.error_rate`."""
+MillisecondsNumber = Annotated[
+    Decimal, AfterValidator(_number_within(LEAST_MS, 3_600_000, _SOME_MS))
+]
+"""The same of milliseconds."""
+_A_WORSENING = "a ratio from 0 to less than 1: 0.05 permits 5 percent"
+Worsening = Annotated[Decimal, AfterValidator(_number_within(0, 1, _A_WORSENING, never=1))]
 """A permitted relative worsening, as a ratio."""
+Impact = Annotated[
+    Decimal,
+    AfterValidator(_number_within(-1, 1, "a ratio: 0.02 permits a loss of 2 percent", never=1)),
+]
+"""The same, written with either sign."""
 
 
 class Performance(Document):
@@ -116,7 +158,7 @@ class Performance(Document):
         None, description="ratio; how much less than the live slot serves, by weight"
     )
     throughput: AnyLimit | None = Field(None, description="requests per minute; less is missed")
-    error_rate: Ratio | None = Field(None, description="ratio; more is missed")
+    error_rate: HighestRatio | None = Field(None, description="ratio; more is missed")
 
 
 class Business(Document):
@@ -125,9 +167,9 @@ class Business(Document):
     conversion_rate_drop: Worsening | None = Field(
         None, description="ratio; how much less than on the live slot"
     )
-    conversion_rate: Ratio | None = Field(None, description="ratio; less is missed")
+    conversion_rate: LowestRatio | None = Field(None, description="ratio; less is missed")
     user_satisfaction: AnyLimit | None = Field(None, description="score; less is missed")
-    revenue_impact: Annotated[Decimal, Field(ge=-1, le=1)] | None = Field(
+    revenue_impact: Impact | None = Field(
         None, description="ratio; 0 is missed by a loss that is shown, 0.02 permits 2 percent"
     )
     user_complaints: AnyLimit | None = Field(None, description="count; more is missed")

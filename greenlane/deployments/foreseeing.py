@@ -58,7 +58,7 @@ class Foresight(StoredModel):
         watch_seconds: after it.
         cost: of orchestration and tasks.
         better: a schedule without blind steps; none where there are none, or no such schedule.
-        better_seconds: its bakes.
+        better_seconds: from its first weight to promotion, holds and the final bake included.
         notes: what a person should know.
     """
 
@@ -133,7 +133,7 @@ class _Planner:
         usual = self._traffic.usual(self._at) if self._traffic else None
         p95 = usual.response_times.get("response_time_p95") if usual else None
         better = self._better(seen, steps)
-        lasts = sum(self._foreseer.lasts(step.bake_seconds) for step in better)
+        lasts = self._lasts(better, steps)
         notes = [*notes, *self._notes(seen, seconds, better, lasts)]
         return Foresight(
             service=config.name,
@@ -163,6 +163,14 @@ class _Planner:
         same = tuple(step for step in steps if step.kind == "step")
         return () if better == same else better
 
+    def _lasts(self, better: Sequence[PlannedStep], steps: Sequence[PlannedStep]) -> int:
+        """Of the better schedule, with the holds and the final bake that it has as well."""
+        if not better:
+            return 0
+        final = [step for step in steps if step.kind == "final"]
+        last = self._foreseer.look([*better, *final])[-1]
+        return last.begins + self._foreseer.lasts(last.bake_seconds) + last.hold_seconds
+
     def _notes(
         self,
         seen: Sequence[ForeseenStep],
@@ -183,6 +191,13 @@ class _Planner:
             )
         if any(step.blind for step in seen) and not better and self._traffic is not None:
             yield "no schedule with bakes of up to an hour sees more; the service is too quiet"
+        compared = [
+            one.metric
+            for one in self._criteria.in_phase("during").criteria
+            if one.against != "limit" and not one.optional
+        ]
+        if compared and (self._traffic is None or all(step.weight >= 100 for step in seen)):
+            yield _only_before(tuple(dict.fromkeys(compared)), self._criteria)
         if deployment.shadow:
             yield "judge_mode is shadow: what the steps see is told, and never acts"
 
@@ -190,9 +205,9 @@ class _Planner:
         self, steps: Sequence[PlannedStep], seen: Sequence[ForeseenStep], seconds: int
     ) -> Cost:
         deployment, fleet = self._config.deployment, self._fleet
+        rest = round((deployment.extended_watch - deployment.watch).total_seconds())
         if fleet is not None:
-            rest = deployment.extended_watch - deployment.watch
-            warm = round(rest.total_seconds()) if deployment.warm_floor else 0
+            warm = rest if deployment.warm_floor else 0
             fleet = fleet._replace(warm=deployment.warm_floor, warm_seconds=warm)
         return cost_of(
             steps,
@@ -200,7 +215,22 @@ class _Planner:
             seconds=seconds,
             metrics_a_minute=queries_of(self._criteria, self._metrics),
             fleet=fleet,
+            # In shadow mode nobody looks there: what the criteria say would not act.
+            extended_seconds=0 if deployment.shadow else rest,
         )
+
+
+def _only_before(compared: Sequence[str], criteria: Criteria) -> str:
+    """What comparisons come to that may have nothing to compare with."""
+    names = ", ".join(compared)
+    said = (
+        f"{names}: compared with the live slot and the minutes before; where neither has anything, "
+        "as at a first deployment or all at once, it is not applicable and no step waits for it"
+    )
+    critical = [name for name in compared if criteria.rule(name).critical]
+    if critical:
+        said += f"; but {', '.join(critical)} is declared critical, and holds without evidence"
+    return said
 
 
 def queries_of(criteria: Criteria, metrics: Mapping[str, Metric]) -> int:

@@ -10,7 +10,6 @@ from decimal import Decimal
 
 from greenlane.deployments.config import BusinessMetric, Monitoring
 from greenlane.deployments.criteria_document import LEAST_MS, Alerts, Limit, SuccessCriteria
-from greenlane.documents import Source
 from greenlane.errors import InvalidInput
 from greenlane.health.asked import ALL_CRITERIA, GROUPS, compared
 from greenlane.health.catalogue import CATALOGUE, Metric
@@ -28,6 +27,7 @@ from greenlane.health.expressions import (
 )
 from greenlane.health.rules import expand, without_data
 from greenlane.problems import Excerpt, Path, dotted, suggest
+from greenlane.source import Source
 
 _CLOSE = 0.8
 """How like a known name an unknown one is that must be a slip, as a ratio."""
@@ -122,6 +122,14 @@ def _unlikely(metric: Metric, limit: Decimal, *, never: bool = False) -> str:
     return ""
 
 
+def _never_meant(metric: BusinessMetric, names: Names) -> str:
+    """What is wrong with an absolute limit; a threshold up to 0 is a relative change."""
+    known = names.metrics.get(metric.name)
+    if known is None or metric.threshold <= 0:
+        return ""
+    return _unlikely(known, metric.threshold, never=known.worse == "up" and metric.threshold == 1)
+
+
 class _Open(Mapping[str, Metric]):
     """The known metrics, and any other name that is not close to one of them."""
 
@@ -167,7 +175,11 @@ def problems_of(
     for number, metric in enumerate(business):
         place = ("success_criteria",) if path[:1] == ("canary",) else ()
         at = (*place, "business_metrics", number, "name")
-        found.append((at, metric.name, names.problem(metric.name)))
+        problem = names.problem(metric.name)
+        found.append((at, metric.name, problem))
+        if not problem:
+            at = (*at[:-1], "threshold")
+            found.append((at, str(metric.threshold), _never_meant(metric, names)))
     if success is not None:
         found += _in_criteria(success, names)
     if monitoring is not None:
@@ -198,7 +210,8 @@ def _wrong_limit(name: str, limit: Limit, names: Names) -> str:
     """Whether a limit is in another unit, or calls the direction that harms the healthy one."""
     metric = names.metrics.get(name)
     if metric is not None and compared(limit)[0] == "limit":
-        unlikely = _unlikely(metric, limit.threshold)
+        never = metric.worse == "up" and limit.threshold == 1
+        unlikely = _unlikely(metric, limit.threshold, never=never)
         if unlikely:
             return unlikely
     if metric is None or limit.comparison is None:

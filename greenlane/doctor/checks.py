@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from greenlane.deployments.model import Slot
-from greenlane.doctor.facts import Facts, Finding, Severity
+from greenlane.doctor.facts import Facts, Finding, Part, Severity
 
 Check = Callable[[Facts], Iterator[Finding]]
 
@@ -178,7 +178,7 @@ def dead_letters(facts: Facts) -> Iterator[Finding]:
                 "deliver is lost, and nobody knows",
                 way_out="deploy Greenlane's stack again, or give the target a dead-letter queue",
             )
-    if not facts.subscriptions and "dead-letter-queue" not in facts.unread:
+    if not facts.subscriptions and "dead-letter queues" not in facts.unread:
         yield Finding(
             check="dead-letter-queue",
             severity="error",
@@ -287,6 +287,23 @@ CHECKS: Mapping[str, Check] = {
     "image-scan": image_scan,
 }
 
+NEEDS: Mapping[Part, tuple[str, ...]] = {
+    "alarms": ("alarms-exist", "alarms-quiet", "alarms-without-data"),
+    "dead-letter queues": ("dead-letter-queue",),
+    "permissions": ("permissions",),
+    "repository": ("image-scan",),
+    "rule": ("weights", "stickiness"),
+    "services": ("health-check-grace", "circuit-breaker", "equal-slots"),
+    "stacks": ("infrastructure-code",),
+    "target groups": (
+        "stickiness",
+        "deregistration-delay",
+        "health-check-grace",
+        "equal-slots",
+    ),
+}
+"""The checks that need each part: without it they have looked at nothing, or not at all of it."""
+
 _ORDER: Mapping[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -294,7 +311,12 @@ def examine(facts: Facts) -> list[Finding]:
     """Everything that is to be said, errors first; what could not be read is a note."""
     found = [finding for check in CHECKS.values() for finding in check(facts)]
     found += [
-        Finding(check=check, severity="note", subject="not looked at", what=why)
-        for check, why in facts.unread.items()
+        Finding(
+            check="not-read",
+            severity="note",
+            subject=part,
+            what=f"{why}; not looked at by {', '.join(NEEDS[part])}",
+        )
+        for part, why in facts.unread.items()
     ]
     return sorted(found, key=lambda finding: _ORDER[finding.severity])

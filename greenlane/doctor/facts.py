@@ -73,8 +73,21 @@ class Denial(_Frozen):
     resource: str
 
 
+Part = Literal[
+    "alarms",
+    "dead-letter queues",
+    "permissions",
+    "repository",
+    "rule",
+    "services",
+    "stacks",
+    "target groups",
+]
+"""What is read by itself: it answers, or it does not, for all checks that need it."""
+
+
 class Facts(_Frozen):
-    """Everything that was read. `unread` says what could not be, by check, and why."""
+    """Everything that was read. `unread` says what could not be, by part, and why."""
 
     config: ServiceConfig
     workload: Workload
@@ -88,4 +101,4 @@ class Facts(_Frozen):
     owners: dict[str, Ownership] = Field(default_factory=dict)
     denied: tuple[Denial, ...] = ()
     scan_on_push: bool | None = None
-    unread: Mapping[str, str] = Field(default_factory=dict)
+    unread: Mapping[Part, str] = Field(default_factory=dict)

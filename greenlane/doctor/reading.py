@@ -15,7 +15,7 @@ from greenlane.deployments.plan import plan_steps
 from greenlane.deployments.traffic import read_rule
 from greenlane.deployments.workload import Workload
 from greenlane.deployments.workloads import read_workload
-from greenlane.doctor.facts import Alarm, Denial, Facts, Ownership, Subscription, TargetGroup
+from greenlane.doctor.facts import Alarm, Denial, Facts, Ownership, Part, Subscription, TargetGroup
 from greenlane.errors import Refused
 from greenlane.health.alarm_definitions import with_alarms
 
@@ -48,7 +48,7 @@ class Reader:
     def __init__(self, connection: Connection, service: str) -> None:
         """See the class."""
         self._connection = connection
-        self._unread: dict[str, str] = {}
+        self._unread: dict[Part, str] = {}
         stored = connection.store.get_config(service)
         self.config = stored.config
         workload = stored.config.workload
@@ -59,28 +59,28 @@ class Reader:
 
     def read(self) -> Facts:
         """Everything; what does not answer is in `unread`."""
-        rule = self._part("weights", self._rule, None)
+        rule = self._part("rule", self._rule, None)
         return Facts(
             config=self.config,
             workload=self.workload,
             shortest_bake_seconds=self._shortest_bake(),
-            alarms=self._part("alarms-exist", self._alarms, ()),
-            groups=self._part("stickiness", self._groups, {}),
-            services=self._part("health-check-grace", self._services, {}),
+            alarms=self._part("alarms", self._alarms, ()),
+            groups=self._part("target groups", self._groups, {}),
+            services=self._part("services", self._services, {}),
             stickiness=rule.stickiness if rule is not None else None,
             weights=rule.weights if rule is not None else self._as_if_whole(),
-            subscriptions=self._part("dead-letter-queue", self._subscriptions, ()),
-            owners=self._part("infrastructure-code", self._owners, {}),
+            subscriptions=self._part("dead-letter queues", self._subscriptions, ()),
+            owners=self._part("stacks", self._owners, {}),
             denied=self._part("permissions", self._denied, ()),
-            scan_on_push=self._part("image-scan", self._scans, None),
+            scan_on_push=self._part("repository", self._scans, None),
             unread=self._unread,
         )
 
-    def _part(self, check: str, read: Callable[[], Any], nothing: Any) -> Any:
+    def _part(self, part: Part, read: Callable[[], Any], nothing: Any) -> Any:
         try:
             return read()
         except (BotoCoreError, ClientError, Refused) as error:
-            self._unread[check] = str(error)
+            self._unread[part] = str(error)
             return nothing
 
     def _as_if_whole(self) -> dict[str, int]:
@@ -201,7 +201,7 @@ class Reader:
             if resource["PhysicalResourceId"] != physical_id:
                 continue
             body = cloudformation.get_template(StackName=resource["StackName"])["TemplateBody"]
-            template = body if isinstance(body, dict) else _template(body)
+            template = body if isinstance(body, dict) else _template(body, resource["StackName"])
             declared = template.get("Resources", {}).get(resource["LogicalResourceId"], {})
             return Ownership(
                 stack=resource["StackName"],
@@ -308,8 +308,18 @@ def _plain(loader: Any, suffix: str, node: yaml.Node) -> Any:
 _Template.add_multi_constructor("!", _plain)
 
 
-def _template(text: str) -> dict[str, Any]:
-    """A template's body; {} when it is none."""
-    # A safe loader: only data is built.
-    found = yaml.load(text, Loader=_Template)  # noqa: S506
+def _template(text: str, stack: str) -> dict[str, Any]:
+    """A template's body; {} when it is none.
+
+    Raises:
+        Refused: it is no YAML.
+    """
+    try:
+        # A safe loader: only data is built.
+        found = yaml.load(text, Loader=_Template)  # noqa: S506
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f"line {where.line + 1}: " if where is not None else ""
+        why = getattr(error, "problem", None) or "it cannot be read"
+        raise Refused(f"the template of {stack} is no YAML: {line}{why}") from error
     return found if isinstance(found, dict) else {}

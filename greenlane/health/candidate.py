@@ -11,6 +11,7 @@ from greenlane.health.criteria import Condition, ConditionRole, Criteria
 from greenlane.health.declared import known_metrics
 from greenlane.health.evaluate import Finding, evaluate
 from greenlane.health.expressions import Expression, parse
+from greenlane.health.healthier import live_is_healthier
 from greenlane.health.observed import Baseline, Observed, Series
 from greenlane.health.observing import observe, read_baseline
 from greenlane.health.rules import expand, metrics_of
@@ -88,10 +89,10 @@ def conditions_of(observed: Observed, asked: Asked) -> Iterator[CheckResult]:
     """What triggers, critical alerts and warnings say.
 
     The same is told by their alarms; here it is looked at once more, and what no alarm can count
-    is looked at at all. A condition that is true of both slots in the same minutes is not the
-    candidate's fault: it holds. Where there is no such comparison, because the candidate alone has
-    traffic, or the metric is of the whole service or adds up, it counts as it is. A warning is
-    never more than a pass.
+    is looked at at all. A condition that is true of both slots in the same minutes goes back only
+    when the live slot is shown to be healthier, and holds otherwise. Where there is no such
+    comparison, because the candidate alone has traffic, or the metric is of the whole service or
+    adds up, it counts as it is. A warning is never more than a pass. What alarms do is ADR 0023.
     """
     for condition, tree in asked.conditions:
         ours = _of(observed, tree, observed.candidate, asked.metrics)
@@ -105,9 +106,23 @@ def conditions_of(observed: Observed, asked: Asked) -> Iterator[CheckResult]:
             # One complaint an hour is eleven by the evening: no reason to go back.
             yield _told(condition, "hold", f"it adds up over a day: {ours.reason}")
         elif _both_count(observed, tree, asked.metrics) and _is_true_of_live(observed, tree, asked):
-            yield _told(condition, "hold", f"true of both slots: {ours.reason}")
+            yield _of_both(condition, tree, observed, asked.metrics, ours.reason)
         else:
             yield _told(condition, "fail", ours.reason or "it is true")
+
+
+def _of_both(
+    condition: Condition,
+    tree: Expression,
+    observed: Observed,
+    metrics: Mapping[str, Metric],
+    reason: str,
+) -> CheckResult:
+    better = live_is_healthier(observed, tree, metrics)
+    if not better:
+        return _told(condition, "hold", f"true of both slots: {reason}")
+    told = f"true of both slots, but the live slot is healthier in {', '.join(better)}: {reason}"
+    return _told(condition, "fail", told)
 
 
 def _both_count(observed: Observed, tree: Expression, metrics: Mapping[str, Metric]) -> bool:

@@ -3,12 +3,12 @@
 The judgement of the numbers themselves is in `greenlane.health.verdicts`.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from greenlane.deployments.model import CheckResult, Verdict, VerdictName
 from greenlane.health.alarms import AlarmState
+from greenlane.health.errors import Asked, errors_of, late
 from greenlane.health.metrics import MinuteOfTraffic
 
 _SEVERITY: dict[VerdictName, int] = {"pass": 0, "hold": 1, "fail": 2}
@@ -28,24 +28,27 @@ def weighted_median_p95(minutes: Iterable[MinuteOfTraffic]) -> Decimal | None:
     return None
 
 
-def in_flight(minutes: Sequence[MinuteOfTraffic]) -> int:
-    """How many requests may be on their way at the window's end, to be answered after it.
+def without_late(minutes: Sequence[MinuteOfTraffic]) -> Sequence[MinuteOfTraffic]:
+    """Less the last minutes whose answers are not published yet: no evidence of errors."""
+    return minutes[: len(minutes) - late([_asked(minute) for minute in minutes])]
 
-    Rate times response time, by the last minute's requests and the p95, rounded up.
+
+def count_errors(
+    minutes: Sequence[MinuteOfTraffic], *, still_open: bool = False
+) -> tuple[int, ...]:
+    """The errors of each minute of a stretch, oldest first, as the judge counts them.
+
+    Args:
+        minutes: of one slot, one after the other.
+        still_open: the last one has just ended, so what is missing of it may only be late.
     """
-    p95 = weighted_median_p95(minutes)
-    return 0 if p95 is None else math.ceil(minutes[-1].requests * p95 / 60_000)
+    p95 = float(weighted_median_p95(minutes) or 0)
+    found, _ = errors_of([_asked(one) for one in minutes], p95, still_open=still_open)
+    return tuple(map(round, found))
 
 
-def count_errors(minutes: Sequence[MinuteOfTraffic]) -> int:
-    """Answers of 5xx and requests without an answer, in a window's minutes, oldest first.
-
-    A request may count in one minute and its answer in the next, so only the window's sums are
-    compared, less what may be in flight at its end. Refused connections are errors in any case.
-    """
-    missing = sum(minute.requests - minute.answered for minute in minutes) - in_flight(minutes)
-    refused = sum(minute.connection_errors for minute in minutes)
-    return sum(minute.server_errors for minute in minutes) + max(missing, refused, 0)
+def _asked(minute: MinuteOfTraffic) -> Asked:
+    return Asked(minute.requests, minute.answered, minute.server_errors, minute.connection_errors)
 
 
 def judge_alarms(alarms: Iterable[AlarmState], *, red_means: VerdictName) -> list[CheckResult]:

@@ -45,11 +45,6 @@ class MinuteOfTraffic(BaseModel):
     connection_errors: int = 0
     p95_ms: Decimal | None = None
 
-    @property
-    def silent(self) -> bool:
-        """Requests, and nothing of what became of them: all hang, or it is not published yet."""
-        return self.requests > 0 and self.answered == 0 and self.connection_errors == 0
-
 
 Traffic = dict[Slot, list[MinuteOfTraffic]]
 

@@ -51,6 +51,7 @@ class Baseline(StoredModel):
 
     `value` is in the metric's unit: the ratio over all samples, the median of the minutes'
     percentiles, the mean of a gauge or a flow. `events` of `samples` are a proportion's counts.
+    `nothing` says that all of it was read, and nobody had reported anything.
     """
 
     metric: str
@@ -58,6 +59,7 @@ class Baseline(StoredModel):
     minutes: int
     samples: int = 0
     events: int = 0
+    nothing: bool = False
 
 
 class Observed(StoredModel):

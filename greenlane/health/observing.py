@@ -138,10 +138,16 @@ def missing(baseline: Iterable[Baseline], minutes: int = BASELINE_MINUTES) -> tu
 def summarise(metric: Metric, series: Series, minutes: int) -> Baseline:
     """The baseline of a metric from its series over `minutes` minutes.
 
-    What came in part is no baseline: it has no value and no minutes.
+    What came in part is no baseline: it has no value and no minutes. That nothing was reported is
+    told apart from it.
     """
     if not series.complete:
         return Baseline(metric=metric.name, value=None, minutes=0)
+    found = _summary(metric, series, minutes)
+    return found.model_copy(update={"nothing": found.value is None})
+
+
+def _summary(metric: Metric, series: Series, minutes: int) -> Baseline:
     if metric.shape == "proportion":
         return _proportion(metric, series)
     values = [

@@ -14,6 +14,7 @@ from greenlane.deployments.shapes import StoredModel
 from greenlane.health.candidate import Asked, judge_observed
 from greenlane.health.criteria import Phase
 from greenlane.health.observed import MINUTE, Baseline, Observed, Segment
+from greenlane.health.slowness import SLOWER_THAN
 
 
 class Question(NamedTuple):
@@ -52,11 +53,13 @@ class Replay(StoredModel):
     Attributes:
         failed: the look at which the deployment would have gone back; nothing after it is judged.
         looks: how many there were.
+        notes: what was asked and not observed, and how it was judged instead.
     """
 
     stretches: tuple[StretchReplay, ...] = ()
     failed: Look | None = None
     looks: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -73,6 +76,7 @@ def replay(observed: Observed, config: ServiceConfig) -> Replay:
         config: whose criteria, conditions and metrics are asked.
     """
     asked = Asked(Question(config, observed.baseline))
+    notes = not_observed(observed, asked)
     stretches: list[StretchReplay] = []
     count = 0
     for number, segment in enumerate(observed.segments):
@@ -85,9 +89,34 @@ def replay(observed: Observed, config: ServiceConfig) -> Replay:
             count += 1
             found = _with(found, look)
             if look.verdict.verdict == "fail":
-                return Replay(stretches=(*stretches, found), failed=look, looks=count)
+                ended = (*stretches, found)
+                return Replay(stretches=ended, failed=look, looks=count, notes=notes)
         stretches.append(found)
-    return Replay(stretches=tuple(stretches), looks=count)
+    return Replay(stretches=tuple(stretches), looks=count, notes=notes)
+
+
+def not_observed(observed: Observed, asked: Asked) -> tuple[str, ...]:
+    """What is asked of an observation that did not ask it, and how it is judged instead."""
+    names = asked.names()
+    missing = [name for name in names if all(one.metric != name for one in observed.series)]
+    counts = [name for name in missing if name.startswith(SLOWER_THAN)]
+    notes = [f"{name}: was not observed: no data" for name in missing if name not in counts]
+    if counts:
+        notes.append(
+            f"{', '.join(counts)}: how many requests were so slow was not counted; where a limit "
+            "needs it, the minutes' own percentiles are compared instead, which proves less. "
+            "--deployment with --criteria reads it from CloudWatch"
+        )
+    compared = [
+        one.metric
+        for one in asked.criteria.criteria
+        if one.against != "limit" and not one.optional and observed.before(one.metric) is None
+    ]
+    notes += [
+        f"{name}: what it was before the deployment was not observed"
+        for name in dict.fromkeys(compared)
+    ]
+    return tuple(notes)
 
 
 def until(observed: Observed, at: datetime, phase: Phase) -> Observed:

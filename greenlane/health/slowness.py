@@ -30,6 +30,9 @@ CLEARLY_WORSE_ELSE = 0.25
 NEGLIGIBLE_MS = 10.0
 """Fewer milliseconds more are nobody's trouble, however many percent they are of a few."""
 
+SLOWER_THAN = "slower_than_"
+"""How the names begin of what counts slow requests."""
+
 _DIMENSIONS = ("LoadBalancer", "TargetGroup")
 
 
@@ -71,7 +74,7 @@ def slower_than(threshold: float) -> Metric:
 
 def name_of(threshold: float) -> str:
     """The name of the metric that counts requests slower than a threshold in ms."""
-    return f"slower_than_{round(threshold, 1):g}ms"
+    return f"{SLOWER_THAN}{round(threshold, 1):g}ms"
 
 
 def counts_slow(metric: Metric) -> bool:

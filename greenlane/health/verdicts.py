@@ -6,6 +6,9 @@ that keeps all criteria is taken back by them in one of 100 deployments at most,
 weight to the end of the watch (Bonferroni; Holm's steps would only matter after a first failure,
 and one is enough to go back).
 
+The extended watch begins anew with the minutes since promotion and spends the same once more: from
+the first weight to its end it is two of 100 at most. What has no test (levels, sums) is not in it.
+
 A pass needs data of the step that the candidate is in, and of the last minutes.
 """
 
@@ -23,7 +26,8 @@ from greenlane.health.slowness import alone, counts_slow, margin, name_of
 from greenlane.health.view import COUNTED, STALE, View
 
 ALPHA = 0.01
-"""How often a deployment of a good version may be taken back by its success criteria."""
+"""How often a deployment of a good version may be taken back by its success criteria until the
+watch ends, and as often again in the extended watch."""
 
 PART_OF_ERRORS = 0.5
 """The error rate's part of it: faults show there first, and in the fewest requests."""
@@ -33,6 +37,15 @@ LEAST_SAMPLES = 20
 
 LEAST_MINUTES = 3
 """Minutes that a comparison of levels needs where no rule says so."""
+
+NOT_APPLICABLE = Outcome(
+    "pass",
+    None,
+    None,
+    "not applicable: there is nothing to compare with, neither of the minutes before the "
+    "deployment nor of the live slot",
+)
+"""What a declared comparison comes to that can never be made: told, and no evidence."""
 
 
 def judge(
@@ -110,6 +123,8 @@ def _finding(
         return _dry(rule, _told(criterion, _hold(f"not read: {trouble}"), evidence=False))
     level = parts.get(criterion.metric, ALPHA)
     outcome = compare(view, metric, criterion, rule, level)
+    if outcome is None and _nothing_to_compare(view, metric, criterion):
+        return _dry(rule, _told(criterion, NOT_APPLICABLE, evidence=False))
     if outcome is None:
         return _dry(rule, _no_data(criterion, rule))
     if follows_live(view, metric, criterion, outcome, level, compare):
@@ -137,7 +152,7 @@ def compare(
     if criterion.against == "limit":
         return _to_limit(view, metric, slot, limit, rule, level)
     if criterion.against == "live":
-        found = _to_live(view, metric, criterion, level)
+        found = to_live(view, metric, criterion, level)
         if found is not None:
             return _still(view, metric, found)
     found = _to_baseline(view, metric, slot, criterion, level)
@@ -168,7 +183,8 @@ def _to_limit(
     return levels.level_to_limit(view, metric, slot, limit, rule.max_failures)
 
 
-def _to_live(view: View, metric: Metric, criterion: Criterion, level: float) -> Outcome | None:
+def to_live(view: View, metric: Metric, criterion: Criterion, level: float) -> Outcome | None:
+    """A comparison with the live slot in the same minutes; None where there are none."""
     permitted = float(criterion.limit)
     if metric.shape == "proportion" and metric.samples is not None:
         return shares.proportion_to_live(view, metric, permitted, level)
@@ -251,6 +267,28 @@ def _enough(
         late = round((view.observed.end - outcome.newest).total_seconds() / 60)
         return _held(outcome, f"the newest data began {late} minutes ago"), False
     return outcome, True
+
+
+def _nothing_to_compare(view: View, metric: Metric, criterion: Criterion) -> bool:
+    """Whether a declared comparison can never be made, though the candidate itself reports.
+
+    Before the deployment there was nothing, which was read; and the live slot says too little in
+    the same minutes: it has no traffic any more, does not report this, or is too quiet for a rate.
+    A baseline that could not be read is no such case: missing data holds.
+    """
+    before = view.before(metric.name)
+    if criterion.against == "limit" or before is None or not before.nothing:
+        return False
+    here = [
+        spot
+        for spot, _ in view.values(metric, view.candidate)
+        if view.segment_of(spot.at) == view.current
+    ]
+    if criterion.against == "baseline" or view.alone or not view.own(metric.name, view.candidate):
+        return bool(here)
+    # Beside a live slot that serves, its minutes may only be late.
+    silent = metric.shape == "flow" or not view.values(metric, view.live)
+    return silent and len(here) >= LEAST_MINUTES
 
 
 def _least(metric: Metric, criterion: Criterion) -> int:

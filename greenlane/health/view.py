@@ -3,7 +3,6 @@
 A number that is not finite is no number: it is left out, as if it had not been reported.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import isfinite
@@ -11,9 +10,11 @@ from typing import NamedTuple, TypeVar
 
 from greenlane.deployments.model import Slot
 from greenlane.health.catalogue import CERTAIN_ERRORS, Metric
+from greenlane.health.errors import Asked, errors_of, late
 from greenlane.health.observed import MINUTE, Baseline, Observed, Series
 from greenlane.health.sequential import Count
 from greenlane.health.series_tests import weighted_median
+from greenlane.health.slowness import SLOWER_THAN
 
 BLOCK = timedelta(minutes=5)
 """After so long the tests start one more process inside a step."""
@@ -23,9 +24,6 @@ STALE = timedelta(minutes=3)
 
 COUNTED = frozenset({"proportion", "latency", "mean", "sum"})
 """Shapes whose values rest on samples; the others rest on minutes."""
-
-LATE_ANSWERS = 2
-"""So many minutes may know their requests and not their answers: these are published later."""
 
 _UNKNOWN_P95 = 2000.0
 """Where response times were not read at all; ms."""
@@ -119,7 +117,7 @@ class View:
     def trouble_of_times(self) -> str:
         """What is missing where slow requests were counted."""
         for (name, _), series in self._series.items():
-            if name.startswith("slower_than_") and not series.complete:
+            if name.startswith(SLOWER_THAN) and not series.complete:
                 return series.trouble or "read in part"
         return ""
 
@@ -187,14 +185,19 @@ class View:
 
     def _all_errors(self, slot: Slot) -> list[Counted]:
         spots = [spot for spot in self.spots("error_rate", slot) if _requests(spot)]
-        known = _without_late(spots)
+        known = spots[: len(spots) - late([_asked(spot) for spot in spots])]
         found: list[Counted] = []
         unsettled = 0
         for segment in sorted({spot.segment for spot in known}):
             minutes = [spot for spot in known if spot.segment == segment]
-            still_open = minutes[-1] is known[-1] and not _is_silent(known[-1])
-            counted, unsettled = _count_errors(minutes, self._p95(slot, segment), still_open)
-            found += counted
+            asked = [_asked(spot) for spot in minutes]
+            still_open = minutes[-1] is known[-1] and not asked[-1].silent
+            events, open_ = errors_of(asked, self._p95(slot, segment), still_open=still_open)
+            unsettled = round(open_)
+            for spot, one in zip(minutes, events, strict=True):
+                samples = round(_requests(spot))
+                seen = Count(samples, min(round(one), samples))
+                found.append(Counted(spot.segment, spot.at, seen))
         if slot == self.candidate:
             self.silent = len(known) < len(spots)
             self.unsettled = unsettled
@@ -254,59 +257,13 @@ def _requests(spot: Spot) -> float:
     return spot.parts.get("r", 0.0)
 
 
-def _answered(spot: Spot) -> float:
-    return sum(spot.parts.get(part, 0.0) for part in _ANSWERS)
-
-
-def _is_silent(spot: Spot) -> bool:
-    """Requests, and nothing of what became of them: all hang, or it is not published yet."""
-    return _requests(spot) > 0 and _answered(spot) == 0 and not spot.parts.get("k")
-
-
-def _without_late(spots: Sequence[Spot]) -> Sequence[Spot]:
-    """Less the last minutes without an answer; in more of them than may be late, all hang."""
-    end = len(spots)
-    while len(spots) - end < LATE_ANSWERS and end and _is_silent(spots[end - 1]):
-        end -= 1
-    return spots[:end]
+def _asked(spot: Spot) -> Asked:
+    parts = spot.parts
+    answered = sum(parts.get(part, 0.0) for part in _ANSWERS)
+    return Asked(_requests(spot), answered, parts.get("c5", 0.0), parts.get("k", 0.0))
 
 
 def _certain(spot: Spot) -> Counted:
     samples = round(_requests(spot))
     events = round(spot.parts.get("c5", 0.0) + spot.parts.get("k", 0.0))
     return Counted(spot.segment, spot.at, Count(samples, min(events, samples)))
-
-
-def _count_errors(
-    minutes: Sequence[Spot], p95: float, still_open: bool
-) -> tuple[list[Counted], int]:
-    """Answers of 5xx and requests without an answer, in one step's minutes.
-
-    Requests without an answer are those of the whole stretch, less what may be in flight at its
-    end (ADR 0012). An answer that came a minute later takes the missing one back: what is missing
-    up to a minute is the least that any later minute still finds missing. Where the last minute is
-    still open, what is missing of it alone may only be late: it is told apart, and no error yet.
-    """
-    missing: list[float] = []
-    refused: list[float] = []
-    gone = resets = 0.0
-    for spot in minutes:
-        gone += _requests(spot) - _answered(spot)
-        resets += spot.parts.get("k", 0.0)
-        missing.append(gone - math.ceil(_requests(spot) * p95 / 60_000))
-        refused.append(resets)
-    unsettled = 0.0
-    if still_open:
-        settled = max(missing[-2] if len(missing) > 1 else 0.0, refused[-1], 0.0)
-        unsettled = max(missing[-1] - settled, 0.0)
-        missing[-1] -= unsettled
-    for index in range(len(missing) - 2, -1, -1):
-        missing[index] = min(missing[index], missing[index + 1])
-    found, so_far = [], 0.0
-    for spot, lost, reset in zip(minutes, missing, refused, strict=True):
-        total = max(lost, reset, 0.0)
-        samples = round(_requests(spot))
-        events = round(spot.parts.get("c5", 0.0) + total - so_far)
-        found.append(Counted(spot.segment, spot.at, Count(samples, min(events, samples))))
-        so_far = total
-    return found, round(unsettled)

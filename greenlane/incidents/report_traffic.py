@@ -1,7 +1,7 @@
 """What both slots did before, while and after the new version had traffic. Pure; no I/O.
 
-Errors are counted as the judge counts them: answers of 5xx, and over a window also requests that
-nobody answered, less what may be in flight at its end.
+Errors are counted as the judge counts them, by the same rule: answers of 5xx, and over a window
+also requests that nobody answered, less what may be in flight at its end.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from greenlane.deployments.model import Slot
-from greenlane.health.judge import count_errors, weighted_median_p95
-from greenlane.health.metrics import MINUTE, MinuteOfTraffic
+from greenlane.health.judge import count_errors, weighted_median_p95, without_late
+from greenlane.health.metrics import METRIC_LAG, MINUTE, MinuteOfTraffic
 from greenlane.incidents.report_model import (
     Affected,
     Evidence,
@@ -71,7 +71,7 @@ def phases(evidence: Evidence, times: Milestones) -> tuple[PhaseNumbers, ...]:
             start=begin,
             end=finish,
             slots=tuple(
-                _numbers(slot, _between(traffic.get(slot, ()), begin, finish))
+                _numbers(slot, _between(traffic.get(slot, ()), begin, finish), evidence.as_of)
                 for slot in (evidence.plan.live, evidence.plan.candidate)
             ),
         )
@@ -93,15 +93,15 @@ def _between(minutes: Minutes, start: datetime, end: datetime) -> list[MinuteOfT
     return [minute for minute in minutes if start <= minute.at < end]
 
 
-def _known(minutes: Minutes) -> Minutes:
-    """Without a last minute of which no answer was published yet: it is no evidence of errors."""
-    return minutes[:-1] if minutes and minutes[-1].silent else minutes
+def _is_open(minutes: Minutes, as_of: datetime) -> bool:
+    """Whether the last minute had just ended, so that answers to its requests may be missing."""
+    return bool(minutes) and as_of < minutes[-1].at + 2 * MINUTE + METRIC_LAG
 
 
-def _numbers(slot: Slot, minutes: Minutes) -> SlotNumbers:
-    known = _known(minutes)
+def _numbers(slot: Slot, minutes: Minutes, as_of: datetime) -> SlotNumbers:
+    known = without_late(minutes)
     requests, p95 = sum(minute.requests for minute in known), weighted_median_p95(known)
-    errors = count_errors(known) if requests else 0
+    errors = sum(count_errors(known, still_open=_is_open(known, as_of))) if requests else 0
     return SlotNumbers(
         slot=slot,
         minutes=len(known),
@@ -114,17 +114,20 @@ def _numbers(slot: Slot, minutes: Minutes) -> SlotNumbers:
 
 def minutes_of(evidence: Evidence) -> tuple[Minute, ...]:
     """Both slots' minutes as one list, oldest first, the old version's before the new one's."""
-    found = [
-        Minute(
-            at=minute.at,
-            slot=slot,
-            requests=minute.requests,
-            errors=count_errors([minute]) if minute.requests else 0,
-            p95_ms=round(float(minute.p95_ms), 1) if minute.p95_ms is not None else None,
-        )
-        for slot in (evidence.plan.live, evidence.plan.candidate)
-        for minute in _known((evidence.traffic or {}).get(slot, ()))
-    ]
+    found = []
+    for slot in (evidence.plan.live, evidence.plan.candidate):
+        known = without_late((evidence.traffic or {}).get(slot, ()))
+        errors = count_errors(known, still_open=_is_open(known, evidence.as_of))
+        found += [
+            Minute(
+                at=minute.at,
+                slot=slot,
+                requests=minute.requests,
+                errors=count if minute.requests else 0,
+                p95_ms=round(float(minute.p95_ms), 1) if minute.p95_ms is not None else None,
+            )
+            for minute, count in zip(known, errors, strict=True)
+        ]
     return tuple(sorted(found, key=lambda minute: (minute.at, minute.slot != evidence.plan.live)))
 
 
@@ -141,11 +144,12 @@ def affected(evidence: Evidence, times: Milestones) -> Affected | None:
         return _nobody()
     start, end = evidence.window_start or since, evidence.window_end or evidence.as_of
     first = max(_floor(since), start)
-    new = _numbers(plan.candidate, _between(evidence.traffic.get(plan.candidate, ()), first, end))
+    ours = _between(evidence.traffic.get(plan.candidate, ()), first, end)
+    new = _numbers(plan.candidate, ours, evidence.as_of)
     live = evidence.traffic.get(plan.live, ())
     until = _ceiling(times.traffic_until) if times.traffic_until else end
-    same_time = _numbers(plan.live, _between(live, first, until))
-    before = _numbers(plan.live, _between(live, start, first))
+    same_time = _numbers(plan.live, _between(live, first, until), evidence.as_of)
+    before = _numbers(plan.live, _between(live, start, first), evidence.as_of)
     reference, where = _reference(same_time, before)
     excess = max((new.error_rate or 0.0) - reference, 0.0)
     requests = round(new.requests * excess)

@@ -10,11 +10,12 @@ import pytest
 from greenlane.cli.planning import lines_of
 from greenlane.deployments import cost
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.foreseeing import _Planner
+from greenlane.deployments.foreseeing import _Planner, queries_of
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.doctor.checks import CHECKS
 from greenlane.health.asked import criteria_of
 from greenlane.health.catalogue import CATALOGUE
+from greenlane.health.declared import known_metrics
 from greenlane.health.foresight import SEES
 from greenlane.health.sequential import Count, against_limit, mixed
 from greenlane.health.verdicts import levels_of
@@ -58,6 +59,19 @@ def test_the_prices_are_those_of_the_page_about_aws() -> None:
     (month,) = list(tables(section(AWS, "What it costs")))[1:]
     prices = {Decimal(row[2]) for row in month}
     assert {cost.FUNCTION_CALL, cost.GB_SECOND} <= prices
+
+
+def test_what_the_judge_reads_is_what_the_page_about_aws_says() -> None:
+    """With the default criteria, in the canary of the page's example."""
+    config = service_config(deployment={"strategy": "canary"})
+    lines = {line.what: line.count for line in example_of(None).cost.lines}
+    rows = list(next(tables(section(AWS, "What it costs"))))
+    pages = {row[0].split(":")[0].removesuffix(" by the judge"): Decimal(row[1]) for row in rows}
+
+    for what in ("metrics read", "metrics read in the extended watch"):
+        assert pages[what.capitalize()] == lines[what]
+    each = queries_of(criteria_of(config), known_metrics(config.metrics))
+    assert f"{each} each minute" in AWS.read_text()
 
 
 def test_the_example_of_the_plan_is_what_the_command_prints() -> None:

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from greenlane.cli.planning import lines_of
-from greenlane.deployments.cost import Cost, Fleet, cost_of
+from greenlane.deployments.cost import EXTENDED_LOOK_SECONDS, Cost, Fleet, cost_of
 from greenlane.deployments.foreseeing import queries_of
 from greenlane.errors import InvalidInput, UnknownService
 from greenlane.health.asked import criteria_of
@@ -13,6 +13,7 @@ from greenlane.health.candidate import Asked
 from greenlane.health.declared import known_metrics
 from greenlane.health.observed import MINUTE, Baseline
 from greenlane.health.reading import read_series
+from greenlane.rollback.extended import LOOK_EVERY_MINUTES
 from tests.aws_account import NOW, make_services
 from tests.builders import plan, service_config, steps
 from tests.kept_alarms import AlarmClient
@@ -204,3 +205,58 @@ class Recorder:
     def get_metric_data(self, **asked):
         self.calls.append([one for one in asked["MetricDataQueries"] if "MetricStat" in one])
         return {"MetricDataResults": []}
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "strategy", "told"),
+    [(3_000, "all_at_once", True), (0, "canary", True), (3_000, "canary", False)],
+)
+def test_comparisons_that_may_have_nothing_to_compare_with_are_named(
+    seen, per_minute, strategy, told
+):
+    text = """
+service:
+  name: claude-manager
+  success_criteria: {performance: {throughput_degradation: 0.05}}
+  metrics: {throughput: {critical: true}}
+"""
+    seen.apply(text, by="jo")
+    seen.connection._clients["cloudwatch"] = Past(per_minute)
+    notes = seen.foresee("claude-manager", strategy=strategy).notes
+    found = [note for note in notes if "not applicable" in note]
+    assert bool(found) == told
+    assert all(note.startswith("throughput: ") for note in found)
+    assert all("throughput is declared critical" in note for note in found)
+
+
+def test_the_better_schedule_is_timed_with_its_holds_and_the_final_bake(seen):
+    seen.connection._clients["cloudwatch"] = Past(300)
+    canary = seen.foresee("claude-manager")
+    text = """
+service:
+  name: claude-manager
+  deployment: {strategy: canary, final_bake: 20m, max_duration: 1h}
+"""
+    seen.apply(text, by="jo")
+    final = seen.foresee("claude-manager")
+    assert final.better == canary.better
+    assert final.better_seconds == canary.better_seconds + 1200
+    assert "the better schedule needs a longer max_duration" in final.notes
+
+
+def test_the_extended_watch_reads_metrics_that_are_paid_for(seen):
+    def read(found):
+        lines = {line.what: line.count for line in found.cost.lines}
+        return lines["metrics read"], lines.get("metrics read in the extended watch", 0)
+
+    each_minute, extended = read(seen.foresee("claude-manager"))
+    looks = (24 * 60 - 30) // 5
+    assert extended / looks == each_minute / 60
+    text = "service: {name: claude-manager, deployment: {judge_mode: shadow, final_bake: 10m}}"
+    seen.apply(text, by="jo")
+    shadow, none = read(seen.foresee("claude-manager", strategy="canary"))
+    assert (shadow / 70, none) == (24, 0)
+
+
+def test_the_extended_watch_is_looked_at_as_often_as_it_is_paid_for():
+    assert EXTENDED_LOOK_SECONDS == 60 * LOOK_EVERY_MINUTES

@@ -78,7 +78,7 @@ def test_a_limit_in_another_unit_is_said(text, problem):
         ("response_time_p95: 2", "2000 is 2 seconds"),
         ("response_time_p95: 2s", "milliseconds such as 2000"),
         ("response_time_p95: .nan", "finite"),
-        ("throughput_degradation: 5", "less than or equal to 1"),
+        ("throughput_degradation: 5", "0.05 permits 5 percent"),
         ("eror_rate: 0.01", "did you mean error_rate?"),
     ],
 )

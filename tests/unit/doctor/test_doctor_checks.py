@@ -1,13 +1,16 @@
 """Each check of the doctor finds its own trouble, and nothing on a healthy service."""
 
+from typing import get_args
+
 import pytest
 
-from greenlane.doctor.checks import CHECKS, examine
+from greenlane.doctor.checks import CHECKS, NEEDS, examine
 from greenlane.doctor.facts import (
     Alarm,
     Denial,
     Facts,
     Ownership,
+    Part,
     Subscription,
     TargetGroup,
 )
@@ -125,13 +128,19 @@ def test_what_only_looks_like_trouble_is_left_alone(changes):
 
 
 def test_errors_come_first_and_what_was_not_read_is_said():
-    found = examine(facts(scan_on_push=False, alarms=alarm(state="ALARM"), unread={"x": "no"}))
+    found = examine(facts(scan_on_push=False, alarms=alarm(state="ALARM"), unread={"alarms": "no"}))
     assert [finding.severity for finding in found] == ["error", "warning", "note"]
-    assert (found[-1].check, found[-1].what) == ("x", "no")
+    assert (found[-1].check, found[-1].subject) == ("not-read", "alarms")
+    assert found[-1].what == "no; not looked at by alarms-exist, alarms-quiet, alarms-without-data"
+
+
+def test_every_check_that_reads_is_named_by_what_it_needs():
+    assert {check for checks in NEEDS.values() for check in checks} == set(CHECKS)
+    assert set(NEEDS) == set(get_args(Part))
 
 
 def test_rules_that_could_not_be_read_are_not_said_to_be_missing():
-    found = examine(facts(subscriptions=(), unread={"dead-letter-queue": "denied"}))
+    found = examine(facts(subscriptions=(), unread={"dead-letter queues": "denied"}))
     assert [finding.severity for finding in found] == ["note"]
 
 

@@ -157,6 +157,29 @@ def test_the_stack_that_owns_the_rule_is_found_with_what_its_template_says(read,
     assert (owned.stack, owned.properties["Priority"]) == ("app", 1)
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [("Resources: [", "line 1: "), ("a: b: c", "line 1: mapping values"), ("a: &x *y", "line 1")],
+)
+def test_a_template_that_is_no_yaml_is_a_note(read, clients, body, why):
+    def owner(PhysicalResourceId: str) -> Any:  # noqa: N803
+        resource = {
+            "StackName": "app",
+            "LogicalResourceId": "Rule",
+            "PhysicalResourceId": PhysicalResourceId,
+            "ResourceType": "AWS::ElasticLoadBalancingV2::ListenerRule",
+        }
+        return {"StackResources": [resource]}
+
+    clients["cloudformation"] = Answers(
+        "cloudformation", describe_stack_resources=owner, get_template={"TemplateBody": body}
+    )
+    (found,) = examine(read())
+    assert (found.check, found.severity, found.subject) == ("not-read", "note", "stacks")
+    assert found.what.startswith(f"the template of app is no YAML: {why}")
+    assert found.what.endswith("not looked at by infrastructure-code")
+
+
 def test_what_a_role_may_not_do_is_asked_of_iam_page_by_page(read, clients):
     pages = iter(
         [
@@ -225,7 +248,26 @@ def test_whatever_does_not_answer_is_said_and_the_rest_is_looked_at(read, client
     found = examine(read())
     assert found
     assert {finding.severity for finding in found} == {"note"}
+    assert len({finding.subject for finding in found}) == len(found), "one note for each part"
     assert all("AccessDenied" in finding.what for finding in found)
+
+
+@pytest.mark.parametrize(("missing", "said"), [(1, "1 error, 0 warnings"), (2, "2 errors")])
+def test_doctor_counts_as_people_do(monkeypatch, missing, said):
+    from typer.testing import CliRunner
+
+    from greenlane.cli.main import app
+    from greenlane.cli.session import Session
+    from tests.unit.doctor.test_doctor_checks import alarm, facts
+
+    given = facts(alarms=alarm(state="MISSING") * missing)
+    monkeypatch.setattr(
+        "greenlane.doctor.reading.Reader",
+        lambda connection, service: SimpleNamespace(read=lambda: given),
+    )
+    session = Session()
+    session.__dict__["client"] = SimpleNamespace(connection=None)
+    assert f"13 checks, {said}" in CliRunner().invoke(app, ["doctor", SERVICE], obj=session).stdout
 
 
 def test_doctor_prints_what_is_wrong_and_ends_with_1(monkeypatch, clients, read):

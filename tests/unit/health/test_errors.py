@@ -1,5 +1,6 @@
 """What counts as an error of a window, wherever the edges of its minutes fall."""
 
+import math
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -9,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.health.judge import count_errors, in_flight
+from greenlane.health.catalogue import CATALOGUE
+from greenlane.health.judge import count_errors as errors_each
+from greenlane.health.judge import without_late
 from greenlane.health.metrics import MinuteOfTraffic
 from greenlane.health.verdicts import judge
+from greenlane.health.view import View
 from tests.builders import NOW
 from tests.observations import CANDIDATE, criteria, criterion, observed, series
 
@@ -49,6 +53,17 @@ def measured(requests, *, minutes, shift=0.0, p95=None):
             answered[came] += 1
             bad[came] += request.status >= 500
     return [minute(sent[at], answered[at], at=at, errors=bad[at], p95=p95) for at in range(minutes)]
+
+
+def count_errors(minutes):
+    """Of the whole stretch."""
+    return sum(errors_each(minutes))
+
+
+def in_flight(minutes):
+    """At most so many requests are on their way at the end, by the last minute's and the p95."""
+    p95 = max(float(one.p95_ms or 0) for one in minutes)
+    return math.ceil(minutes[-1].requests * p95 / 60_000)
 
 
 requests_seen = st.lists(
@@ -127,8 +142,36 @@ def test_refused_connections_count_at_once_and_not_twice():
     ("requests", "p95", "flying"), [(60, 5000, 5), (600, 2000, 20), (60, 100, 1), (60, None, 0)]
 )
 def test_in_flight_at_the_end_are_the_last_minutes_requests_times_the_p95(requests, p95, flying):
-    found = [minute(9999, 9999, p95=p95), minute(requests, requests, at=1, p95=p95)]
-    assert in_flight(found) == flying
+    before = minute(9999, 9999, p95=p95)
+    assert count_errors([before, minute(requests, requests - flying, at=1, p95=p95)]) == 0
+    assert count_errors([before, minute(requests, requests - flying - 1, at=1, p95=p95)]) == 1
+
+
+def test_each_error_is_told_in_its_minute_and_taken_back_by_a_late_answer():
+    found = [minute(100, 90), minute(100, 106, at=1), minute(100, 98, at=2, errors=3)]
+    assert errors_each(found) == (4, 0, 5)
+    assert errors_each(found, still_open=True) == (4, 0, 3)
+
+
+@given(requests=requests_seen, shift=st.floats(0, 60), minutes=st.integers(1, 5))
+def test_the_report_counts_what_the_judge_counts(requests, shift, minutes):
+    """One rule: a person who compares the two pages finds the same numbers."""
+    found = [one for one in measured(requests, minutes=minutes, shift=shift, p95=200)]
+    found = [one for one in found if one.requests]
+    known = without_late(found)
+    seen = observed(
+        series("error_rate", CANDIDATE, [parts(one) for one in found]),
+        series("response_time_p95", CANDIDATE, [{"r": 1.0, "p": 0.2} for _ in found]),
+        steps=[(50, max(len(found), 1))],
+    )
+    counted = View(seen, CATALOGUE).counts(CATALOGUE["error_rate"], seen.candidate) or []
+    still_open = any(one.answered or one.connection_errors for one in known[-1:])
+
+    capped = [
+        min(errors, one.requests)
+        for errors, one in zip(errors_each(known, still_open=still_open), known, strict=True)
+    ]
+    assert [one.seen.events for one in counted] == capped
 
 
 def parts(minute):

@@ -1,3 +1,4 @@
+from greenlane.cli.judging import lines_of
 from greenlane.deployments.model import Verdict
 from greenlane.health.replay import Replay, replay, until
 from tests.builders import service_config
@@ -77,3 +78,34 @@ def test_nothing_observed_is_no_pass():
     assert not none.passed
     assert none.failed is None
     assert Verdict(verdict="hold").would is None
+
+
+def test_what_is_asked_and_was_not_observed_is_said():
+    seen = given()
+    seen = seen.model_copy(
+        update={
+            "series": (
+                *(one for one in seen.series if not one.metric.startswith("slower")),
+                *(series("slower_than_2000ms", slot, []) for slot in ("blue", "green")),
+            )
+        }
+    )
+    assert replay(seen, CONFIG).notes == ()
+
+    other = service_config(
+        judge={"response_time_p95": 1500},
+        success_criteria={
+            "system": {"cpu_usage": 80},
+            "performance": {"throughput_degradation": 0.05},
+        },
+    )
+    found = replay(seen, other)
+
+    assert [note.split(": ")[:2] for note in found.notes] == [
+        ["throughput", "was not observed"],
+        ["cpu_usage", "was not observed"],
+        ["slower_than_1500ms", found.notes[2].split(": ")[1]],
+        ["throughput", "what it was before the deployment was not observed"],
+    ]
+    assert "the minutes' own percentiles are compared instead" in found.notes[2]
+    assert f"note: {found.notes[0]}" in list(lines_of(found))
