@@ -5,7 +5,12 @@ Domain code takes a `Clock` as an argument. Entry points (functions, the command
 """
 
 from datetime import UTC, datetime
-from typing import Protocol
+
+TYPE_CHECKING = False  # a lookup of a flag imports this module, and `typing` costs more than it
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Clock(Protocol):

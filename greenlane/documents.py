@@ -8,8 +8,6 @@ Everything wrong with a file is reported at once, as one `InvalidDocument`.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import yaml
@@ -17,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from greenlane.errors import InvalidInput
 from greenlane.problems import Excerpt, InvalidDocument, Path, dotted, excerpt, explain, too_large
+from greenlane.source import Source as Source
 
 MAX_BYTES = 128 * 1024
 MAX_DEPTH = 40
@@ -61,26 +60,6 @@ for _name, _pattern, _first in _SCALARS:
         _Loader.yaml_implicit_resolvers.setdefault(_character.strip("\0"), []).append(
             (_TAG + _name, re.compile(rf"(?:{_pattern})\Z"))
         )
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file as it was read: its data, and the line on which each path stands.
-
-    `data` is made of dict, list, str, int, float, bool and None. A path is the keys and indexes
-    from the top: `("service", "deployment", "steps", 2)`.
-    """
-
-    name: str
-    text: str
-    data: dict[str, Any]
-    lines: Mapping[Path, int] = field(default_factory=dict)
-
-    def line(self, path: Path) -> int | None:
-        """The line of a path, or of the nearest part of it that the file has."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path)
 
 
 class _Builder:

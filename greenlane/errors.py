@@ -6,9 +6,14 @@
     ├── InvalidInput            a request or a file is wrong; nothing was changed
     │   ├── InvalidDocument     everything that is wrong with one file (greenlane.problems)
     │   ├── UnknownService      no service of that name was applied
-    │   └── UnknownDeployment   no deployment of that id
+    │   ├── UnknownDeployment   no deployment of that id
+    │   ├── UnknownFlag         no flag of that key is stored
+    │   ├── UnknownProposal     no change of flags waits under that id
+    │   └── FlagsTooLarge       the flags, or one change of them, do not fit where they are stored
     ├── Refused                 plan looked at the live system and said no; nothing was changed
-    │   └── DeploymentInFlight  another deployment holds the service's lease
+    │   ├── DeploymentInFlight  another deployment holds the service's lease
+    │   ├── FlagConflict        somebody else changed the same flag in between
+    │   └── ApprovalRefused     this person may not decide about this change, or it is decided
     ├── NotYet                  come back later: a workflow retries these
     │   ├── NotStable           the candidate's tasks are not all running and healthy
     │   ├── NotFinished         the task or hook before traffic still runs
@@ -36,6 +41,8 @@ The class names are part of the contract: state machines catch and retry by them
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from difflib import get_close_matches
 
 
 class GreenlaneError(Exception):
@@ -75,12 +82,56 @@ class UnknownDeployment(InvalidInput):
         super().__init__("deployment", deployment_id, "see `greenlane get` for the ids on record")
 
 
+class UnknownFlag(InvalidInput):
+    """No flag of that key is stored."""
+
+    def __init__(self, flag: str, known: Sequence[str] = ()) -> None:
+        close = get_close_matches(flag, known, n=1)
+        near = f"; did you mean {close[0]}?" if close else ""
+        super().__init__("flag", flag, f"there is no such flag{near}; see `greenlane flags list`")
+
+
+class UnknownProposal(InvalidInput):
+    """No change of flags waits under that id."""
+
+    def __init__(self, proposal: str) -> None:
+        way_out = "there is no such proposal; see `greenlane flags proposals`"
+        super().__init__("proposal", proposal, way_out)
+
+
+class FlagsTooLarge(InvalidInput):
+    """The flags, or one change of them, do not fit where they are stored; nothing was changed."""
+
+
 class Refused(GreenlaneError):
     """Plan looked at the live system and said no; nothing was changed."""
 
 
 class DeploymentInFlight(Refused):
     """Another deployment holds the service's lease."""
+
+
+class FlagConflict(Refused):
+    """Somebody else changed the same flag in between; nothing was changed.
+
+    Args:
+        what: the flag's key, or `segment:<name>`.
+        by: who changed it.
+        at: when, aware.
+        version: of the flags with that change.
+    """
+
+    def __init__(self, what: str, by: str, at: datetime | None, version: int) -> None:
+        self.what, self.by, self.at, self.version = what, by, at, version
+        when = f" at {at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else ""
+        super().__init__(
+            f"{what.rstrip(':')}: {by or 'somebody'} changed it{when} (version {version}) while "
+            "you did; look at it again and repeat your change"
+        )
+
+
+class ApprovalRefused(Refused):
+    """This person may not decide about this change, or it was decided or overtaken before."""
 
 
 class NotYet(GreenlaneError):

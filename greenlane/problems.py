@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from greenlane.documents import Source
+    from greenlane.source import Source
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the top of a document: `("service", "deployment", "steps", 2)`."""

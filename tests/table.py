@@ -5,7 +5,6 @@ compared with moto in `test_fake_table.py`, and is stricter: placeholders that a
 of no kind and parameters that it does not know are errors, as they are to AWS.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,53 +28,14 @@ from tests.expressions import (
     parse,
 )
 from tests.fakes import client
+from tests.table_values import LARGEST_PAGE, check_item, check_value, copied, size
 
 Place = tuple[str, str]
 Names = Mapping[str, str]
 Values = Mapping[str, Value]
 T = TypeVar("T")
 
-_KINDS: dict[str, Any] = {"S": str, "N": str, "BOOL": bool, "NULL": bool, "L": list, "M": dict}
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_LARGEST_ITEM, _LARGEST_PAGE = 400 * 1024, 1024 * 1024
 _CONDITION = "ConditionalCheckFailedException"
-
-
-def copied(thing: T) -> T:
-    """A copy that shares nothing; `copy.deepcopy` takes ten times as long."""
-    if isinstance(thing, dict):
-        return cast(T, {name: copied(part) for name, part in thing.items()})
-    return cast(T, [copied(part) for part in thing]) if isinstance(thing, list) else thing
-
-
-def check_value(value: Value) -> None:
-    """Sets and binaries are refused too: nobody stores any, so none are compared here."""
-    if not isinstance(value, dict) or len(value) != 1:
-        raise Refusal("Supplied AttributeValue must contain exactly one of the supported datatypes")
-    ((kind, content),) = value.items()
-    if kind not in _KINDS or not isinstance(content, _KINDS[kind]):
-        raise Refusal(f"Supplied AttributeValue is no {kind}: {content!r}")
-    if kind == "N" and not _NUMBER.fullmatch(content):
-        raise Refusal(f"The parameter cannot be converted to a numeric value: {content}")
-    if kind in ("L", "M"):
-        for part in content.values() if kind == "M" else content:
-            check_value(part)
-
-
-def size(value: Any) -> int:
-    """The bytes that DynamoDB counts: exact for names and strings, which are nearly all."""
-    if isinstance(value, dict):
-        return sum(len(name.encode()) + size(part) for name, part in value.items())
-    if isinstance(value, list):
-        return sum(1 + size(part) for part in value)
-    return len(value.encode()) if isinstance(value, str) else 1
-
-
-def check_item(item: Attributes) -> None:
-    for value in item.values():
-        check_value(value)
-    if size(item) > _LARGEST_ITEM:
-        raise Refusal("Item size has exceeded the maximum allowed size")
 
 
 def place_in(item: Attributes) -> Place:
@@ -240,6 +200,7 @@ class Table:
     def __init__(self, name: str) -> None:
         self.name = name
         self._items: dict[Place, Attributes] = {}
+        self._asked: dict[str, Any] = {}
         self._lock = Lock()
 
     def items(self) -> list[Attributes]:
@@ -261,9 +222,15 @@ class Table:
     def update_item(self, *, ReturnValues: str = "NONE", **arguments: Any) -> Any:
         return self._write("UpdateItem", Update(**arguments), ReturnValues, "ALL_OLD", "ALL_NEW")
 
-    def transact_write_items(self, *, TransactItems: Sequence[Mapping[str, Any]]) -> Any:
+    def transact_write_items(
+        self, *, TransactItems: Sequence[Mapping[str, Any]], ClientRequestToken: str | None = None
+    ) -> Any:
         writes = [_transacted(entry) for entry in TransactItems]
         with self._answering("TransactWriteItems", *(write.TableName for write in writes)):
+            if ClientRequestToken is not None and ClientRequestToken in self._asked:
+                if self._asked[ClientRequestToken] != TransactItems:
+                    raise Refusal("another request", "IdempotentParameterMismatchException")
+                return {}
             if len({write.place() for write in writes}) < len(writes):
                 raise Refusal("Transaction request cannot include multiple operations on one item")
             reasons = [self._reason(write) for write in writes]
@@ -277,6 +244,8 @@ class Table:
                 raise Refusal(message, "TransactionCanceledException", **members)
             for write, item in [(write, write.after(self._before(write))) for write in writes]:
                 self._keep(write, item)
+            if ClientRequestToken is not None:
+                self._asked[ClientRequestToken] = copied(list(TransactItems))
             return {}
 
     def query(
@@ -377,7 +346,7 @@ def _page(found: list[Scope], limit: int | None) -> tuple[list[Scope], dict[str,
     total = 0
     for scope in found:
         total += size(scope.item)
-        if len(page) == limit or total > _LARGEST_PAGE:
+        if len(page) == limit or total > LARGEST_PAGE:
             break
         page.append(scope)
     if len(page) == len(found) != limit:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from greenlane.cli.flags_views import tell_kept
 from greenlane.cli.session import Session
 from greenlane.cli.watching import watch
 from greenlane.errors import InvalidInput
@@ -19,7 +20,8 @@ def apply(
         typer.Option(
             "--file",
             "-f",
-            help="YAML with `service:`, `canary:` or `success_criteria:`; - is stdin.",
+            help="YAML with `service:`, `canary:`, `success_criteria:` or `feature_flags:`; - is "
+            "stdin.",
         ),
     ],
     service: Annotated[
@@ -28,12 +30,20 @@ def apply(
     check: Annotated[
         bool, typer.Option("--check", help="Only check the file; needs no cloud.")
     ] = False,
+    why: Annotated[str, typer.Option(help="Of feature flags: why, for the audit.")] = "",
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Of feature flags: take out those not in the file.")
+    ] = False,
 ) -> None:
-    """Make a file the configuration of its service.
+    """Make a file the configuration of its service, or put its feature flags.
 
-    The next deployment uses it; one that runs keeps what it began with. The same content again
-    changes nothing.
+    The next deployment uses it; one that runs keeps what it began with. Flags count at once. The
+    same content again changes nothing.
     """
+    from greenlane import apply as applying
+    from greenlane.deployments.applying import text_of
+    from greenlane.flags.apply import AppliedFlags, is_flags
+
     session: Session = context.obj
     document: Path | str = file
     if str(file) == "-":
@@ -41,7 +51,11 @@ def apply(
     if check:
         _check(session, document)
         return
-    applied = session.client.apply(document, service=service, by=session.person)
+    by = session.principal if is_flags(*text_of(document)) else session.person
+    applied = applying.apply(session.client, document, service=service, by=by, why=why, prune=prune)
+    if isinstance(applied, AppliedFlags):
+        tell_kept(session, applied, applied.keys, applied.proposal)
+        return
     for warning in applied.warnings:
         session.warn(warning)
     session.emit(applied)
@@ -50,9 +64,15 @@ def apply(
 
 
 def _check(session: Session, document: Path | str) -> None:
-    from greenlane.deployments.applying import check
+    from greenlane.apply import check
+    from greenlane.flags.apply import CheckedFlags
 
     checked = check(document)
+    if isinstance(checked, CheckedFlags):
+        session.emit(checked)
+        count = f"{len(checked.flags)} flag{'' if len(checked.flags) == 1 else 's'}"
+        session.say(f"{checked.file}: a correct file of {count}; nothing was applied")
+        return
     for warning in checked.warnings:
         session.warn(warning)
     name = checked.source.name

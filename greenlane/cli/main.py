@@ -14,6 +14,7 @@ from greenlane.cli import (
     deploying,
     doctor,
     evidence,
+    flags,
     judging,
     local,
     looking,
@@ -162,6 +163,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(flags.app, name="flags")
 app.add_typer(local.app, name="local")
 app.command()(local.demo)
 

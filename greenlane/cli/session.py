@@ -16,10 +16,13 @@ from greenlane.cli.local_state import find_local
 from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pydantic import BaseModel
     from rich.console import Console
 
     from greenlane.deployments.client import Greenlane
+    from greenlane.flags.store import FlagStore
     from greenlane.incidents.reports import Reports
 
 LOCAL_DIRECTORY = Path("build/local")
@@ -82,6 +85,16 @@ class Session:
 
         return Reports(self.client.connection)
 
+    @cached_property
+    def flags(self) -> "FlagStore":
+        """Where the cloud keeps its feature flags."""
+        return self.client.flags
+
+    @property
+    def now(self) -> "datetime":
+        """The cloud's time."""
+        return self.client.connection.clock.now()
+
     @property
     def is_local(self) -> bool:
         """Whether the local cloud was asked for."""
@@ -122,6 +135,17 @@ class Session:
             return getpass.getuser()
         except (KeyError, OSError):
             return "unknown"
+
+    @cached_property
+    def principal(self) -> str:
+        """Who is recorded as having changed a flag, which two-person approval relies on.
+
+        On AWS that is whose credentials these are, whatever `--by` says; the local cloud knows
+        nobody, so there it is `person`.
+        """
+        if self.is_local:
+            return self.person
+        return self.client.connection.principal
 
     @cached_property
     def console(self) -> "Console":

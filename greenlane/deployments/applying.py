@@ -213,10 +213,10 @@ def _nameless(config: ServiceConfig) -> ServiceConfig:
 
 def check(document: Path | str) -> Checked:
     """See `Greenlane.check`."""
-    return read_document(*_text_of(document))
+    return read_document(*text_of(document))
 
 
-def _text_of(document: Path | str) -> tuple[str, str]:
+def text_of(document: Path | str) -> tuple[str, str]:
     """A document's text and the name to call it by."""
     if isinstance(document, str):
         return document, "document"

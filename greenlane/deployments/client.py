@@ -47,6 +47,7 @@ from greenlane.deployments.status import (
     version_of,
 )
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
+from greenlane.flags.store import DynamoFlagStore
 from greenlane.health.evidence import EvidenceBook
 from greenlane.problems import as_error, explain
 
@@ -87,6 +88,11 @@ class Greenlane(Insight):
             aws_secret_access_key=secret,
         )
         return cls(Connection(session, endpoint_url=endpoint_url, clock=clock))
+
+    @property
+    def flags(self) -> DynamoFlagStore:
+        """The feature flags; `greenlane.flags.keeping` has what is done with them."""
+        return self.connection.flags
 
     @cached_property
     def evidence(self) -> EvidenceBook:

@@ -15,6 +15,8 @@ from greenlane.deployments.model import StoredModel
 from greenlane.deployments.status import Outcome
 from greenlane.deployments.store import DynamoStore
 from greenlane.errors import InvalidInput, UnknownDeployment
+from greenlane.flags.names import TABLE as FLAGS_TABLE
+from greenlane.flags.store import DynamoFlagStore
 
 TABLE = "greenlane-deployments"
 DEPLOYMENT_MACHINE = "greenlane-deployment"
@@ -83,6 +85,11 @@ class Connection:
         """Where deployments are kept."""
         return DynamoStore(self.client("dynamodb"), TABLE)
 
+    @cached_property
+    def flags(self) -> DynamoFlagStore:
+        """Where feature flags are kept."""
+        return DynamoFlagStore(self.client("dynamodb"), FLAGS_TABLE)
+
     def start(self, machine: str, name: str, body: dict[str, Any]) -> tuple[str, bool]:
         """Start an execution by name; its ARN, and whether it existed already with this input.
 
@@ -127,14 +134,20 @@ class Connection:
         """The Region's name, such as `eu-west-1`."""
         return str(self.client("stepfunctions").meta.region_name)
 
+    @property
+    def principal(self) -> str:
+        """Who the credentials are: the ARN of a user, or of a role's session."""
+        return self._identity[2]
+
     def _arn_of(self, service: str) -> str:
-        partition, account = self._identity
+        partition, account, _ = self._identity
         return f"arn:{partition}:{service}:{self.region}:{account}"
 
     @cached_property
-    def _identity(self) -> tuple[str, str]:
+    def _identity(self) -> tuple[str, str, str]:
         answer = self.client("sts").get_caller_identity()
-        return str(answer["Arn"]).split(":")[1], str(answer["Account"])
+        arn = str(answer["Arn"])
+        return arn.split(":")[1], str(answer["Account"]), arn
 
     def execution(self, arn: str) -> "Execution":
         """Where an execution stands."""

@@ -34,14 +34,16 @@ Kind = Literal["service", "canary", "success_criteria"]
 CRITERIA_KEYS = ("success_criteria", "monitoring", "alerts")
 """Top-level keys of a file of success criteria; any of them makes it one."""
 
+FLAGS = "feature_flags"
+"""Top-level key of a file that is for no service; `greenlane.apply` reads it too."""
+
 NOT_YET = {
-    "feature_flags": "feature flags",
     "ab_tests": "A/B tests",
     "regions": "regions",
 }
 """Top-level keys of files that a later version will read, and what such a file declares."""
 
-_KEYS = ("service", "canary", *CRITERIA_KEYS, *NOT_YET)
+_KEYS = ("service", "canary", *CRITERIA_KEYS, FLAGS, *NOT_YET)
 
 
 class CriteriaDocument(Document):
@@ -258,7 +260,9 @@ def _kind(source: Source) -> Kind:
     if kind is None and any(key in source.data for key in CRITERIA_KEYS):
         kind = "success_criteria"
     later = next((key for key in NOT_YET if key in source.data), None)
-    if kind is None and later is not None:
+    if kind is None and FLAGS in source.data:
+        problems = [_of_no_service(source)]
+    elif kind is None and later is not None:
         problems = [_not_yet(source, later)]
     else:
         problems = [
@@ -273,12 +277,23 @@ def _kind(source: Source) -> Kind:
     )
 
 
+def _of_no_service(source: Source) -> InvalidInput:
+    return InvalidInput(
+        FLAGS,
+        Excerpt("a file of feature flags"),
+        "flags belong to no service: apply it by `greenlane.apply.apply`, as the command "
+        "`greenlane apply` does",
+        line=source.line((FLAGS,)),
+    )
+
+
 def _not_yet(source: Source, key: str) -> InvalidInput:
     return InvalidInput(
         key,
         Excerpt(f"a file of {NOT_YET[key]}"),
         "this kind of file is not supported yet; "
-        "this version reads files with the key service, canary or success_criteria",
+        "this version reads files with the key service, canary, success_criteria or "
+        "feature_flags",
         line=source.line((key,)),
     )
 
@@ -287,6 +302,7 @@ def _out_of_place(source: Source, key: str) -> InvalidInput:
     way_out = (
         "one file declares one kind; move it to a file of its own"
         if key in _KEYS
-        else "a file begins with the key service, canary or success_criteria" + suggest(key, _KEYS)
+        else "a file begins with the key service, canary, success_criteria or feature_flags"
+        + suggest(key, _KEYS)
     )
     return InvalidInput(key, Excerpt("this key"), way_out, line=source.line((key,)))

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from greenlane.deployments.names import Names
-from greenlane.documents import Source
 from greenlane.errors import InvalidInput
 from greenlane.flags.compiling import GROUPS, ROLLOUT, compiled, in_order, segments_of
 from greenlane.flags.conditions import compile_condition
 from greenlane.flags.model import Condition, Flag, FlagRule, FlagsDocument
 from greenlane.flags.reach import unreachable
 from greenlane.problems import Excerpt, Path, dotted, excerpt, suggest
+from greenlane.source import Source
 
 MOST_ASKED = 100
 """Flags that one lookup may ask in all, for prerequisites of prerequisites."""

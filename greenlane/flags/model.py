@@ -306,8 +306,18 @@ class Flag(Document):
         )
 
 
+class Approvals(Document):
+    """Where a change of flags needs a second person."""
+
+    environments: tuple[str, ...] = Field((), max_length=40)
+
+
 class FlagsDocument(Document):
-    """A file of flags, with the segments that its conditions name."""
+    """A file of flags, with the segments that its conditions name.
+
+    `approvals` stays as it is when a file without it is applied.
+    """
 
     feature_flags: dict[Annotated[str, Field(pattern=FLAG_KEY)], Flag]
     segments: dict[str, Condition] = Field(default_factory=dict)
+    approvals: Approvals | None = None

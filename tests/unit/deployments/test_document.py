@@ -70,7 +70,6 @@ def test_what_the_canary_file_of_the_specification_says_has_its_effect():
 @pytest.mark.parametrize(
     ("file", "key"),
     [
-        ("feature-flags.yaml", "feature_flags"),
         ("ab-tests.yaml", "ab_tests"),
         ("multi-region-config.yaml", "regions"),
     ],
@@ -79,6 +78,12 @@ def test_the_other_files_of_the_specification_are_recognised_and_named(file, key
     problem = problem_of((SPEC / file).read_text())
     assert problem.field == key
     assert "not supported yet" in problem.way_out
+
+
+def test_a_file_of_flags_is_sent_to_where_flags_are_applied():
+    problem = problem_of((SPEC / "feature-flags.yaml").read_text())
+    assert (problem.field, problem.line) == ("feature_flags", 2)
+    assert "flags belong to no service" in problem.way_out
 
 
 def test_the_stricter_limit_of_two_files_wins():

@@ -157,7 +157,7 @@ def test_a_query_that_dynamodb_refuses_is_refused(text, more, problem):
         lambda table: table.update_item(TableName="t", Key=KEY),
         lambda table: table.query(TableName="t", IndexName="i", KeyConditionExpression="pk = :p"),
         lambda table: table.transact_write_items(TransactItems=[{"Check": {}}]),
-        lambda table: table.transact_write_items(TransactItems=[], ClientRequestToken="x"),
+        lambda table: table.transact_write_items(TransactItems=[], ReturnConsumedCapacity="TOTAL"),
     ],
 )
 def test_parameters_it_does_not_know_are_never_ignored(call):
@@ -246,3 +246,14 @@ def test_of_all_that_ask_at_once_one_gets_the_lease():
     with ThreadPoolExecutor(max_workers=8) as pool:
         won = [found for found in pool.map(ask, range(200)) if found is not None]
     assert won == [store.record(SERVICE)]
+
+
+def test_a_transaction_of_the_same_token_happens_once_and_another_under_it_is_refused():
+    table = Table("t")
+    put = {"TableName": "t", "Item": ITEM, "ConditionExpression": "attribute_not_exists(pk)"}
+    for _ in range(2):
+        table.transact_write_items(TransactItems=[{"Put": put}], ClientRequestToken="x")
+    other = {"TableName": "t", "Item": ITEM | {"more": {"B": b"1"}}}
+    with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
+        table.transact_write_items(TransactItems=[{"Put": other}], ClientRequestToken="x")
+    assert table.items() == [ITEM]

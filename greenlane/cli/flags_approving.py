@@ -1,0 +1,63 @@
+"""`greenlane flags proposals`, `approve` and `reject`."""
+
+from typing import Annotated
+
+import typer
+
+from greenlane.cli.flags_views import differences, table, tell_kept
+from greenlane.cli.session import Session
+
+Id = Annotated[str, typer.Argument(help="The proposal's id.", show_default=False)]
+Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (proposals, approve, reject):
+        app.command()(command)
+
+
+def proposals(
+    context: typer.Context,
+    id: Annotated[str | None, typer.Argument(help="One of them, whole.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+) -> None:
+    """List the changes that wait for a second person."""
+    session: Session = context.obj
+    if id is not None:
+        one = session.flags.proposal(id)
+        session.emit(one)
+        session.say(f"{one.id}: {one.status}, by {one.by}: {one.why or 'no reason given'}")
+        for line in differences(one.changes(session.flags.read())):
+            session.say(line)
+        return
+    found = [one for one in session.flags.proposals() if everything or one.status == "waiting"]
+    session.emit(found)
+    if not found:
+        session.say("nothing waits")
+        return
+    rows = [("id", "status", "by", "changes", "environments", "why")]
+    for one in found:
+        about = ", ".join(one.based)
+        rows.append((one.id, one.status, one.by, about, ", ".join(one.environments), one.why))
+    for line in table(rows):
+        session.say(line)
+
+
+def approve(context: typer.Context, id: Id, why: Why = "") -> None:
+    """Carry out a change that somebody else proposed."""
+    from greenlane.flags import keeping
+
+    session: Session = context.obj
+    kept = keeping.approve(session.flags, id, by=session.principal, why=why, at=session.now)
+    tell_kept(session, kept, kept.keys, kept.proposal)
+
+
+def reject(context: typer.Context, id: Id, why: Why = "") -> None:
+    """Close a proposal without its change; its author may do that too."""
+    from greenlane.flags import keeping
+
+    session: Session = context.obj
+    rejected = keeping.reject(session.flags, id, by=session.principal, why=why, at=session.now)
+    session.emit(rejected)
+    session.say(f"{rejected.id}: rejected; nothing was changed")

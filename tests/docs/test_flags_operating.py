@@ -1,0 +1,98 @@
+"""What docs/flags-operating.md shows, done against a store in memory."""
+
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from typer.testing import CliRunner
+
+from greenlane.cli.flags import app as flags_app
+from greenlane.cli.main import app
+from greenlane.cli.session import Session
+from greenlane.flags import stored_items
+from greenlane.flags.seen import PREFIX
+from greenlane.flags.stale import Finding
+from greenlane.flags.store import MOST_WRITES
+from tests.docs.pages import ROOT, blocks, code, prose, table
+from tests.flag_store import NOW, memory_store, put
+
+PAGE = ROOT / "docs" / "flags-operating.md"
+ID = "20261124-120000-1a2b3c"
+
+
+def on_page(language: str) -> list[str]:
+    return [block.text for block in blocks(language) if block.page == PAGE]
+
+
+def test_the_python_examples_print_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    store = memory_store()
+    put(store, "feature_flags: {checkout: {percentage: 5, environments: [production]}}")
+    client = SimpleNamespace(flags=store)
+    names: dict[str, Any] = {}
+    with patch("greenlane.deployments.client.Greenlane.connect", return_value=client):
+        for text in on_page("python"):
+            exec(compile(text, str(PAGE), "exec"), names)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["2 ('checkout',)", "False", "1 {'S': 'checkout'}"]
+
+
+def test_the_commands_work_in_the_order_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GREENLANE_LOCAL", raising=False)
+    monkeypatch.setattr("secrets.token_hex", lambda size: "1a2b3c"[: 2 * size])
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "x.py").write_text('is_feature_enabled("checkout")')
+    (yaml,) = on_page("yaml")
+    (tmp_path / "feature-flags.yaml").write_text(yaml)
+    store, who = memory_store(), SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW))
+    client = SimpleNamespace(flags=store, connection=who)
+
+    def run(line: str, principal: str) -> Any:
+        who.principal = principal
+        session = Session()
+        session.__dict__["client"] = client
+        return CliRunner().invoke(app, shlex.split(line.replace("\\\n", " "))[1:], obj=session)
+
+    for text in on_page("bash"):
+        for line in text.replace("\\\n", " ").splitlines():
+            if "flags proposals" in line:
+                # Somebody has to have proposed something.
+                made = run("greenlane flags set checkout percentage=75", "arn:jo")
+                assert ID in made.stdout
+            result = run(line, "arn:sam")
+            differs = "flags diff" in line
+            again = "flags reject" in line
+            assert result.exit_code == (1 if differs else 3 if again else 0), (line, result.output)
+    assert store.proposal(ID).status == "approved"
+
+
+def test_the_table_names_every_command_that_there_is() -> None:
+    named = {code(row[0]).removeprefix("greenlane flags ") for row in table(PAGE, "Putting flags")}
+    known = {command.name or command.callback.__name__ for command in flags_app.registered_commands}
+    assert named | {"apply", "diff", "approve", "reject"} == known
+
+
+def test_the_layout_is_the_one_that_is_written() -> None:
+    rows = [[code(cell) for cell in row[:2]] for row in table(PAGE, "What is stored")]
+    flags = stored_items.FLAGS
+    assert rows == [
+        [flags, stored_items.HEAD],
+        [flags, stored_items.DOCUMENT],
+        [flags, f"{stored_items.AUDIT}<version>"],
+        [flags, f"{stored_items.PROPOSAL}<id>"],
+        [f"{stored_items.SNAPSHOT}#<environment>", stored_items.VERSION],
+        [f"{stored_items.SNAPSHOT}#<environment>", stored_items.SNAPSHOT],
+        [f"{PREFIX}<environment>", "<flag>"],
+    ]
+    assert f"up to {(MOST_WRITES - 4) // 2} environments" in prose(PAGE)
+
+
+def test_every_finding_is_explained() -> None:
+    told = [code(row[0]) for row in table(PAGE, "Flags that should be gone")]
+    kinds = Finding.model_fields["kind"].annotation.__args__
+    assert told == [kind.replace("_", " ") for kind in kinds]

@@ -1,0 +1,119 @@
+"""The lookup function: what it imports, and that its stage says whose flags are asked for."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from functions import look_up_flags
+from greenlane.flags import dynamo_http
+from tests.docs.pages import ROOT
+from tests.unit.flags.ofrep_asking import context, event
+from tests.unit.flags.reading import Shelf, body
+
+HEAVY = {
+    "aws_lambda_powertools",
+    "aws_xray_sdk",
+    "boto3",
+    "botocore",
+    "dataclasses",
+    "pydantic",
+    "re2",
+    "requests",
+    "typing",
+    "urllib3",
+    "yaml",
+}
+
+# What awslambdaric's bootstrap has imported before it imports a handler.
+COLD = """
+import json, logging, sys, time, traceback
+before = set(sys.modules)
+sys.path.insert(0, ".")
+import functions.look_up_flags as module
+if len(sys.argv) > 1:
+    event = json.loads(sys.argv[1])
+    answer = module.handler(event, None)
+    print(json.dumps(answer))
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def cold(*arguments: str, **environ: str) -> list[Any]:
+    """What a fresh interpreter prints; -I and -S keep the machine's own start-up out."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", COLD, *arguments],
+        cwd=ROOT,
+        env={"AWS_REGION": "eu-west-1", "FLAGS_TABLE": "flags", **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def roots(modules: list[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_a_cold_start_imports_nothing_heavy() -> None:
+    (imported,) = cold()
+
+    assert roots(imported) & HEAVY == set()
+    assert "http.client" in imported, "the client is loaded while Lambda gives more processor"
+    # 60 when this was written; each costs a fraction of a millisecond and some memory.
+    assert len(imported) <= 75, imported
+
+
+def test_the_first_lookup_imports_nothing_heavy_either() -> None:
+    asked = {**event(context(), "f"), "requestContext": {"stage": "production"}}
+    where = "http://127.0.0.1:9"  # nobody answers there: the default counts, at once
+
+    answer, imported = cold(
+        json.dumps(asked),
+        AWS_ENDPOINT_URL=where,
+        AWS_ACCESS_KEY_ID="k",
+        AWS_SECRET_ACCESS_KEY="s",
+    )
+
+    assert answer["statusCode"] == 503
+    assert roots(imported) & HEAVY == set()
+
+
+@pytest.fixture
+def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    """What the function reads from, in the place of the table."""
+    source = Shelf(production=body(), staging=body(flags={}))
+    monkeypatch.setattr(look_up_flags, "_readers", {})
+    monkeypatch.setattr(look_up_flags, "chosen_source", lambda: source)
+    return source
+
+
+def look_up(stage: str, key: str | None = "f") -> tuple[int, Any]:
+    asked = {**event(context(), key), "requestContext": {"stage": stage}}
+    answer = look_up_flags.handler(asked, None)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_a_stage_answers_with_the_flags_of_the_environment_of_its_name(shelf: Shelf) -> None:
+    assert look_up("production")[0] == 200
+    assert look_up("staging")[0] == 404
+    assert look_up("production", None)[1]["metadata"]["environment"] == "production"
+
+
+def test_the_snapshot_is_kept_between_invocations(shelf: Shelf) -> None:
+    for _ in range(3):
+        look_up("production")
+
+    assert shelf.asked == ["version production", "snapshot production"]
+
+
+def test_a_store_that_cannot_be_read_turns_nothing_on(shelf: Shelf) -> None:
+    shelf.broken = dynamo_http.StoreUnreadable("no")
+
+    status, told = look_up("production")
+
+    assert (status, told["errorCode"]) == (503, "GENERAL")
