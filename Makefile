@@ -19,7 +19,7 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
   -o -path greenlane/cli \) -prune -o -print)
 CHECKED := app.py infra functions greenlane tests benchmarks
 
-.PHONY: help setup layer synth demo demo-all test faults check bench bench-judge bench-rollback \
+.PHONY: help setup layer synth demo demo-all test parity faults check bench bench-judge bench-rollback \
   bench-flags local-up local-down clean
 
 help: ## List the targets.
@@ -38,10 +38,14 @@ demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
 	$(PYTHON) -m greenlane.cli.main demo --all
 
 test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
-	# Three files at once: scenarios mostly wait. The local cloud's own tests run apart: it mends moto
-	# for the whole process, and other tests work with moto as it is.
-	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore tests/unit/local $(ARGS)
+	# Three files at once: scenarios mostly wait. In the order of their names, for the many short ones
+	# of tests/unit fill what the long scenarios leave. The local cloud's own tests run apart: it mends
+	# moto for the whole process, and other tests work with moto as it is.
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/unit/local $(ARGS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local
+
+parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms made of them.
+	GREENLANE_EXAMPLES=10000 $(PYTHON) -m pytest tests/unit/health/test_alarm_parity.py $(ARGS)
 
 faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 25 minutes).
 	$(PYTHON) -m tests.faults.matrix $(ARGS)

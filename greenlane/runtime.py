@@ -130,7 +130,7 @@ class Runtime:
 
     @cached_property
     def cloudwatch_quick(self) -> Any:
-        """Metrics for a baseline, which may also do without: as `ecr_quick`."""
+        """For who looks again soon, or may do without: planning's baseline, the reconciler."""
         return aws.client("cloudwatch", read_timeout_seconds=5.0, attempts=2)
 
     @cached_property

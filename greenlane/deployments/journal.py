@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Plan, Record
 from greenlane.deployments.phases import TERMINAL, Phase
+from greenlane.deployments.store import DynamoStore
 from greenlane.logs import logger
 from greenlane.people.announcement import Announcement, Severity, announce, publication
 from greenlane.people.pages import keep_page, went_out
@@ -17,16 +18,33 @@ KeepFirst = Literal["must", "try"]
 
 def note(runtime: Runtime, deployment_id: str, kind: str, **detail: Any) -> None:
     """Append to the history; an error is the caller's, so that forward steps fail closed."""
+    _append(runtime, runtime.store, deployment_id, kind, detail)
+
+
+def _append(
+    runtime: Runtime, store: DynamoStore, deployment_id: str, kind: str, detail: dict[str, Any]
+) -> None:
     event = HistoryEvent(
         at=runtime.clock.now(), kind=kind, actor=runtime.actor, detail=_plain(detail)
     )
-    runtime.store.append(deployment_id, event)
+    store.append(deployment_id, event)
 
 
 def note_best_effort(runtime: Runtime, deployment_id: str, kind: str, **detail: Any) -> bool:
     """Append to the history if that works; reporting never changes a traffic decision."""
+    return _tried(runtime, runtime.store, deployment_id, kind, detail)
+
+
+def note_hastily(runtime: Runtime, deployment_id: str, kind: str, **detail: Any) -> bool:
+    """The same if the table answers within 300 ms: for who has seconds to end."""
+    return _tried(runtime, runtime.hasty_store, deployment_id, kind, detail)
+
+
+def _tried(
+    runtime: Runtime, store: DynamoStore, deployment_id: str, kind: str, detail: dict[str, Any]
+) -> bool:
     try:
-        note(runtime, deployment_id, kind, **detail)
+        _append(runtime, store, deployment_id, kind, detail)
     except (ClientError, BotoCoreError) as error:
         logger.error("history not written", kind=kind, error=str(error), detail=_plain(detail))
         return False

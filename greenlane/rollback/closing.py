@@ -7,10 +7,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments import traffic
 from greenlane.deployments.finishing import tidy
-from greenlane.deployments.journal import KeepFirst, note_best_effort, summarise, tell
+from greenlane.deployments.journal import (
+    KeepFirst,
+    note_best_effort,
+    note_hastily,
+    summarise,
+    tell,
+)
 from greenlane.deployments.model import Plan, Record
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.stickiness import owed
+from greenlane.deployments.store import DynamoStore
 from greenlane.errors import Aborted, FenceLost, Refused, UnknownDeployment
 from greenlane.incidents.report_place import console_url, report_key
 from greenlane.logs import logger
@@ -169,10 +176,8 @@ def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
     if event.rollback is not None:
         _page_unclosed(event, event.rollback, runtime)
         return
-    service = _service(runtime, None, event.request)
-    if event.request is not None and event.request.deployment_id is not None:
-        known = {"failure": event.what_failed()}
-        note_best_effort(runtime, event.request.deployment_id, "rollback keeps trying", **known)
+    # Nothing here may hang for long: the state has 15 s, and going back waits for it.
+    service = _service(runtime.hasty_store, None, event.request)
     tell(
         runtime,
         f"PAGE: Greenlane cannot take {service} back yet and keeps trying",
@@ -184,6 +189,10 @@ def _page_while_trying(event: CloseEvent, runtime: Runtime) -> None:
         reason=_without_traffic(event) or event.what_failed(),
         way_out="it tries for an hour; the commands to go back by hand are in docs/rollback.md",
     )
+    if event.request is not None and event.request.deployment_id is not None:
+        known = {"failure": event.what_failed()}
+        deployment_id = event.request.deployment_id
+        note_hastily(runtime, deployment_id, "rollback keeps trying", **known)
 
 
 def _page_unclosed(event: CloseEvent, rollback: Rollback, runtime: Runtime) -> None:
@@ -212,7 +221,7 @@ def _without_traffic(event: CloseEvent) -> str | None:
 def _page(event: CloseEvent, runtime: Runtime, why: str | None = None) -> None:
     """A person is needed: say so in the record if it answers, and on the topic in any case."""
     rollback, request = event.rollback, event.request
-    service = _service(runtime, rollback, request)
+    service = _service(runtime.store, rollback, request)
     if event.failure is not None:
         reason = _without_traffic(event) or event.what_failed()
     else:
@@ -270,14 +279,14 @@ def _tell_held(
     )
 
 
-def _service(runtime: Runtime, rollback: Rollback | None, request: RollbackRequest | None) -> str:
+def _service(store: DynamoStore, rollback: Rollback | None, request: RollbackRequest | None) -> str:
     """The service a page is about; without the table by its deployment's id, or that id itself."""
     if rollback is not None:
         return rollback.service
     if request is None or request.deployment_id is None or request.service is not None:
         return "unknown" if request is None else request.service or "unknown"
     try:
-        return runtime.store.plan(request.deployment_id).service
+        return store.plan(request.deployment_id).service
     except (ClientError, BotoCoreError, UnknownDeployment) as error:
         logger.error("the service is read from the deployment's id", error=str(error))
         found = _OUR_ID.fullmatch(request.deployment_id)

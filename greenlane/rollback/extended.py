@@ -4,6 +4,8 @@ Critical alerts have alarms of their own. What only the criteria know is judged 
 than in a bake: a day of looks would cost more than the deployment.
 """
 
+from copy import copy
+
 from greenlane.deployments.model import Record
 from greenlane.health.candidate import judge_candidate
 from greenlane.runtime import Runtime
@@ -23,5 +25,15 @@ def judged_bad(runtime: Runtime, record: Record) -> str | None:
     plan = runtime.store.plan(record.deployment_id)
     if plan.config.deployment.shadow:
         return None
-    verdict = judge_candidate(runtime, plan, record)
+    verdict = judge_candidate(_hurried(runtime), plan, record)
     return verdict.reason if verdict.verdict == "fail" else None
+
+
+def _hurried(runtime: Runtime) -> Runtime:
+    """The same with less patience: a CloudWatch that hangs must not take the reconciler's minute.
+
+    What is not read in time is a hold, and the next look is five minutes away.
+    """
+    hurried = copy(runtime)
+    hurried.cloudwatch = runtime.cloudwatch_quick
+    return hurried

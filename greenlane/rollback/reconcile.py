@@ -36,6 +36,9 @@ LATE = timedelta(minutes=10)
 EVENT_OVERDUE = timedelta(seconds=60)
 """An alarm red for longer than this should have triggered by its event."""
 
+JUDGED_WITHIN = timedelta(seconds=25)
+"""Later in a run no watch is judged: with all that may hang there, 60 seconds would not do."""
+
 MANY_COMPLETIONS = 3
 """So many executions in a row that died after promotion are worth a page."""
 
@@ -61,6 +64,7 @@ def reconcile_all(tick: Tick, runtime: Runtime) -> None:
 def reconcile(tick: Tick, runtime: Runtime) -> list[str]:
     """Look at each service; what went wrong with which of them."""
     del tick
+    latest = runtime.clock.now() + JUDGED_WITHIN
 
     def look(service: str) -> None:
         record = runtime.store.record(service)
@@ -71,7 +75,8 @@ def reconcile(tick: Tick, runtime: Runtime) -> list[str]:
         finally:
             tell_again(runtime, record)
             # Last, and whatever else went wrong: reading a day of metrics may take long.
-            _judge_the_watch(runtime, record)
+            if runtime.clock.now() < latest:
+                _judge_the_watch(runtime, record)
 
     return for_every_service(runtime, look, failed="not reconciled")
 
@@ -120,7 +125,7 @@ def _alarms(runtime: Runtime, record: Record) -> list[AlarmState]:
     over = record.watch_until is not None and runtime.clock.now() >= record.watch_until
     if over or record.phase not in _GUARDED:
         return []
-    return read_alarms(runtime.cloudwatch, record.trigger_alarms)
+    return read_alarms(runtime.cloudwatch_quick, record.trigger_alarms)
 
 
 def _dead(runtime: Runtime, record: Record, execution: str | None) -> bool:

@@ -13,7 +13,7 @@ from greenlane.errors import UnknownService
 from greenlane.logs import logger
 from greenlane.people.delivery import call_again
 from greenlane.people.ledger import Ledger
-from greenlane.people.pages import FIRST_AGAIN, MOST_AGAIN, Page, Pages, went_out
+from greenlane.people.pages import FIRST_AGAIN, MOST_AGAIN, THEN_AGAIN, Page, Pages, went_out
 from greenlane.people.routing import waking
 from greenlane.rollback.closing import tell_hold
 from greenlane.runtime import Runtime
@@ -22,8 +22,12 @@ _STANDS: dict[Phase, str] = {
     Phase.HELD: "held",
     Phase.ROLLING_BACK: "still_trying",
     Phase.PROMOTED: "still_trying",
+    Phase.ROLLED_BACK: "rolled_back",
 }
 """The kind of page that still says how it is, by the phase."""
+
+OVER_FOR = (MOST_AGAIN + 2) * THEN_AGAIN
+"""What went back stays so until the next deployment, maybe for weeks; by then a look is in vain."""
 
 MAIL = "mail"
 
@@ -37,6 +41,9 @@ def tell_again(runtime: Runtime, record: Record) -> None:
     """
     kind = _STANDS.get(record.phase)
     if kind is None:
+        return
+    over = record.phase is Phase.ROLLED_BACK
+    if over and runtime.clock.now() >= record.updated_at + OVER_FOR:
         return
     try:
         page = _page(runtime, record, kind)

@@ -242,8 +242,11 @@ def _outcome(scene: Scene, verdict: Verdict) -> str:
 
 def _unlisted_end(scene: Scene, outcome: str, may: May, account: Account) -> list[str]:
     """What speaks against an end: the published list does not have it, or nobody was paged."""
-    if outcome in OUTCOMES[scene.what.ends]:
+    usual, *others = OUTCOMES[scene.what.ends]
+    if outcome == usual or (may.turn and outcome in others):
         return []
+    if outcome in others:
+        return [f"it ended {outcome} instead of {usual}: a fault that passes must change nothing"]
     if outcome not in may.ends:
         return [f"it ended {outcome}, which is neither its end nor on the list"]
     paged = any(subject.startswith("PAGE") for subject in account.topic.told)

@@ -70,7 +70,8 @@ class Invariants:
             return
         if caller == "shift_traffic":
             self._drift_respected()
-        if now != before:
+        # A step that writes the same as a person has just written goes on from there.
+        if now != before or caller == "shift_traffic":
             self.drifted = None
         if sum(now.values()) <= 0:
             self._break(f"{caller} wrote weights whose sum is 0")
@@ -168,10 +169,16 @@ def _waits(record: Any) -> bool:
 
 
 def judge(
-    account: Account, invariants: Invariants, *, may_hold: bool, may_leave: bool = False
+    account: Account,
+    invariants: Invariants,
+    *,
+    may_hold: bool,
+    may_leave: bool = False,
+    may_stay: bool = False,
 ) -> Verdict:
     """What a finished run left behind.
 
+    `may_stay`: no slot is healthy by design, so traffic may stay where it was if that is paged.
     `may_hold`: it may end held, or with a page and still trying; `may_leave`: auto scaling and
     tasks need not be as they should. Which denied calls may do so: `tests.faults.published`.
     """
@@ -179,12 +186,13 @@ def judge(
     record = account.record()
     phase = record.phase if record is not None else None
     held = phase is Phase.HELD
+    paged = [subject for subject in account.topic.told if subject.startswith("PAGE")]
     by_hand = invariants.drifted is not None and not _as_it_should(account, record)
     if by_hand:
         broken += _drift_is_told(account, str(invariants.drifted))
     else:
-        broken += _traffic_is_whole(account, held=held and may_hold)
-    paged = [subject for subject in account.topic.told if subject.startswith("PAGE")]
+        stays = (held and may_hold) or (may_stay and bool(paged))
+        broken += _traffic_is_whole(account, held=stays)
     if not (may_hold and paged):  # case 8 of the list: somebody was told, and it goes on trying
         if phase in LEASED:
             broken.append(f"the lease is still held: {phase}")

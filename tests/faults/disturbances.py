@@ -17,8 +17,9 @@ from tests.faults.outage import Outage
 
 Begin = Callable[[Account], None]
 Ends = Literal["promoted", "back", "held", "refused"]
-"""How a scene ends. A struck one that should be promoted may go back, or be refused; one that
-should go back must do so, and only one that is held by design may be held by any fault."""
+"""How a scene ends, and must end beside a fault that passes, but for `published.GOES_BACK`. With a
+permission gone, one that should be promoted may go back, or be refused; one that should go back
+must do so, and only one that is held by design may be held by any fault."""
 
 HOOK = "arn:aws:lambda:eu-west-1:123456789012:function:check-prices"
 OUTAGE_SECONDS = 600.0
@@ -40,7 +41,7 @@ class Disturbance:
         config: further sections of its configuration.
         asked: changes of the request.
         declared: whether the configuration names the workload, or a parameter describes it.
-        paged: somebody must have been paged, though it does not end `held`.
+        paged: somebody must have been paged before it ended, though it does not end `held`.
         after: what must be true at the end, as a list of what is not.
     """
 
@@ -61,9 +62,9 @@ def _nothing(_: Account) -> None:
     """Only the settings differ."""
 
 
-def _out(service: str, *callers: str) -> Begin:
-    """A service is down for ten minutes from the first alarm."""
-    return lambda account: Outage(service, OUTAGE_SECONDS, callers=callers).watch(account)
+def _out(service: str, seconds: float = OUTAGE_SECONDS) -> Begin:
+    """A service is down from the first alarm on."""
+    return lambda account: Outage(service, seconds).watch(account)
 
 
 def _table_down_in_a_step(account: Account) -> None:
@@ -136,6 +137,11 @@ def _late_write(account: Account) -> None:
 
 def _late_write_in_the_drain(account: Account) -> None:
     moments.at_phase(account, Phase.ROLLING_BACK, moments.late_write(account, 50), after=58)
+
+
+def _turns_bad_quietly(account: Account) -> None:
+    """More errors than the criteria allow, and fewer than turn an alarm red."""
+    moments.at_phase(account, Phase.WATCHING, moments.turn_bad(account, 0.04), after=60)
 
 
 def _weights_by_hand(account: Account) -> None:
@@ -275,6 +281,7 @@ def _evidence_posted(account: Account) -> None:
 
 DISTURBANCES: dict[str, Disturbance] = {
     "table down from the alarm on": Disturbance(_out("dynamodb"), bad=True),
+    "table down for a minute from the alarm on": Disturbance(_out("dynamodb", 60.0), bad=True),
     "table down in a step": Disturbance(_table_down_in_a_step),
     "balancer's API down from the alarm on": Disturbance(_out("elbv2"), bad=True, paged=True),
     "good slot loses a task as the alarm rings": Disturbance(_at_alarm(_lose_task), bad=True),
@@ -315,6 +322,11 @@ DISTURBANCES: dict[str, Disturbance] = {
     "alarm in the extended watch": Disturbance(_at(Phase.WATCHING, moments.ring, after=60)),
     "alarm in the extended watch, event lost": Disturbance(
         _at(Phase.WATCHING, moments.unheard, after=60)
+    ),
+    "turns bad in the extended watch, no alarm": Disturbance(
+        _turns_bad_quietly,
+        # So that a look which a fault costs is not the last one.
+        deployment={"extended_watch": "30m"},
     ),
     "alarm as the lease is freed": Disturbance(_at(Phase.WATCHING, moments.ring, after=0)),
     "alarm as the phase moves to retired": Disturbance(

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 from greenlane.deployments.phases import Phase
+from greenlane.errors import Aborted
 from tests.faults.account import Account
 from tests.faults.watch import slot_of
 
@@ -115,10 +116,45 @@ def too_many_pages(account: Account) -> list[str]:
     for host, document in account.received:
         if host == "events.pagerduty.com" and document["event_action"] == "trigger":
             triggers[document["payload"]["summary"]] += 1
+    # Without the table a run does not know what the one before it sent; PagerDuty joins them.
+    repeated = len(account.failed["notify_people"])
     for summary, times in triggers.items():
-        if times > occasions[summary]:
+        if times > occasions[summary] + repeated:
             found.append(f"PagerDuty was called {times} times for {occasions[summary]}: {summary}")
     return found
+
+
+def woken_by(account: Account) -> list[str]:
+    """What woke people: critical news that the topic took, or that reached the pager past it."""
+    news = [one["Subject"] for one in account.topic.published if _pages(one)]
+    for host, document in account.received:
+        if host == "events.pagerduty.com" and document["event_action"] == "trigger":
+            news.append(document["payload"]["summary"])
+    return news
+
+
+def unheard_of(account: Account) -> list[str]:
+    """An end that must wake people, whatever was struck: a hold, and a way back from traffic.
+
+    Not one that a person asked for; nor before the new version had any traffic.
+    """
+    record = account.record()
+    if record is None or record.phase not in (Phase.HELD, Phase.ROLLED_BACK):
+        return []
+    trigger = record.trigger
+    by_person = trigger is not None and (
+        trigger.kind == "person" or trigger.name == Aborted.__name__
+    )
+    if record.phase is Phase.ROLLED_BACK and (by_person or not record.shifts):
+        return []
+    if any(_says(record.phase, subject) for subject in woken_by(account)):
+        return []
+    return [f"it ended {record.phase.value}, and nobody was woken by that"]
+
+
+def _says(phase: Phase, subject: str) -> bool:
+    words = "holds" if phase is Phase.HELD else "took"
+    return words in subject
 
 
 def _id_of(published: dict[str, Any]) -> str:

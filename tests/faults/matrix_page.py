@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from tests.faults.cells import FEW, Outcome
 from tests.faults.faults import KINDS
 from tests.faults.matrix_rows import NO_ROW, NOT_ON_THE_WAY
-from tests.faults.published import DENIED, KNOWN, STAYED
+from tests.faults.published import DENIED, GOES_BACK, KNOWN, STAYED
 
 COLUMNS = (*KINDS, "twice")
 LETTERS = {"retired": "p", "rolled_back": "b", "refused": "n", "nothing began": "n", "held": "h"}
@@ -30,6 +30,7 @@ def page(found: Sequence[Outcome], schedules: Sequence[Outcome]) -> str:
         *_calls(found),
         *_scenes(found),
         *_published(),
+        *_goes_back(),
         *_known(),
         *_without_a_row(),
         *_broken((*found, *schedules)),
@@ -116,6 +117,22 @@ def _published() -> Iterable[str]:
         calls = ", ".join(f"`{call}`" for call in one.calls)
         ends = ", ".join(sorted({LETTERS[end] for end in one.ends}))
         yield f"| `{one.function}` | {calls} | {ends} | {one.case} | {one.why} |"
+
+
+def _goes_back() -> Iterable[str]:
+    yield from (
+        "",
+        "## What one fault turns",
+        "",
+        "Any fault but a permission that is gone must be absorbed: the scene ends as it does",
+        "without it. Except here, where a good version goes back.",
+        "",
+        "| Function | Call | Faults | Why that is right |",
+        "|---|---|---|---|",
+    )
+    for one in GOES_BACK:
+        kinds = ", ".join(one.kinds)
+        yield f"| `{one.function}` | `{one.call}` | {kinds} | {one.why} |"
 
 
 def _known() -> Iterable[str]:

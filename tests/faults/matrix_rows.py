@@ -9,6 +9,8 @@ from tests.infra.reachable import SERVICES, called, operations
 Call = tuple[str, str]
 
 NOT_ON_THE_WAY = {
+    "look_up_flags": "answers for flags; no deployment waits for it",
+    "manage_flags": "changes flags for people; no deployment waits for it",
     "own_listener_rule": "CloudFormation calls it when a workload's stack is made or deleted",
     "tell_warning": "tells people of an alarm that decides nothing",
     "validate_slot": "makes no AWS calls; its own requests are answered in the same second",

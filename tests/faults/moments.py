@@ -10,7 +10,7 @@ from greenlane.deployments.connection import Connection
 from greenlane.deployments.model import SignalName
 from greenlane.deployments.phases import Phase
 from greenlane.errors import GreenlaneError
-from tests.builders import GROUPS, RULE_ARN, SERVICE
+from tests.builders import GROUPS, NEW_IMAGE, RULE_ARN, SERVICE
 from tests.fakes import REGION, STATES
 from tests.faults.account import Account
 
@@ -170,6 +170,17 @@ def sicken(account: Account, slot: str) -> Act:
         account.traffic.settle()
         for task in account.fleet.all[slot]:
             task.state = "unhealthy"
+
+    return act
+
+
+def turn_bad(account: Account, error_ratio: float) -> Act:
+    """The new version begins to answer that part of its requests with errors."""
+
+    def act() -> None:
+        account.traffic.settle()
+        account.traffic.error_ratio = error_ratio
+        account.fleet.bad.add(NEW_IMAGE)
 
     return act
 

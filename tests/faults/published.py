@@ -97,7 +97,7 @@ DENIED = (
         "close_rollback",
         ("dynamodb.get_item", "dynamodb.update_item"),
         ("rolling_back",),
-        "the traffic is back, the bad slot is empty, and nobody can write so",
+        "the traffic is back and the bad slot empty, or both slots are sick; nobody can write so",
         case=8,
         leaves=True,
     ),
@@ -219,12 +219,46 @@ KNOWN = (
 
 
 @dataclass(frozen=True)
+class GoesBack:
+    """Where one fault that passes by itself takes a good version back, or keeps it from beginning.
+
+    Args:
+        function: its module.
+        call: as `service.operation`.
+        kinds: of faults.
+        why: why that is right.
+    """
+
+    function: str
+    call: str
+    kinds: tuple[Kind, ...]
+    why: str
+
+
+_NO_ANSWER: tuple[Kind, ...] = ("after", "timeout", "late")
+_HOOK = (
+    "a hook of the user's that may have run and did not answer: it is not called a second time, "
+    "and what it would have said is not known"
+)
+
+GOES_BACK = (
+    GoesBack("judge_step", "lambda.invoke", _NO_ANSWER, _HOOK),
+    GoesBack("run_pre_traffic", "lambda.invoke", _NO_ANSWER, _HOOK),
+)
+"""Every other fault but a permission that is gone must be absorbed: the end is the usual one."""
+
+
+@dataclass(frozen=True)
 class May:
-    """What a cell may leave: see `tests.faults.check.judge`; `words` of what is known."""
+    """What a cell may leave: see `tests.faults.check.judge`; `words` of what is known.
+
+    `turn`: it may end otherwise than without the fault, though as its scene allows.
+    """
 
     hold: bool = False
     leave: bool = False
     splits: bool = False
+    turn: bool = False
     ends: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
 
@@ -254,6 +288,8 @@ def allowed(call: Call, kind: Kind, scene: str) -> May:
     return May(
         words=tuple(words for one in known for words in one.words),
         hold=bool(found),
+        turn=kind == "denied"
+        or any((one.function, one.call) == call and kind in one.kinds for one in GOES_BACK),
         leave=any(one.leaves for one in found),
         splits=any(one.splits for one in found),
         ends=tuple(end for one in found for end in one.ends),

@@ -10,6 +10,7 @@ from tests.faults.account import Account, in_simulation
 from tests.faults.check import Invariants, Verdict, judge, settle
 from tests.faults.conditions import BEST, Conditions
 from tests.faults.disturbances import DISTURBANCES, Disturbance, Ends
+from tests.faults.exposure import unheard_of, woken_by
 from tests.faults.faults import Faults
 from tests.faults.outside import PEOPLE
 
@@ -40,7 +41,8 @@ OUTCOMES: dict[Ends, tuple[str, ...]] = {
     "held": ("held", "rolled_back", "refused", "nothing began"),
     "refused": ("nothing began", "refused", "rolled_back"),
 }
-"""How each scene ends without a fault, and then what a fault may make of it besides."""
+"""How each scene ends without a fault, and then what a fault that stays may make of it besides;
+and one that passes only where `published.GOES_BACK` says so."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Scene:
             if also is not None:
                 also(account)
             settle(account)
-            if _waits_for_a_page(account):
+            if unheard_of(account):
                 account.run(TOLD_AGAIN_SECONDS)
             if what.sticky:
                 account.run(COOKIES_END_SECONDS)
@@ -127,21 +129,27 @@ class Scene:
             if rings(account.failed["reconcile"]):
                 account.topic.told.append("PAGE: greenlane-reconcile-fails")
             held = what.ends == "held"
-            verdict = judge(account, invariants, may_hold=may_hold or held, may_leave=may_leave)
+            verdict = judge(
+                account,
+                invariants,
+                may_hold=may_hold or held,
+                may_leave=may_leave,
+                may_stay=held,
+            )
             if self.disturbance:
                 open_end = verdict.outcome == Phase.HELD or verdict.outcome in LEASED
                 verdict.broken += self._not_as_declared(account, may_leave=may_leave or open_end)
+            verdict.broken += unheard_of(account)
             if then is not None:
                 verdict.broken += then(account)
             return verdict, account
 
     def _not_as_declared(self, account: Account, *, may_leave: bool) -> list[str]:
         """What a scene asks for beside the invariants that all of them share."""
-        struck = bool(account.faults.struck) or bool(account.again)
         broken = [] if may_leave else self.what.after(account)
-        paged = [subject for subject in account.topic.told if subject.startswith("PAGE")]
-        if self.what.paged and not paged and not struck:
-            broken.append("nobody was paged")
+        paged = any(subject.startswith("PAGE") for subject in woken_by(account))
+        if self.what.paged and not paged:
+            broken.append("nobody was paged on the way")
         return broken
 
 
@@ -149,12 +157,6 @@ def rings(failures: list[float]) -> bool:
     """Whether enough failures came within one window."""
     last = failures[FAILURES_OF_THE_ALARM - 1 :]
     return any(end - first < WINDOW_SECONDS for first, end in zip(failures, last, strict=False))
-
-
-def _waits_for_a_page(account: Account) -> bool:
-    record = account.record()
-    held = record is not None and record.phase is Phase.HELD
-    return held and not any(subject.startswith("PAGE") for subject in account.topic.told)
 
 
 def _configure(account: Account, what: Disturbance, deployment: dict[str, Any]) -> None:

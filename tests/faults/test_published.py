@@ -11,7 +11,7 @@ from tests.faults.faults import KINDS
 from tests.faults.matrix import PAGE
 from tests.faults.matrix_page import LETTERS
 from tests.faults.matrix_rows import NO_ROW, NOT_ON_THE_WAY, Call, makable, without_a_row
-from tests.faults.published import DENIED, ELSEWHERE
+from tests.faults.published import DENIED, ELSEWHERE, GOES_BACK
 
 ROLLBACK = Path("docs/rollback.md")
 
@@ -58,6 +58,15 @@ def test_the_published_list_needs_each_of_its_calls() -> None:
         for call in entry.calls:
             shown = found.get((entry.function, call), [""] * len(KINDS))[column]
             assert entry.leaves or letters & set(shown), f"{entry.function} {call}"
+
+
+def test_each_call_that_may_turn_a_good_version_back_does_so() -> None:
+    """If not, it need not be on that list, or the page is old."""
+    found = rows()
+    for entry in GOES_BACK:
+        cells = found[entry.function, entry.call]
+        for kind in entry.kinds:
+            assert "b" in cells[KINDS.index(kind)], f"{entry.function} {entry.call} {kind}"
 
 
 def test_no_permission_is_on_the_published_list_twice() -> None:

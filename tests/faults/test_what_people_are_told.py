@@ -161,3 +161,14 @@ def test_a_fault_at_a_call_of_the_normaliser_costs_minutes_at_most(
         assert (verdict.outcome, verdict.broken) == ("rolled_back", []), call
         back = [sent for sent, weights in writes if not weights["green"] and sent > 130]
         assert back[0] < 130 + 200
+
+
+@pytest.mark.parametrize("name", ["table down from the alarm on", "table down in a step"])
+def test_a_rollback_that_keeps_trying_without_the_table_tells_people_once(name: str) -> None:
+    """No note of the page can be kept, so the state that pages must not be repeated in vain."""
+    (scene,) = (scene for scene in disturbed_scenes() if scene.name == name)
+    verdict, account, _ = played(scene, nothing, nothing)
+    assert verdict.broken == []
+    told = [subject for subject in account.topic.told if "keeps trying" in subject]
+    entered = [one.entered.count("PageWhileTrying") for one in account.executions.values()]
+    assert len(told) == sum(entered) == 1

@@ -246,7 +246,7 @@ def test_a_function_with_a_network_is_waited_for_while_it_wakes(forward):
 def test_planning_that_breaks_down_goes_back(forward):
     forward.functions.always["plan_deployment"] = "ClientError"
     ran = forward.run("deployment", ask())
-    assert forward.functions.count() == {"plan_deployment": 5}
+    assert forward.functions.count() == {"plan_deployment": 7}
     started(forward, ran, "plan_deployment", "ClientError")
 
 
@@ -286,7 +286,7 @@ def test_a_task_that_breaks_down_for_good_goes_back_exactly_once(forward, name):
     forward.functions.always[TASKS[name]] = "ClientError"
     ran = forward.run("deployment", ask())
     started(forward, ran, TASKS[name], "ClientError")
-    assert forward.functions.count()[TASKS[name]] == 5
+    assert forward.functions.count()[TASKS[name]] == 7
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

@@ -273,3 +273,34 @@ def test_a_table_that_fails_meanwhile_only_puts_it_off(
     town.world.heal()
     tick(town, 1)
     assert pages(town) == before + 1
+
+
+def taken_back(town: Town) -> None:
+    """A rollback by an alarm that ended well."""
+    town.wants(**PAGER)
+    town.world.shifted()
+    rollback = take_traffic_back(town.world.back(), town.world.runtime)
+    close_rollback(CloseEvent(rollback=rollback, execution=BACK), town.world.runtime)
+    assert town.world.record.phase is Phase.ROLLED_BACK
+
+
+def test_a_way_back_that_the_topic_did_not_take_wakes_somebody_all_the_same(town: Town) -> None:
+    town.world.fail("sns", "publish", timeout(), times=1)
+    taken_back(town)
+    assert town.world.topic.told == []
+    tick(town, 5)
+    assert town.world.topic.told == [f"Greenlane took {SERVICE} back"]
+    deliver(town)
+    for _ in range(20):
+        tick(town, 30)
+    assert (pages(town), len(town.world.topic.told)) == (1, 1)
+
+
+def test_a_way_back_of_yesterday_is_looked_at_no_more(town: Town) -> None:
+    town.world.fail("sns", "publish", timeout(), times=1)
+    taken_back(town)
+    town.world.clock.advance(hours=24)
+    town.world.calls.clear()
+    tick(town, 1)
+    assert town.world.topic.told == []
+    assert ("dynamodb", "query") not in town.world.calls[1:], "only the list of the services"

@@ -4,6 +4,9 @@ from unittest.mock import Mock
 
 import pytest
 
+from greenlane.deployments.finishing import finish_deployment
+from greenlane.deployments.judging import Tick
+from greenlane.rollback.reconcile import JUDGED_WITHIN, reconcile
 from greenlane.rollback.settle import hold_traffic
 from greenlane.rollback.take_back import take_traffic_back
 from greenlane.runtime import Runtime
@@ -11,6 +14,8 @@ from infra.catalog import ROLLBACK
 from tests.fakes import BACK, timeout
 
 CLIENTS = {
+    "cloudwatch": lambda runtime: runtime.cloudwatch_quick,
+    "relay": lambda runtime: runtime.relay,
     "dynamodb": lambda runtime: runtime.store.client,
     "elbv2": lambda runtime: runtime.elbv2_back,
     "ecs": lambda runtime: runtime.ecs_back,
@@ -70,3 +75,44 @@ def test_a_way_back_without_the_table_asks_the_balancer_by_its_short_client(worl
     rollback = take_traffic_back(world.back(), world.runtime)
     assert (rollback.action, world.weights()) == ("settle", (100, 0))
     assert not usual.method_calls
+
+
+def watched(world):
+    """An hour into the extended watch, at a minute at which it is judged."""
+    state = world.promoted()
+    world.clock.advance(minutes=31)
+    finish_deployment(state, world.runtime)
+    world.clock.at = world.clock.at.replace(minute=10, second=20)
+    world.clock.advance(hours=1)
+    world.traffic("green", requests=100, minutes=20)
+
+
+def test_a_cloudwatch_that_hangs_leaves_the_reconciler_most_of_its_minute(world, longest):
+    """The usual client may take 47 s for one answer, and it is asked twice."""
+    watched(world)
+    usual = world.runtime.__dict__["cloudwatch"] = Mock()
+    world.fail("cloudwatch", "*", timeout(), times=99)
+    world.calls.clear()
+    reconcile(Tick(), world.runtime)
+    asked = [operation for service, operation in world.calls if service == "cloudwatch"]
+    assert asked == ["describe_alarms", "get_metric_data"]
+    assert not usual.method_calls
+    # A Prometheus is asked after CloudWatch.
+    judging = longest["cloudwatch"] + longest["relay"]
+    assert JUDGED_WITHIN.total_seconds() + judging <= limit("reconcile") - 1
+
+
+def test_late_in_its_minute_the_reconciler_judges_no_watch(world, monkeypatch):
+    watched(world)
+    look = world.table.get_item
+
+    def slow(**arguments):
+        world.clock.advance(seconds=26)
+        return look(**arguments)
+
+    monkeypatch.setattr(world.table, "get_item", slow)
+    world.clock.at = world.clock.at.replace(minute=9, second=50)
+    world.calls.clear()
+    reconcile(Tick(), world.runtime)
+    assert ("cloudwatch", "describe_alarms") in world.calls
+    assert ("cloudwatch", "get_metric_data") not in world.calls
