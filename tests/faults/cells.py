@@ -226,7 +226,7 @@ def run(cell: Cell) -> Outcome:
     return Outcome(
         name=f"{cell.scene.name}: {cell.kind} at {cell.at}",
         outcome=outcome,
-        broken=(*may.unlisted(unknown), *_unlisted_end(cell.scene, outcome, may, account)),
+        broken=(*may.unlisted(unknown, outcome), *_unlisted_end(cell.scene, outcome, may, account)),
         known=len(unknown) < len(verdict.broken),
         call=call,
         kind=cell.kind,

@@ -86,7 +86,7 @@ DENIED = (
     ),
     Denied(
         "empty_slot",
-        ("elbv2.describe_target_health", "elbv2.modify_rule"),
+        ("dynamodb.update_item", "elbv2.describe_target_health", "elbv2.modify_rule"),
         ("held",),
         "somebody gave the bad slot traffic while it drained, and nobody can put it back",
         case=3,
@@ -266,9 +266,12 @@ class May:
         """Without what is known."""
         return [one for one in broken if not any(words in one for words in self.words)]
 
-    def unlisted(self, broken: list[str]) -> list[str]:
-        """Without a split that is on the list."""
-        return [one for one in broken if not (self.splits and one.startswith("traffic is split"))]
+    def unlisted(self, broken: list[str], outcome: str) -> list[str]:
+        """Without a split, or a version that should have gone back, that is on the list."""
+        listed: tuple[str, ...] = ("traffic is split",) if self.splits else ()
+        if outcome == STAYED and STAYED in self.ends:
+            listed += ("all traffic is on",)
+        return [one for one in broken if not one.startswith(listed)]
 
 
 def denied(call: Call) -> Iterator[Denied]:
