@@ -3,7 +3,8 @@
 All of it is an error: a flag that means something else than it says is found by its users.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from greenlane.deployments.names import Names
@@ -20,6 +21,8 @@ MOST_ASKED = 100
 
 Found = Iterator[tuple[Path, object, str]]
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "string": str,
@@ -31,8 +34,9 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
 def problems_of(document: FlagsDocument, source: Source) -> list[InvalidInput]:
     """Everything that is wrong, with lines."""
     found = [
-        *_segments(document.segments),
+        *segment_problems(document.segments),
         *_prerequisites(document.feature_flags),
+        *_names(document),
         *(
             (("feature_flags", key, *at), value, said)
             for key, flag in document.feature_flags.items()
@@ -43,6 +47,22 @@ def problems_of(document: FlagsDocument, source: Source) -> list[InvalidInput]:
         InvalidInput(dotted(at), _shown(value), said, line=source.line(at))
         for at, value, said in found
     ]
+
+
+def _names(document: FlagsDocument) -> Found:
+    """Names that no environment can have: they are keys in the table, and stages of the API."""
+    approvals = document.approvals
+    if approvals is not None:
+        yield from _misnamed(("approvals", "environments"), approvals.environments)
+    for key, flag in document.feature_flags.items():
+        yield from _misnamed(("feature_flags", key, "environments"), flag.environments)
+        yield from _misnamed(("feature_flags", key, "per_environment"), flag.per_environment)
+
+
+def _misnamed(at: Path, names: Iterable[str]) -> Found:
+    for name in names:
+        if name != "*" and not _NAME.fullmatch(name):
+            yield at, name, "name it with 1 to 64 letters, digits, dots, hyphens and underscores"
 
 
 def _shown(value: object) -> object:
@@ -136,7 +156,7 @@ def _rules(place: Path, flag: Flag, segments: Mapping[str, Condition]) -> Found:
         ids.add(rule.id)
         yield from _served(at, rule, flag)
         if rule.when is not None:
-            yield from _condition((*at, "when"), rule.when, segments)
+            yield from condition_problems((*at, "when"), rule.when, segments)
     yield from unreachable(place, flag)
 
 
@@ -152,7 +172,8 @@ def _served(at: Path, rule: FlagRule, flag: Flag) -> Found:
         yield (*at, "percentage"), Excerpt(rule.percentage), said
 
 
-def _condition(at: Path, condition: Condition, segments: Mapping[str, Condition]) -> Found:
+def condition_problems(at: Path, condition: Condition, segments: Mapping[str, Condition]) -> Found:
+    """What is wrong with a condition: segments that are not there, values that do not fit."""
     for name in segments_of(condition):
         if name not in segments:
             said = f"there is no segment of that name{suggest(name, list(segments))}"
@@ -172,9 +193,10 @@ def _comparisons(condition: Condition) -> Iterator[Condition]:
             yield from _comparisons(part)
 
 
-def _segments(segments: Mapping[str, Condition]) -> Found:
+def segment_problems(segments: Mapping[str, Condition]) -> Found:
+    """What is wrong with the segments of a file, cycles included."""
     for name, condition in segments.items():
-        yield from _condition(("segments", name), condition, segments)
+        yield from condition_problems(("segments", name), condition, segments)
     sound = {name for name, _ in in_order(segments)}
     for name in segments:
         if name not in sound:
