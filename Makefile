@@ -20,7 +20,7 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
 CHECKED := app.py infra functions greenlane tests benchmarks
 
 .PHONY: help setup layer synth demo demo-all test parity faults check bench bench-judge bench-rollback \
-  bench-flags local-up local-down clean
+  bench-cold-start bench-experiments bench-flags local-up local-down clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ bench: $(REQUIREMENTS) $(ASSEMBLY) ## Measure what a canary costs beside a loop 
 
 bench-rollback: $(REQUIREMENTS) $(ASSEMBLY) ## Time the way from a red alarm to the traffic's return.
 	$(PYTHON) -m benchmarks.alarm_to_traffic $(ARGS)
+
+bench-cold-start: $(REQUIREMENTS) ## Time a cold start of a flag's lookup beside one as it is usually written.
+	$(PYTHON) -m benchmarks.cold_start $(ARGS)
+
+bench-experiments: $(REQUIREMENTS) ## Measure how often A/B tests are wrong and write docs/experiments-benchmark.md.
+	$(PYTHON) -m benchmarks.experiments $(ARGS)
 
 bench-flags: $(REQUIREMENTS) ## Time one evaluation of a flag beside other libraries (installs them into build/).
 	$(PYTHON) -m benchmarks.flags $(ARGS)

@@ -1,8 +1,8 @@
 """One decorator for all functions: parse, log, map errors.
 
 A handler is `handler(event_model, runtime) -> model | None`. The event is parsed into the model
-that the first parameter names; the answer is its JSON. The event itself is never logged: some
-events carry credentials.
+that the first parameter names, and the second names the kind of runtime; the answer is its JSON.
+The event itself is never logged: some events carry credentials.
 """
 
 import functools
@@ -18,10 +18,11 @@ from greenlane.runtime import Runtime, Settings
 
 Event = TypeVar("Event", bound=BaseModel)
 Answer = TypeVar("Answer", bound=BaseModel | None)
+Kind = TypeVar("Kind", bound=Runtime)
 
 
 def entrypoint(
-    function: Callable[[Event, Runtime], Answer],
+    function: Callable[[Event, Kind], Answer],
 ) -> Callable[[dict[str, Any], Any], dict[str, Any] | None]:
     """Make a Lambda handler of `function(event_model, runtime)`.
 
@@ -29,8 +30,10 @@ def entrypoint(
         InvalidInput: the event does not have the model's shape.
         GreenlaneError: whatever the function raised; its class name is what state machines catch.
     """
-    first = next(iter(inspect.signature(function).parameters))
-    model: type[Event] = get_type_hints(function)[first]
+    first, second = list(inspect.signature(function).parameters)[:2]
+    hints = get_type_hints(function)
+    model: type[Event] = hints[first]
+    kind: Any = hints[second]
     actor = function.__module__.rsplit(".", 1)[-1]
 
     @functools.wraps(function)
@@ -38,7 +41,7 @@ def entrypoint(
         logger.append_keys(function=actor, request_id=getattr(context, "aws_request_id", None))
         parsed = _parse(model, event)
         try:
-            answer = function(parsed, _runtime(actor))
+            answer = function(parsed, _runtime(actor, kind))
         except NotYet as error:
             logger.info(str(error), error=type(error).__name__)
             raise
@@ -54,6 +57,11 @@ def entrypoint(
     return handler
 
 
+@functools.cache
+def _runtime(actor: str, kind: type[Any]) -> Any:
+    return kind(settings=Settings.from_environment(), actor=actor)
+
+
 def _parse(model: type[Event], event: dict[str, Any]) -> Event:
     try:
         return model.model_validate(event)
@@ -63,8 +71,3 @@ def _parse(model: type[Event], event: dict[str, Any]) -> Event:
         # The whole event may carry secrets; only a wrong leaf is named.
         value = first["input"] if isinstance(first["input"], str | int | float) else "..."
         raise InvalidInput(field, value, first["msg"]) from None
-
-
-@functools.cache
-def _runtime(actor: str) -> Runtime:
-    return Runtime(settings=Settings.from_environment(), actor=actor)

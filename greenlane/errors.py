@@ -13,7 +13,9 @@
     ├── Refused                 plan looked at the live system and said no; nothing was changed
     │   ├── DeploymentInFlight  another deployment holds the service's lease
     │   ├── FlagConflict        somebody else changed the same flag in between
-    │   └── ApprovalRefused     this person may not decide about this change, or it is decided
+    │   ├── ApprovalRefused     this person may not decide about this change, or it is decided
+    │   ├── PreconditionFailed  what `If-Match` or `If-None-Match` names is not so
+    │   └── Unsigned            nobody is known to have asked over the HTTP API
     ├── NotYet                  come back later: a workflow retries these
     │   ├── NotStable           the candidate's tasks are not all running and healthy
     │   ├── NotFinished         the task or hook before traffic still runs
@@ -132,6 +134,14 @@ class FlagConflict(Refused):
 
 class ApprovalRefused(Refused):
     """This person may not decide about this change, or it was decided or overtaken before."""
+
+
+class PreconditionFailed(Refused):
+    """What `If-Match` or `If-None-Match` names is not so; nothing was changed."""
+
+
+class Unsigned(Refused):
+    """Nobody is known to have asked over the HTTP API; nothing was changed."""
 
 
 class NotYet(GreenlaneError):

@@ -19,6 +19,8 @@ class Settings:
     deployment_machine_arn: str
     rollback_machine_arn: str
     incidents_bucket: str = ""
+    flags_table: str = ""
+    flag_machine_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -33,6 +35,8 @@ class Settings:
             deployment_machine_arn=os.environ["DEPLOYMENT_MACHINE_ARN"],
             rollback_machine_arn=os.environ["ROLLBACK_MACHINE_ARN"],
             incidents_bucket=os.environ.get("INCIDENTS_BUCKET", ""),
+            flags_table=os.environ.get("FLAGS_TABLE", ""),
+            flag_machine_arn=os.environ.get("FLAG_MACHINE_ARN", ""),
         )
 
 

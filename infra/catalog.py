@@ -7,7 +7,7 @@ from typing import Literal
 from infra.permissions import Permissions
 from infra.roles import Allow
 
-Path = Literal["forward", "rollback", "people"]
+Path = Literal["forward", "rollback", "people", "flags"]
 
 
 @dataclass(frozen=True)
@@ -317,4 +317,48 @@ PEOPLE = (
     FunctionSpec("post_alerts", "people", _nothing, timeout_seconds=15, in_vpc=True),
 )
 
-FUNCTIONS = FORWARD + ROLLBACK + PEOPLE
+FLAGS = (
+    FunctionSpec(
+        "judge_flag",
+        "flags",
+        lambda may: [
+            may.flags("GetItem", "PutItem", "Query"),
+            may.table("GetItem", "Query"),
+            may.read_workloads(),
+            may.see_metrics(),
+            may.query_prometheus(),
+            may.tell(),
+        ],
+    ),
+    FunctionSpec("raise_flag", "flags", lambda may: [may.flags("GetItem", "PutItem", "Query")]),
+    FunctionSpec(
+        "stop_flags",
+        "flags",
+        lambda may: [
+            may.flags("GetItem", "PutItem", "Query"),
+            may.table("GetItem", "Query"),
+            may.read_workloads(),
+            may.see_metrics(),
+            may.query_prometheus(),
+            may.tell(),
+        ],
+    ),
+    FunctionSpec(
+        "tick_flags",
+        "flags",
+        lambda may: [
+            may.flags("GetItem", "PutItem", "Query"),
+            may.table("GetItem", "Query"),
+            may.read_workloads(),
+            may.see_metrics(),
+            may.query_prometheus(),
+            may.see_alarms(),
+            may.keep_flag_alarms(),
+            *may.ramp_flags(),
+            may.tell(),
+        ],
+        tick=True,
+    ),
+)
+
+FUNCTIONS = FORWARD + ROLLBACK + PEOPLE + FLAGS

@@ -1,5 +1,7 @@
 """Where feature flags are kept: definitions, snapshots, audit and proposals, in one table."""
 
+from collections.abc import Sequence
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
@@ -13,20 +15,47 @@ class FlagsStorage(Construct):
     Args:
         scope: the parent construct.
         id: the construct's id.
+        replicas: further Regions that have it. With any it is another type of resource
+            (`AWS::DynamoDB::GlobalTable`), which CloudFormation does not make out of the first by
+            itself; docs/flags-operating.md says how.
     """
 
-    def __init__(self, scope: Construct, id: str) -> None:
+    def __init__(self, scope: Construct, id: str, *, replicas: Sequence[str] = ()) -> None:
         super().__init__(scope, id)
-        self.table = dynamodb.Table(
+        partition_key = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
+        sort_key = dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING)
+        recovery = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
+        self.table: dynamodb.ITable
+        if not replicas:
+            self.table = dynamodb.Table(
+                self,
+                "Flags",
+                table_name=TABLE,
+                partition_key=partition_key,
+                sort_key=sort_key,
+                billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+                point_in_time_recovery_specification=recovery,
+                deletion_protection=True,
+                removal_policy=RemovalPolicy.RETAIN,
+            )
+            return
+        self.table = dynamodb.TableV2(
             self,
-            "Flags",
+            "GlobalFlags",
             table_name=TABLE,
-            partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
+            partition_key=partition_key,
+            sort_key=sort_key,
+            billing=dynamodb.Billing.on_demand(),
+            point_in_time_recovery_specification=recovery,
             deletion_protection=True,
             removal_policy=RemovalPolicy.RETAIN,
+            # Each Region keeps its own protection and its own backups.
+            replicas=[
+                dynamodb.ReplicaTableProps(
+                    region=region,
+                    deletion_protection=True,
+                    point_in_time_recovery_specification=recovery,
+                )
+                for region in replicas
+            ],
         )

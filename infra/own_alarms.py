@@ -22,7 +22,7 @@ PREFIX = "greenlane-"
 
 
 class OwnAlarms(Construct):
-    """Three alarms: the queue of what is undelivered, the reconciler, and telling people.
+    """Four alarms: the queue of what is undelivered, the two that look each minute, telling people.
 
     Args:
         scope: the parent construct.
@@ -31,6 +31,7 @@ class OwnAlarms(Construct):
         undelivered: where events go that nobody took.
         reconcile: the function that finds what events lost.
         notify: the function that tells people.
+        flags: the function that sees to ramps and scheduled rollouts.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class OwnAlarms(Construct):
         undelivered: sqs.Queue,
         reconcile: Function,
         notify: Function,
+        flags: Function,
     ) -> None:
         super().__init__(scope, id)
         self._topic = topic
@@ -65,6 +67,17 @@ class OwnAlarms(Construct):
             _failures(reconcile, Duration.minutes(1)),
             "The reconciler fails: no watch ends, and what events lose is not found. Look at the "
             "log group /aws/lambda/greenlane-reconcile; often a permission on the table is gone.",
+            threshold=1,
+            red=3,
+            of=15,
+        )
+        self._alarm(
+            "TickFlags",
+            "tick-flags-fails",
+            _failures(flags, Duration.minutes(1)),
+            "Ramps of feature flags neither start nor are looked into, and scheduled rollouts are "
+            "not judged: these go on as written. Look at the log group "
+            "/aws/lambda/greenlane-tick-flags.",
             threshold=1,
             red=3,
             of=15,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Stack
 
+from greenlane.health.alarm_definitions import FLAGS as FLAG_ALARMS
 from infra.adopted import AdoptedService
 from infra.roles import Allow
 
@@ -28,10 +29,42 @@ class Permissions:
     reports_arn: str
     deployment_machine: str
     rollback_machine: str
+    flags_arn: str
+    flag_machine: str
 
     def table(self, *actions: str) -> Allow:
         """Items of the deployments table."""
         return Allow("UseTable", [f"dynamodb:{action}" for action in actions], [self.table_arn])
+
+    def flags(self, *actions: str) -> Allow:
+        """Items of the table of flags."""
+        return Allow("UseFlags", [f"dynamodb:{action}" for action in actions], [self.flags_arn])
+
+    def keep_flag_alarms(self) -> Allow:
+        """Keep the alarms of flags' conditions, which are known by their prefix."""
+        return Allow(
+            "KeepFlagAlarms",
+            [
+                "cloudwatch:DeleteAlarms",
+                "cloudwatch:PutCompositeAlarm",
+                "cloudwatch:PutMetricAlarm",
+                "cloudwatch:TagResource",
+            ],
+            [self._arn("cloudwatch", "alarm", f"{FLAG_ALARMS}.*")],
+            because="the prefix is reserved for the alarms of flags' conditions.",
+        )
+
+    def ramp_flags(self) -> list[Allow]:
+        """Start the executions of ramps, and see whether they live."""
+        return [
+            Allow("StartRamps", ["states:StartExecution"], [self.flag_machine]),
+            Allow(
+                "SeeRamps",
+                ["states:DescribeExecution"],
+                [self._executions_of(self.flag_machine)],
+                because="each execution of our own machine of ramps.",
+            ),
+        ]
 
     def see_traffic(self, *describe: str) -> Allow:
         """Describe rules, target groups and health."""

@@ -1,6 +1,6 @@
 """What the person who deploys may choose, read once from the context of `cdk.json`."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -93,6 +93,45 @@ class SampleSettings(_Frozen):
     requests_per_task_target: int = Field(default=1000, ge=1)
 
 
+_REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
+
+
+class FlagSettings(_Frozen):
+    """Feature flags and their HTTP API.
+
+    Each of `environments` is a stage of the API, with a key and a usage plan of its own: lookups
+    there are evaluated in that environment. `lookups_per_second` and `lookups_at_once` are a key's
+    limits. `origin` is which pages may look flags up, `*` for any. `disabled_value` says what a
+    flag that is off is told with: nothing, as the protocol has it, or its `off` variant's value,
+    for old clients. `sampled` is the share of lookups, 0 to 1, that is counted in metrics.
+    `recorded` is the share of hours, 0 to 1, in which a lookup function writes down which flags it
+    is asked for, for `greenlane flags stale`.
+    `replicas` are further Regions that have the table, for services that ask there.
+    `own_log_role` is false where the account has a role for API Gateway's logs
+    already; there is one for all APIs of an account and Region.
+    """
+
+    environments: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,50}$")], ...] = Field(
+        default=("production",), min_length=1, max_length=8
+    )
+    lookups_per_second: float = Field(default=100, gt=0, le=10_000)
+    lookups_at_once: int = Field(default=200, ge=1, le=5_000)
+    origin: str = Field(default="*", pattern=r"^(\*|https?://[A-Za-z0-9.:-]+)$")
+    disabled_value: Literal["omit", "off-variant"] = "omit"
+    sampled: float = Field(default=0, ge=0, le=1)
+    recorded: float = Field(default=1, ge=0, le=1)
+    replicas: tuple[Annotated[str, Field(pattern=_REGION)], ...] = Field(default=(), max_length=10)
+    own_log_role: bool = True
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.environments)) != len(self.environments):
+            raise ValueError(f"environments: each name once, not {self.environments}")
+        if len(set(self.replicas)) != len(self.replicas):
+            raise ValueError(f"replicas: each Region once, not {self.replicas}")
+        return self
+
+
 class Settings(_Frozen):
     """Everything that can be chosen.
 
@@ -102,12 +141,13 @@ class Settings(_Frozen):
     trouble.
     """
 
-    region: str = Field(default="eu-west-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    region: str = Field(default="eu-west-1", pattern=_REGION)
     log_retention_days: Literal[1, 7, 14, 30, 90, 180, 365, 731] = 30
     services: tuple[ServiceSettings, ...] = Field(min_length=1)
     validation_network: str | None = None
     operators: tuple[str, ...] = ()
     sample: SampleSettings | None = None
+    flags: FlagSettings = FlagSettings()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -120,6 +160,8 @@ class Settings(_Frozen):
         ):
             if name is not None and name not in names:
                 raise ValueError(f"{field}: {name!r} is not one of services: {names}")
+        if self.region in self.flags.replicas:
+            raise ValueError(f"flags.replicas: {self.region} has the table already; leave it out")
         return self
 
     @property

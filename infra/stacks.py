@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, ArnFormat, Environment, Stack, Validations
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from cdk_nag import AwsSolutionsChecks
@@ -12,10 +13,14 @@ from constructs import Construct
 from greenlane.deployments.workload import SlotName, SlotResources, Workload, parameter_name
 from infra.adopted import AdoptedService
 from infra.alarms import Alarms, alarm_names
+from infra.api import Api
 from infra.balancer import Balancer
 from infra.catalog import FUNCTIONS, FunctionSpec
 from infra.code import Dependencies, our_code
 from infra.events import Events
+from infra.flag_ramps import FLAG_MACHINE, FlagRamps
+from infra.flags import FlagFunctions
+from infra.flags_storage import FlagsStorage
 from infra.functions import Function, camel, dashed
 from infra.incidents import Incidents
 from infra.network import Network
@@ -175,6 +180,7 @@ class GreenlaneStack(Stack):
         self._settings = settings
         storage = Storage(self, "Storage")
         incidents = Incidents(self, "Incidents")
+        flags = FlagsStorage(self, "FlagsStorage", replicas=settings.flags.replicas)
         services = {
             service.name: AdoptedService(self, f"Service-{service.name}", service=service)
             for service in settings.services
@@ -191,6 +197,8 @@ class GreenlaneStack(Stack):
             reports_arn=incidents.bucket.bucket_arn,
             deployment_machine=deployment_arn,
             rollback_machine=rollback_arn,
+            flags_arn=flags.table.table_arn,
+            flag_machine=self._machine_arn(FLAG_MACHINE),
         )
         environment = {
             "DEPLOYMENTS_TABLE": storage.table.table_name,
@@ -198,11 +206,14 @@ class GreenlaneStack(Stack):
             "DEPLOYMENT_MACHINE_ARN": deployment_arn,
             "ROLLBACK_MACHINE_ARN": rollback_arn,
             "INCIDENTS_BUCKET": incidents.bucket.bucket_name,
+            "FLAGS_TABLE": flags.table.table_name,
+            "FLAG_MACHINE_ARN": self._machine_arn(FLAG_MACHINE),
             "POWERTOOLS_SERVICE_NAME": "greenlane",
             "LOG_LEVEL": "INFO",
         }
+        code, layer = our_code(), Dependencies(self, "Dependencies").layer
         self.functions = self._functions(
-            permissions, environment, services[settings.network_service]
+            permissions, environment, services[settings.network_service], code, layer
         )
         machines = {"DeploymentMachineArn": deployment_arn, "RollbackMachineArn": rollback_arn}
         bindings = {
@@ -235,6 +246,15 @@ class GreenlaneStack(Stack):
             tell_warning=self.functions["tell_warning"],
             undelivered=storage.undelivered,
         )
+        FlagRamps(
+            self,
+            "FlagRamps",
+            services=list(services),
+            functions=self.functions,
+            all_versions={module: self._all_versions(module) for module in self.functions},
+            undelivered=storage.undelivered,
+            log_retention=_retention(settings),
+        )
         Triggers(
             self,
             "Triggers",
@@ -250,6 +270,22 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             operators=settings.operators,
         )
+        lookups = FlagFunctions(
+            self,
+            "Flags",
+            table=flags.table,
+            code=code,
+            layer=layer,
+            settings=settings.flags,
+            log_retention=_retention(settings),
+        )
+        Api(
+            self,
+            "Api",
+            functions=lookups.functions,
+            settings=settings.flags,
+            log_retention=_retention(settings),
+        )
         OwnAlarms(
             self,
             "OwnAlarms",
@@ -257,13 +293,17 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             reconcile=self.functions["reconcile"],
             notify=self.functions["notify_people"],
+            flags=self.functions["tick_flags"],
         )
 
     def _functions(
-        self, permissions: Permissions, environment: dict[str, str], network: AdoptedService
+        self,
+        permissions: Permissions,
+        environment: dict[str, str],
+        network: AdoptedService,
+        code: lambda_.Code,
+        layer: lambda_.ILayerVersion,
     ) -> dict[str, Function]:
-        code = our_code()
-        layer = Dependencies(self, "Dependencies").layer
         subnets, group = network.subnets(), network.validation_security_group()
 
         def build(spec: FunctionSpec) -> Function:

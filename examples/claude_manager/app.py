@@ -26,6 +26,12 @@ version in the header `X-Version` of every answer. Its environment:
                cpu:0.3           keeps so many cores busy
                memory:200        holds so many MiB
                connections:40    opens so many connections to its database (5)
+               new_search:0      has this behind the feature flag of the same name: it fails for
+               new_checkout:0.3  this share of the visits of those who have the flag
+               new_summary:0.08
+    FLAGS_ENVIRONMENT, FLAGS_TABLE, FLAGS_TTL_SECONDS
+               whose feature flags, their table, how long they are used until they are read again
+               (production, greenlane-flags, 5); read only where something is behind a flag
 
 `/health` stays good whatever the behaviour, `leak` excepted: what a health check cannot see is
 what a canary is for. On SIGTERM the requests in flight are finished before the process ends.
@@ -34,7 +40,8 @@ Its business metrics are lines of its log in CloudWatch's embedded metric format
 CloudWatch Logs makes metrics: no SDK, no permission, no agent. Each visit is one sample of
 `conversion_rate` (1 for an order, else 0), of `revenue` (of the order, else 0) and of
 `user_complaints` (1 or 0); some visitors say how satisfied they are. So what is counted can be
-compared, whatever share of the traffic a slot has.
+compared, whatever share of the traffic a slot has. What is behind a flag is reported for both
+variants: `flag_failures`, 1 or 0. The header `X-Visitor` says who a visitor is.
 """
 
 import asyncio
@@ -54,6 +61,7 @@ from aiohttp import web
 FAULTS = ("good", "slow", "errors", "hang", "reset", "leak", "crash")
 BUSINESS = ("conversion", "revenue", "complaints", "satisfaction")
 LOAD = ("cpu", "memory", "connections")
+FEATURES = ("new_search", "new_checkout", "new_summary")
 UNSEEN = ("/health", "/metrics")
 """What machines ask for; the rest are visits."""
 
@@ -132,6 +140,50 @@ class Business:
         self.values.setdefault(name, []).append(value)
 
 
+class Features:
+    """What a version has behind feature flags; `failing` are the shares that fail, by flag."""
+
+    def __init__(self, service: str, failing: dict[str, float]) -> None:
+        # Only a version that has something behind a flag needs the package.
+        from greenlane.flags.manager import FeatureFlagManager
+        from greenlane.flags.reader import Reader
+        from greenlane.flags.sources import chosen_source
+
+        environ = {"FLAGS_TABLE": "greenlane-flags", **os.environ}
+        seconds = float(environ.get("FLAGS_TTL_SECONDS", "5"))
+        environment = environ.get("FLAGS_ENVIRONMENT", "production")
+        reader = Reader(chosen_source(environ), environment, ttl_seconds=seconds)
+        self.flags = FeatureFlagManager(reader)
+        self.service, self.failing = service, failing
+        self.values: dict[tuple[str, str], list[float]] = {}
+
+    def visit(self, visitor: str) -> bool:
+        """Whether the visit went well, in all that this visitor has."""
+        well = True
+        for flag, share in self.failing.items():
+            has_it = self.flags.is_feature_enabled(flag, {"targetingKey": visitor})
+            failed = has_it and random.random() < share
+            values = self.values.setdefault((flag, "on" if has_it else "off"), [])
+            values.append(float(failed))
+            well = well and not failed
+            if len(values) == MOST_VALUES:
+                self.publish()
+        return well
+
+    def publish(self) -> None:
+        """Write what there is, one line of the log for each flag and variant."""
+        values, self.values = self.values, {}
+        for (flag, variant), some in values.items():
+            directive = {
+                "Namespace": NAMESPACE,
+                "Dimensions": [["Service", "Flag", "Variant"]],
+                "Metrics": [{"Name": "flag_failures", "Unit": "None"}],
+            }
+            head = {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": [directive]}
+            about = {"Service": self.service, "Flag": flag, "Variant": variant}
+            print(json.dumps({"_aws": head, **about, "flag_failures": some}), flush=True)
+
+
 def whereabouts() -> tuple[str, str] | None:
     """Service and slot of this task; None outside ECS, or where ECS does not say.
 
@@ -187,6 +239,7 @@ class Service:
     version: str
     levels: dict[str, float] = field(default_factory=dict)
     business: Business | None = None
+    features: Features | None = None
     held: bytearray = field(default_factory=bytearray)
     started: float = field(default_factory=time.time)
     requests: int = 0
@@ -198,8 +251,8 @@ class Service:
         levels = {}
         for one in os.environ.get("BEHAVIOUR", "good").split(","):
             kind, _, level = one.strip().partition(":")
-            if kind not in (*FAULTS, *BUSINESS, *LOAD):
-                known = ", ".join((*FAULTS, *BUSINESS, *LOAD))
+            if kind not in (*FAULTS, *BUSINESS, *LOAD, *FEATURES):
+                known = ", ".join((*FAULTS, *BUSINESS, *LOAD, *FEATURES))
                 raise ValueError(f"BEHAVIOUR has {kind!r}, not one of {known}")
             levels[kind] = float(level or 0)
         service = cls(os.environ.get("VERSION", "dev"), levels)
@@ -208,6 +261,9 @@ class Service:
             service.business = Business(*place)
             for kind in set(BUSINESS) & set(levels):
                 setattr(service.business, kind, levels[kind])
+        failing = {kind: level for kind, level in levels.items() if kind in FEATURES}
+        if failing:
+            service.features = Features(place[0] if place else "claude-manager", failing)
         return service
 
     @property
@@ -227,13 +283,19 @@ class Service:
             await asyncio.Event().wait()
         if self.strikes("reset") and request.transport is not None:
             request.transport.abort()
-        if self.worn_out or self.strikes("errors"):
+        if self.worn_out or self.strikes("errors") or not self.served(request):
             self.failures += 1
             return web.json_response({"error": "internal"}, status=500)
         answer = await handler(request)
         if self.business is not None and request.path not in UNSEEN:
             self.business.visit()
         return answer
+
+    def served(self, request: web.Request) -> bool:
+        """Whether all that is behind feature flags does its part for this visitor."""
+        if self.features is None or request.path in UNSEEN:
+            return True
+        return self.features.visit(request.headers.get("X-Visitor", str(request.remote)))
 
     def strikes(self, kind: str) -> bool:
         """Whether this request is one of those that a fault hits."""
@@ -248,16 +310,21 @@ class Service:
         publishing = asyncio.create_task(self.publish())
         yield
         publishing.cancel()
-        if self.business is not None:
-            self.business.publish()
+        self.write_metrics()
         for connection in pool:
             connection.close()
 
     async def publish(self) -> None:
         """Write the business metrics every now and then."""
-        while self.business is not None:
+        while self.business is not None or self.features is not None:
             await asyncio.sleep(float(os.environ.get("METRICS_SECONDS", "20")))
-            self.business.publish()
+            self.write_metrics()
+
+    def write_metrics(self) -> None:
+        """Write what was counted since the last time."""
+        for counted in (self.business, self.features):
+            if counted is not None:
+                counted.publish()
 
     async def sign(self, request: web.Request, response: web.StreamResponse) -> None:
         """Say which version answered."""

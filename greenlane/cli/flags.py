@@ -60,8 +60,8 @@ def set_keys(
     assignments: Annotated[
         list[str],
         typer.Argument(
-            help="Keys as in a file, such as percentage=25 or 'user_groups=[beta]'; with nothing "
-            "after the = the key is taken out.",
+            help="Keys as in a file, such as percentage=25 or 'user_groups=[beta]'; key=null "
+            "takes the key out.",
             show_default=False,
         ),
     ],
@@ -187,7 +187,8 @@ def audit(
         raise typer.Exit(ExitCode.FAILED if found.problems else ExitCode.OK)
     listed_entries = session.flags.audit(key, before=before, limit=limit)
     session.emit(listed_entries)
-    for line in entries(listed_entries):
+    about = f"nothing that the audit has{f' of {key}' if key else ''}"
+    for line in entries(listed_entries) or [about]:
         session.say(line)
 
 
@@ -258,7 +259,13 @@ def _assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InvalidInput("set", text, "write key=value, such as percentage=25")
-    return name, load(f"value: {value}", text).data["value"]
+    if not value.strip():
+        # A shell's empty variable must not take a percentage out: without one, all have the flag.
+        raise InvalidInput("set", text, f"write a value; {name}=null takes the key out")
+    found = load(f"value: {value}", text).data
+    if found.keys() != {"value"}:
+        raise InvalidInput("set", text, "write one key=value for each key")
+    return name, found["value"]
 
 
 def _trace(trace: dict[str, Any]) -> list[str]:

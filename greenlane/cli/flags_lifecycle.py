@@ -1,4 +1,4 @@
-"""`greenlane flags stale`."""
+"""`greenlane flags stale`, `forget` and `recompile`."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,10 +13,13 @@ from greenlane.errors import InvalidInput
 
 DEFAULT_AGE = "90d"
 
+Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+
 
 def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(stale)
+    """Add these commands."""
+    for command in (stale, forget, recompile):
+        app.command()(command)
 
 
 def stale(
@@ -71,6 +74,34 @@ def stale(
     if not found:
         session.say("nothing is stale")
     raise typer.Exit(ExitCode.FAILED if found and fail_on is not None else ExitCode.OK)
+
+
+def forget(
+    context: typer.Context,
+    environment: Annotated[str, typer.Argument(help="Its name.", show_default=False)],
+    why: Why = "",
+) -> None:
+    """Take out an environment that no flag names any more; nothing changes for anybody."""
+    from greenlane.flags import upkeep
+
+    session: Session = context.obj
+    kept = upkeep.forget(session.flags, environment, by=session.principal, why=why, at=session.now)
+    session.emit(kept)
+    session.say(f"{environment} is forgotten, version {kept.version}")
+
+
+def recompile(context: typer.Context, why: Why = "") -> None:
+    """Write the snapshots anew that are not what the flags compile to.
+
+    After an upgrade the next change does that by itself; this does it now, or repairs a snapshot.
+    """
+    from greenlane.flags.submitting import kept
+
+    session: Session = context.obj
+    done = session.flags.recompile(by=session.principal, why=why or "recompiled", at=session.now)
+    session.emit(kept(done))
+    said = ", ".join(done.environments) if done.environments else "all snapshots are right"
+    session.say(f"{said}, version {done.version}")
 
 
 def _age(text: str) -> timedelta:

@@ -121,7 +121,7 @@ def entries(found: Sequence["AuditEntry"]) -> list[str]:
             f"{entry.version:>5}  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.by}{author}{why}"
         )
         lines += [f"       {line}" for line in differences(entry.changes)]
-    return lines or ["nothing was changed yet"]
+    return lines
 
 
 def as_json(value: Any) -> str:

@@ -105,6 +105,11 @@ def describe(state: Any) -> list[str]:
             for name, ports in state.balancers.items()
             for port, url in ports.items()
         ),
+        *(
+            f"HTTP API       {url}  ({name}, stage {stage})"
+            for name, stages in state.apis.items()
+            for stage, url in stages.items()
+        ),
         f"one real second is {state.time_scale:g} virtual seconds",
         "look around    greenlane --local get",
         "take it down   greenlane local down",

@@ -6,7 +6,7 @@ from greenlane.errors import ApprovalRefused, FlagConflict
 from greenlane.flags.proposals import Proposal
 from greenlane.flags.state import StoredFlags
 from greenlane.flags.store import FlagStore
-from greenlane.flags.submitting import Kept, check, kept
+from greenlane.flags.submitting import LONGEST_WHY, Kept, check, kept
 
 
 def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) -> Kept:
@@ -39,7 +39,7 @@ def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) 
         changed = store.change(
             edit,
             by=by,
-            why=proposal.why if not why else f"{proposal.why} ({why})".strip(),
+            why=proposal.why if not why else f"{proposal.why} ({why[:LONGEST_WHY]})".strip(),
             at=at,
             touches=proposal.based,
             approves=decided,
@@ -78,5 +78,10 @@ def _check_waits(proposal: Proposal) -> None:
 
 def _decided(proposal: Proposal, status: str, by: str, why: str, at: datetime) -> Proposal:
     return proposal.model_copy(
-        update={"status": status, "decided_by": by, "decided_at": at, "decided_why": why}
+        update={
+            "status": status,
+            "decided_by": by,
+            "decided_at": at,
+            "decided_why": why[:LONGEST_WHY],
+        }
     )

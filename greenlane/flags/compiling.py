@@ -20,6 +20,10 @@ from greenlane.flags.model import (
     Targeting,
 )
 
+COMPILER = 1
+"""Which way of compiling this is. Raise it with any change of what the same definitions become: the
+next change of flags then writes all snapshots anew."""
+
 GROUPS, ROLLOUT = "groups", "rollout"
 """Ids of the rules that the short keys become."""
 

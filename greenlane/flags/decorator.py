@@ -97,15 +97,20 @@ def feature_flag(
             `user_context`).
 
     Raises:
-        TypeError: what is decorated is no function.
+        TypeError: what is decorated, or the default behaviour, is no function, or there is no key.
     """
+    if not isinstance(flag, str):
+        raise TypeError(f"write @feature_flag('key') with the flag's key, not {flag!r}")
+    if default_behavior is not None and not callable(default_behavior):
+        # Found now, and not by the first user who does not have the flag.
+        raise TypeError(f"default_behavior of {flag!r} is no function: {default_behavior!r}")
 
     def decorate(function: Any) -> Any:
         if not callable(function) or isinstance(function, type | staticmethod):
             # Static and class methods too are descriptors here, and no functions.
             raise TypeError(f"@feature_flag({flag!r}) goes next to the function: {function!r}")
         decide = _decider(flag, function, manager, context)
-        default = default_behavior or _nothing
+        default = _nothing if default_behavior is None else default_behavior
         if inspect.isasyncgenfunction(function):
             return _async_generator(function, default, _async_decider(flag, decide, manager))
         if inspect.isgeneratorfunction(function):

@@ -1,8 +1,9 @@
 """Reads snapshots from DynamoDB with the standard library alone.
 
 A lookup function must start fast, and boto3 takes longer to import than everything else that it
-does (ADR 0025). What is needed of DynamoDB is one call: `GetItem` over one kept connection, signed
-with the credentials that Lambda puts into the environment.
+does (ADR 0025). What is needed of DynamoDB are two calls, `GetItem` and, to note which flags are
+used, `UpdateItem`: over one kept connection, signed with the credentials that Lambda puts into the
+environment.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 1.0, 2.0
+IDLE_SECONDS = 5.0
+"""A connection that no write used for longer is not trusted with one."""
+
 PAUSE_SECONDS = 0.05
 """Before the second try after an answer that says to come back later."""
 
 _SERVICE = "dynamodb"
-_TARGET = "DynamoDB_20120810.GetItem"
+_API = "DynamoDB_20120810"
 _CONTENT_TYPE = "application/x-amz-json-1.0"
 _COME_BACK = {
     "InternalServerError",
@@ -56,6 +60,8 @@ class StdlibSource:
             looked up at each read.
         clock: Unix seconds, for signatures.
         sleep: waits so many seconds.
+        connect_seconds: how long a connection may take.
+        read_seconds: how long an answer may take.
 
     Raises:
         InvalidInput: no region, or an endpoint that is no plain `http(s)://host:port`.
@@ -68,17 +74,20 @@ class StdlibSource:
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        connect_seconds: float = CONNECT_TIMEOUT_SECONDS,
+        read_seconds: float = READ_TIMEOUT_SECONDS,
     ) -> None:
         """See the class."""
         self._table, self._environ = table, environ
         self._clock, self._sleep = clock, sleep
+        self._connect_seconds, self._read_seconds = connect_seconds, read_seconds
+        self._written = 0.0
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
         self._https, self._name, self._port = _endpoint(environ, self._region)
         standard = self._port in (None, 443 if self._https else 80)
         host = f"[{self._name}]" if ":" in self._name else self._name
         self._host = host if standard else f"{host}:{self._port}"
-        self._lock = Lock()
-        self._process = 0
+        self._lock, self._process = Lock(), os.getpid()
         self._connection: http.client.HTTPConnection | None = None
         self._trust: Any = None
 
@@ -105,27 +114,53 @@ class StdlibSource:
         except (KeyError, TypeError, ValueError) as error:
             raise StoreUnreadable(f"the snapshot of {environment} has no body") from error
 
+    def update(self, parameters: Mapping[str, Any]) -> None:
+        """Send one `UpdateItem`, once: what got lost on the way is not known to be undone.
+
+        Args:
+            parameters: of the call, but for the table's name.
+
+        Raises:
+            StoreUnreadable: with what DynamoDB said, or how the connection broke.
+        """
+        with self._own_lock():
+            if self._clock() - self._written > IDLE_SECONDS:
+                # The other side may have closed what nobody used, and there is no second try.
+                self._drop()
+            self._written = self._clock()
+            self._ask("UpdateItem", {"TableName": self._table, **parameters}, tries=1)
+
     def close(self) -> None:
         """Close the connection; the next read opens another."""
-        with self._lock:
+        with self._own_lock():
             self._drop()
 
     def _item(self, environment: str, sort_key: str) -> dict[str, Any] | None:
         key = {"pk": {"S": f"snapshot#{environment}"}, "sk": {"S": sort_key}}
         asked = {"TableName": self._table, "Key": key, "ConsistentRead": True}
-        body = json.dumps(asked, separators=(",", ":")).encode()
-        with self._lock:
-            answer = self._answer(body)
+        with self._own_lock():
+            # A read changes nothing, so it may be asked for twice.
+            answer = self._ask("GetItem", asked, tries=2)
         item = answer.get("Item")
         if item is not None and not isinstance(item, dict):
             raise StoreUnreadable("DynamoDB's answer has no item in it")
         return item
 
-    def _answer(self, body: bytes) -> dict[str, Any]:
-        """One answer that is good; a read changes nothing, so it may be asked for twice."""
-        for last in (False, True):
+    def _own_lock(self) -> Lock:
+        if self._process != os.getpid():
+            # Whoever held the lock when this process was forked is not here to release it, and the
+            # connection is the other process's too; what is closed here stays open there.
+            self._lock, self._process = Lock(), os.getpid()
+            self._drop()
+        return self._lock
+
+    def _ask(self, operation: str, asked: dict[str, Any], *, tries: int) -> dict[str, Any]:
+        """One answer that is good."""
+        body = json.dumps(asked, separators=(",", ":")).encode()
+        for number in range(1, tries + 1):
+            last = number == tries
             try:
-                status, content = self._exchange(body)
+                status, content = self._exchange(operation, body)
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 if last or _untrusted(error):
@@ -141,13 +176,13 @@ class StdlibSource:
             if last or not chance:
                 raise StoreUnreadable(f"DynamoDB answered {status} {code}: {message}")
             self._sleep(PAUSE_SECONDS)
-        raise AssertionError("the second try returns or raises")
+        raise AssertionError("the last try returns or raises")
 
-    def _exchange(self, body: bytes) -> tuple[int, bytes]:
+    def _exchange(self, operation: str, body: bytes) -> tuple[int, bytes]:
         connection = self._connected()
         headers = signed(
             self._host,
-            _TARGET,
+            f"{_API}.{operation}",
             body,
             region=self._region,
             credentials=_credentials(self._environ),
@@ -158,19 +193,14 @@ class StdlibSource:
         return answer.status, answer.read()
 
     def _connected(self) -> http.client.HTTPConnection:
-        if self._process != os.getpid():
-            # A connection from before a fork is the other process's too; what is closed here
-            # stays open there.
-            self._drop()
-            self._process = os.getpid()
         connection = self._connection
         if connection is None:
             connection = self._connection = self._new()
         if connection.sock is None:
-            connection.timeout = CONNECT_TIMEOUT_SECONDS
+            connection.timeout = self._connect_seconds
             connection.connect()
             opened: Any = connection.sock
-            opened.settimeout(READ_TIMEOUT_SECONDS)
+            opened.settimeout(self._read_seconds)
         return connection
 
     def _new(self) -> http.client.HTTPConnection:

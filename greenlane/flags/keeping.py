@@ -31,10 +31,12 @@ from greenlane.flags.state import (
 )
 from greenlane.flags.store import Edit, FlagStore
 from greenlane.flags.submitting import (
+    LONGEST_WHY,
     Kept,
     checked,
     environments_of,
     flag_in,
+    known,
     submit,
     surely,
 )
@@ -72,7 +74,8 @@ def put(
     Raises:
         InvalidDocument: the set would be wrong; nothing was changed.
         FlagConflict: somebody else changed the same in between.
-        Refused: it changes the percentage of a flag whose ramp runs.
+        Refused: it changes the percentage of a flag whose ramp runs, or `prune` would take out a
+            flag that was switched off, and with it that it was.
     """
     edit = merging(document, prune=prune)
     return submit(store, edit, by=by, why=why, at=at, touches=touches, source=source)
@@ -83,6 +86,14 @@ def merging(document: FlagsDocument, *, prune: bool = False) -> Edit:
 
     def edit(flags: StoredFlags) -> StoredFlags:
         kept = {} if prune else dict(flags.flags)
+        for key, one in flags.flags.items():
+            stopped = [name for name, state in one.states.items() if state.stopped]
+            if prune and stopped and key not in document.feature_flags:
+                # Another file that has it would bring it back on.
+                raise Refused(
+                    f"{key}: it was switched off in {', '.join(stopped)}, which taking it out "
+                    f"would forget; if it shall go: `greenlane flags delete {key}`"
+                )
         for key, flag in document.feature_flags.items():
             kept[key] = _with_definition(key, flags.flags.get(key), flag, flags.environments)
         segments = {} if prune else dict(flags.segments)
@@ -148,6 +159,9 @@ def set_keys(
 ) -> Kept:
     """Change some keys of a flag, everywhere or in one environment; a None takes the key out.
 
+    A percentage counts from now on, also where it is the one that was written and a ramp has led
+    elsewhere since: that ramp is over then.
+
     Args:
         store: where flags are kept.
         key: the flag.
@@ -158,7 +172,7 @@ def set_keys(
         at: when.
 
     Raises:
-        InvalidInput: a key or a value is wrong.
+        InvalidInput: a key or a value is wrong, or nothing names the environment.
         Refused: the percentage belongs to a ramp that runs.
     """
 
@@ -167,12 +181,19 @@ def set_keys(
         written = as_written(stored.flag)
         place = written
         if environment is not None:
+            known(flags, environment)
             place = written.setdefault("per_environment", {}).setdefault(environment, {})
         place |= changes
         for name in [name for name, value in changes.items() if value is None]:
             del place[name]
         flag = checked(Flag, written)
-        return flags.with_flag(key, _with_definition(key, stored, flag, flags.environments))
+        anew = [
+            name
+            for name in flags.environments
+            if "percentage" in changes and _is_of(stored.flag, name, environment)
+        ]
+        after = _with_definition(key, stored, flag, flags.environments, anew)
+        return flags.with_flag(key, after)
 
     return submit(store, edit, by=by, why=why, at=at)
 
@@ -219,7 +240,8 @@ def disable(
 
     A ramp that runs there is stopped. This is never held up by approvals, nor by other changes.
     """
-    reason = f"disabled by {by}{f': {why}' if why else ''}"
+    # Kept for each environment, so a whole log in it must not make the flags too large.
+    reason = f"disabled by {by}{f': {why}' if why else ''}"[:LONGEST_WHY]
 
     def edit(flags: StoredFlags) -> StoredFlags:
         stored = flag_in(flags, key)
@@ -235,10 +257,24 @@ def disable(
     return surely(lambda: submit(store, edit, by=by, why=why, at=at, takes_away=True))
 
 
+def _is_of(flag: Flag, name: str, environment: str | None) -> bool:
+    """Whether a percentage written for `environment` is the one of `name`."""
+    if environment is not None:
+        return name == environment
+    own = flag.per_environment.get(name)
+    return own is None or "percentage" not in own.model_fields_set
+
+
 def _with_definition(
-    key: str, before: StoredFlag | None, flag: Flag, environments: Sequence[str]
+    key: str,
+    before: StoredFlag | None,
+    flag: Flag,
+    environments: Sequence[str],
+    anew: Sequence[str] = (),
 ) -> StoredFlag:
     """The flag as it is written now; where its percentage is another one, its ramp is over.
+
+    `anew` are the environments where it is over in any case.
 
     Raises:
         Refused: that ramp still runs.
@@ -248,7 +284,8 @@ def _with_definition(
     after = before.model_copy(update={"flag": flag})
     for name in environments:
         state = before.state(name)
-        if flag.within(name).percentage == before.flag.within(name).percentage:
+        same = flag.within(name).percentage == before.flag.within(name).percentage
+        if same and name not in anew:
             continue
         if state.ramp is not None and state.ramp.status in ("running", "held"):
             raise Refused(

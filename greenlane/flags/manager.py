@@ -1,6 +1,5 @@
 """`FeatureFlagManager`: flags in a Python service, asked in process and changed by their store."""
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from greenlane.clock import Clock, current_clock
 from greenlane.errors import InvalidInput, Refused
 from greenlane.flags.answers import TYPE_MISMATCH, Told, as_type, log
+from greenlane.flags.awaiting import Shared
 from greenlane.flags.contexts import current
 from greenlane.flags.evaluation import ERROR, GENERAL, Evaluation, failed
 from greenlane.flags.reader import Reader
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from greenlane.flags.engine import Engine
     from greenlane.flags.store import FlagStore
     from greenlane.flags.submitting import Kept
+    from greenlane.flags.use import Uses
 
 T = TypeVar("T", bool, str, int, float, dict[str, Any])
 
@@ -39,6 +40,7 @@ class FeatureFlagManager:
         reader: keeps the flags of one environment up to date.
         store: where flags are kept; without it nothing can be changed.
         telemetry: counts evaluations; without it none are counted.
+        uses: notes which flags are evaluated at all; without it nobody does.
         clock: the present instant, for changes.
         by: who changes flags where a call does not say.
     """
@@ -49,15 +51,17 @@ class FeatureFlagManager:
         *,
         store: "FlagStore | None" = None,
         telemetry: Telemetry | None = None,
+        uses: "Uses | None" = None,
         clock: Clock | None = None,
         by: str | None = None,
     ) -> None:
         """See the class."""
         self.reader, self.store, self.telemetry = reader, store, telemetry
+        self.uses = uses
         self._clock, self._by = clock or current_clock(), by
         # Decided once: the way of a lookup is short.
-        self._counts = telemetry is not None and telemetry.on
-        self._tell = Told()
+        self._counts = uses is not None or (telemetry is not None and telemetry.on)
+        self._tell, self._shared = Told(), Shared()
         self._told_of_reads = float("-inf")
         if reader.on_failure is None:
             reader.on_failure = self._unread
@@ -73,6 +77,7 @@ class FeatureFlagManager:
         ttl_seconds: float = 5.0,
         max_stale_seconds: float = 3600.0,
         sampled: float = 0.0,
+        record_use: float = 0.0,
         by: str | None = None,
     ) -> "FeatureFlagManager":
         """The flags of an environment out of their table, by boto3's usual credentials.
@@ -85,6 +90,8 @@ class FeatureFlagManager:
             ttl_seconds: how long a flag that was switched off may still be on, plus one read.
             max_stale_seconds: how long a store that fails is answered for.
             sampled: the share of evaluations that is counted, 0 to 1.
+            record_use: the share of hours, 0 to 1, in which this process notes in the table which
+                flags it evaluates, for `greenlane flags stale`; it needs `dynamodb:UpdateItem`.
             by: who changes flags where a call does not say.
 
         Raises:
@@ -111,7 +118,16 @@ class FeatureFlagManager:
         )
         store = DynamoFlagStore(client(10.0, 4), table)
         telemetry = Telemetry(environment, sampled=sampled)
-        return cls(reader, store=store, telemetry=telemetry, by=by)
+        uses = None
+        if not 0 <= record_use <= 1:
+            raise InvalidInput("record_use", record_use, "give a share from 0 to 1")
+        if record_use:
+            from greenlane.flags.seen import Seen, boto_writer
+            from greenlane.flags.use import Uses
+
+            write = boto_writer(client(2.0, 1), table)
+            uses = Uses(Seen(write, environment, sample=record_use), reader)
+        return cls(reader, store=store, telemetry=telemetry, uses=uses, by=by)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], environment: str) -> "FeatureFlagManager":
@@ -199,6 +215,11 @@ class FeatureFlagManager:
             except Exception as error:
                 # Whether something can be told of a flag changes nothing about it.
                 self._tell(flag, "telemetry", f"it cannot be counted: {type(error).__name__}")
+        if self.uses is not None:
+            try:
+                self.uses.note(found, engine)
+            except Exception as error:
+                self._tell(flag, "use", f"it cannot be noted: {type(error).__name__}")
         if found.reason == ERROR:
             self._tell(flag, found.error or "", found.message)
         return found, engine
@@ -326,7 +347,7 @@ class FeatureFlagManager:
     async def refresh(self) -> None:
         """Read what is due in another thread, so that an event loop need not wait for it."""
         if self.reader.due():
-            await asyncio.to_thread(self.reader.engine)
+            await self._shared.run(self.reader.engine)
 
     def _unread(self, error: Exception) -> None:
         now = time.monotonic()

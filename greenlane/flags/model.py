@@ -255,6 +255,7 @@ class EnvironmentSettings(Document):
     targeting: Targeting | None = None
     scheduled_rollout: ScheduledRollout | None = None
     rules: tuple[FlagRule, ...] | None = None
+    service: str | None = None
 
 
 class Flag(Document):

@@ -59,6 +59,11 @@ class GreenlaneProvider(AbstractProvider):
             raise GeneralError(f"the flags could not be read: {self._manager.reader.failure}")
         self._stale, self._version = stale, engine.version
 
+    def shutdown(self) -> None:
+        """Write the rest of what was counted."""
+        if self._manager.telemetry is not None:
+            self._manager.telemetry.flush()
+
     def resolve_boolean_details(
         self,
         flag_key: str,

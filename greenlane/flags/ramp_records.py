@@ -10,7 +10,7 @@ from greenlane.flags.compiling import buckets
 from greenlane.flags.schedule import level_at, read_schedule
 from greenlane.flags.state import Ramp, StoredFlag, StoredFlags
 from greenlane.flags.store import FlagStore
-from greenlane.flags.submitting import Kept, flag_in, known, submit, surely
+from greenlane.flags.submitting import LONGEST_WHY, Kept, flag_in, known, submit, surely
 
 INCREMENT = Decimal(5)
 INTERVAL = timedelta(seconds=300)
@@ -146,7 +146,7 @@ def stop_ramp(
             raise Refused(f"{flag}: it has no ramp in {environment}; nothing was changed")
         ramp, ceiling = state.ramp, Decimal(0) if back else state.ceiling
         if ramp.status in _GOING:
-            reason = why or f"stopped by {by}"
+            reason = why[:LONGEST_WHY] or f"stopped by {by}"
             ramp = ramp.model_copy(update={"status": "stopped", "reason": reason})
         return flags.with_flag(flag, stored.with_state(environment, ramp=ramp, ceiling=ceiling))
 

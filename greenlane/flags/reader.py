@@ -12,6 +12,7 @@ count.
 from __future__ import annotations
 
 import json
+import os
 import time
 import zlib
 from threading import Lock
@@ -74,7 +75,7 @@ class Reader:
         self.clock, self.monotonic, self.on_failure = clock, monotonic, on_failure
         self.failure: Exception | None = None
         """Why the last read failed; None when it did not."""
-        self._lock = Lock()
+        self._lock, self._process = Lock(), os.getpid()
         self._expired = False
         self._loaded: Engine | None = None
         self._seen: tuple[str, int] | None = None
@@ -93,6 +94,11 @@ class Reader:
         if since <= self.clock() < until and self.monotonic() < monotonic_until:
             return engine, stale
         return self._refreshed()
+
+    @property
+    def reads(self) -> str:
+        """Whose snapshot is read: the environment's own, or that of `*`."""
+        return self._held[0] if self._held is not None and self._held[0] else self.environment
 
     def due(self) -> bool:
         """Whether the next lookup may read the source. An event loop asks this first."""
@@ -146,6 +152,9 @@ class Reader:
         return f"there is no snapshot of the flags: {why}"
 
     def _refreshed(self) -> tuple[Engine | None, bool]:
+        if self._process != os.getpid():
+            # Whoever held the lock when this process was forked is not here to release it.
+            self._lock, self._process = Lock(), os.getpid()
         # While the store fails, nobody waits for somebody else's timeout: what would be answered
         # after it is what is answered now.
         waits, before = self.failure is None, self._now

@@ -109,19 +109,23 @@ class FlagRecords(DynamoTable):
         if raw and digest_of(body) != raw[-1].get("digest"):
             problems.append("the flags are not those that the newest entry led to")
         elif body is not None:
-            problems += self._snapshots(StoredFlags.model_validate(body))
+            problems += [
+                f"the snapshot of {name} is not what the flags compile to; write it anew: "
+                "`greenlane flags recompile`"
+                for name in self.untrue(StoredFlags.model_validate(body))
+            ]
         return Verified(entries=version, newest=newest, problems=tuple(problems))
 
-    def _snapshots(self, flags: StoredFlags) -> Iterator[str]:
-        """Snapshots that are not what the flags compile to, one line each."""
-        for environment in flags.environments:
-            pk = f"{SNAPSHOT}#{environment}"
-            item, tiny = self.get(pk, SNAPSHOT), self.get(pk, VERSION)
-            body = unpacked(item) | {"version": 0} if item else None
-            if not same(body, flags.compiled(environment) | {"version": 0}):
-                yield f"the snapshot of {environment} is not what the flags compile to"
-            elif tiny is None or item is None or tiny["version"] != item["version"]:
-                yield f"the snapshot of {environment} has another version than its version item"
+    def untrue(self, flags: StoredFlags) -> tuple[str, ...]:
+        """The environments whose snapshots are not what the flags compile to."""
+        return tuple(name for name in flags.environments if not self._is_true(flags, name))
+
+    def _is_true(self, flags: StoredFlags, environment: str) -> bool:
+        pk = f"{SNAPSHOT}#{environment}"
+        item, tiny = self.get(pk, SNAPSHOT), self.get(pk, VERSION)
+        if item is None or tiny is None or tiny["version"] != item["version"]:
+            return False
+        return same(unpacked(item) | {"version": 0}, flags.compiled(environment) | {"version": 0})
 
     def seen(self, environment: str) -> list[SeenFlag]:
         """When flags were evaluated in an environment."""

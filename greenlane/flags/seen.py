@@ -53,7 +53,7 @@ class Seen:
     ) -> None:
         """See the class."""
         self._write = write
-        self._environment = environment
+        self.environment = environment
         self._sample = sample
         self._clock = clock
         self._draw = draw
@@ -82,10 +82,12 @@ class Seen:
             self._hours[key] = hour
             if self._draw() >= self._sample:
                 continue  # the counts stay, for the next hour
-            counts = self._counts.pop(key)
+            counts = self._counts.pop(key, None)
+            if counts is None:
+                continue  # another thread took it
             written += 1
             try:
-                self._write(update_of(self._environment, key, counts, hour))
+                self._write(update_of(self.environment, key, counts, hour))
             except Exception:
                 # Knowing when a flag was used is worth no failed request, and no second try.
                 self.failed += 1
@@ -107,7 +109,7 @@ def update_of(environment: str, key: str, counts: Mapping[str, int], hour: str) 
         "#first = if_not_exists(#first, :day)",
         "#count = if_not_exists(#count, :zero) + :more",
     ]
-    for number, variant in enumerate(counts):
+    for number, variant in enumerate(list(counts)):
         names[f"#v{number}"] = VARIANT + variant
         sets.append(f"#v{number} = :day")
     return {

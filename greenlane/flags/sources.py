@@ -10,7 +10,7 @@ import os
 
 TYPE_CHECKING = False  # `typing` itself costs more to import than all of this module
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
     class Source(Protocol):
@@ -43,12 +43,8 @@ def chosen_source(environ: Mapping[str, str] = os.environ) -> Source:
     Raises:
         InvalidInput: no table, or another client.
     """
-    table, client = environ.get("FLAGS_TABLE", ""), environ.get("FLAGS_CLIENT", "")
-    if not table:
-        raise _refused("FLAGS_TABLE", table, "name the table, such as greenlane-flags")
-    if client not in ("", STDLIB, BOTOCORE):
-        raise _refused("FLAGS_CLIENT", client, f"use {STDLIB} or {BOTOCORE}")
-    if (client or _able(environ)) == STDLIB:
+    table, client = _asked(environ)
+    if client == STDLIB:
         from greenlane.flags.dynamo_http import StdlibSource
 
         return StdlibSource(table, environ=environ)
@@ -56,6 +52,36 @@ def chosen_source(environ: Mapping[str, str] = os.environ) -> Source:
 
     made = aws.client("dynamodb", connect_timeout_seconds=1.0, read_timeout_seconds=2.0, attempts=2)
     return BotoSource(made, table)
+
+
+def chosen_writer(environ: Mapping[str, str] = os.environ) -> Callable[[Mapping[str, Any]], object]:
+    """What sends `greenlane.flags.seen`'s updates: once, and given up after half a second.
+
+    Raises:
+        InvalidInput: as `chosen_source`.
+    """
+    table, client = _asked(environ)
+    if client == STDLIB:
+        from greenlane.flags.dynamo_http import StdlibSource
+
+        return StdlibSource(table, environ=environ, connect_seconds=0.2, read_seconds=0.3).update
+    from greenlane import aws
+    from greenlane.flags.seen import boto_writer
+
+    hasty = aws.client(
+        "dynamodb", connect_timeout_seconds=0.2, read_timeout_seconds=0.3, attempts=1
+    )
+    return boto_writer(hasty, table)
+
+
+def _asked(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Table and client."""
+    table, client = environ.get("FLAGS_TABLE", ""), environ.get("FLAGS_CLIENT", "")
+    if not table:
+        raise _refused("FLAGS_TABLE", table, "name the table, such as greenlane-flags")
+    if client not in ("", STDLIB, BOTOCORE):
+        raise _refused("FLAGS_CLIENT", client, f"use {STDLIB} or {BOTOCORE}")
+    return table, client or _able(environ)
 
 
 def _able(environ: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, PlainSerializer
 from greenlane.deployments.shapes import StoredModel
 from greenlane.deployments.stored import as_stored
 from greenlane.durations import Duration
-from greenlane.flags.compiling import compile_snapshot
+from greenlane.flags.compiling import COMPILER, compile_snapshot
 from greenlane.flags.model import (
     Approvals,
     Condition,
@@ -37,6 +37,7 @@ SEGMENT, APPROVALS = "segment:", "approvals:"
 
 StoredPercent = Annotated[Decimal, Field(ge=0, le=100)]
 RampStatus = Literal["running", "held", "done", "retreated", "stopped"]
+Owed = Literal["", "refused", "held", "retreated", "stopped"]
 
 
 def as_written(model: BaseModel) -> dict[str, Any]:
@@ -61,7 +62,8 @@ def _plain(value: Any) -> Any:
 class Ramp(StoredModel):
     """A rollout in steps: `increment` percent more after each `interval`, until `target`.
 
-    `last_good` is the level that was last judged good, `execution` the workflow's ARN.
+    `last_good` is the level that was last judged good, `execution` the workflow's ARN where it is
+    not the one that the ramp's own id names. `raised_at` is when the level was raised last.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Ramp(StoredModel):
     last_good: StoredPercent = Decimal(0)
     reason: str = ""
     execution: str | None = None
+    raised_at: datetime | None = None
 
 
 class FlagState(StoredModel):
@@ -82,6 +85,8 @@ class FlagState(StoredModel):
     A `ramp`'s target stands for the percentage that was written, and `ceiling` caps it; both go
     when another percentage is written. `stopped` is off for everybody, groups too, until a person
     enables the flag again; `retreated` says why it was stopped, or why a ramp went back.
+    `judged` is the level of a schedule that was last judged good, and `judged_at` when. `owed` is
+    what became of the flag that people have not been told yet.
     """
 
     enabled_since: datetime | None = None
@@ -89,6 +94,9 @@ class FlagState(StoredModel):
     ramp: Ramp | None = None
     retreated: str | None = None
     stopped: bool = False
+    judged: StoredPercent | None = None
+    judged_at: datetime | None = None
+    owed: Owed = ""
 
 
 class StoredFlag(StoredModel):
@@ -145,7 +153,8 @@ class StoredApprovals(StoredModel):
 class StoredFlags(StoredModel):
     """All flags of an account, at one version.
 
-    `environments` are those that were ever named: each of them keeps a snapshot.
+    `environments` are those that were ever named and not forgotten: each of them keeps a snapshot.
+    `compiler` is the way in which those were compiled.
     """
 
     version: int = 0
@@ -153,6 +162,7 @@ class StoredFlags(StoredModel):
     segments: dict[str, StoredSegment] = Field(default_factory=dict)
     approvals: StoredApprovals = StoredApprovals()
     environments: tuple[str, ...] = (ANYWHERE,)
+    compiler: int = 1
 
     def document(self) -> FlagsDocument:
         """What people wrote, as one file would have it."""
@@ -218,6 +228,20 @@ def named_environments(flags: StoredFlags) -> set[str]:
     return named
 
 
+def adds_nothing(before: StoredFlags, after: StoredFlags) -> bool:
+    """Whether all that people wrote was there before: states move, or something is taken out."""
+    return (
+        after.flags.keys() <= before.flags.keys()
+        and after.segments.items() <= before.segments.items()
+        and {*after.approvals.environments} <= {*before.approvals.environments}
+        and {*after.environments} <= {*before.environments}
+        and all(
+            one is before.flags[key] or one.flag == before.flags[key].flag
+            for key, one in after.flags.items()
+        )
+    )
+
+
 def changed_keys(before: StoredFlags, after: StoredFlags) -> dict[str, tuple[Any, Any]]:
     """What differs, by key, as JSON before and after; None is "not there"."""
     found: dict[str, tuple[Any, Any]] = {}
@@ -260,7 +284,7 @@ def settled(
         more: further environments that have a snapshot.
     """
     version = before.version + 1
-    named = {*before.environments, *named_environments(after), *more}
+    named = {*after.environments, *named_environments(after), *more}
     flags = {
         key: _switched_on(before.flags.get(key), one, named, at) for key, one in after.flags.items()
     }
@@ -271,6 +295,7 @@ def settled(
         update={
             "version": version,
             "environments": tuple(sorted(named)),
+            "compiler": COMPILER,
             "flags": {
                 key: one.model_copy(update=stamp) if key in changed else one
                 for key, one in flags.items()

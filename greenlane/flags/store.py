@@ -8,7 +8,7 @@ layout of the table. An environment's snapshot has the version that last changed
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,18 +20,32 @@ from greenlane.deployments.shapes import StoredModel
 from greenlane.errors import (
     ApprovalRefused,
     FlagConflict,
-    FlagsTooLarge,
     InvalidInput,
     Refused,
 )
 from greenlane.flags.audit import GENESIS, AuditEntry, FlagChange, Verified, digest_of
+from greenlane.flags.fitting import (
+    LARGEST_BYTES,
+    MOST_ENVIRONMENTS,
+    ORDINARY_BYTES,
+    check_room,
+    that_fits,
+)
 from greenlane.flags.proposals import Proposal
 from greenlane.flags.records import FlagRecords
 from greenlane.flags.stale import SeenFlag
-from greenlane.flags.state import StoredFlags, changed_keys, settled
+from greenlane.flags.state import (
+    StoredFlags,
+    adds_nothing,
+    changed_keys,
+    named_environments,
+    settled,
+)
 from greenlane.flags.stored_items import (
     DOCUMENT,
     FLAGS,
+    SNAPSHOT,
+    VERSION,
     audit_item,
     audit_key,
     document_item,
@@ -41,12 +55,10 @@ from greenlane.flags.stored_items import (
     snapshot_items,
     unpacked,
 )
-from greenlane.problems import Excerpt
 
 Edit = Callable[[StoredFlags], StoredFlags]
 
-MOST_WRITES, MOST_BYTES = 100, 4 * 1024 * 1024 - 64 * 1024
-"""Items and bytes of one transaction, by DynamoDB's limits, less what names take."""
+_TOO_MANY = "the flags are being changed by too many others at once; try again"
 
 TRIES = 40
 """How often a change is made anew because other flags moved."""
@@ -95,6 +107,10 @@ class FlagStore(Protocol):
         approves: Proposal | None = None,
     ) -> Changed:
         """Make a change, or raise `FlagConflict`; see `DynamoFlagStore`."""
+        ...
+
+    def recompile(self, *, by: str, why: str, at: datetime) -> Changed:
+        """Write the snapshots that are not what the flags compile to; see `DynamoFlagStore`."""
         ...
 
     def audit(
@@ -214,18 +230,59 @@ class DynamoFlagStore(FlagRecords):
                 self._check(before, based)
                 raise
             wanted = changed_keys(before, edited)
-            if not wanted and approves is None:
+            same = edited.environments == before.environments
+            if not wanted and same and approves is None:
                 return Changed(version=before.version, flags=before)
             self._check(before, based)
             for name in wanted:
                 based.setdefault(name, before.revision(name))
-            after = settled(before, edited, by=by, at=at, more=self._environments)
             found = self._write(
-                before, after, entry.model_copy(update={"previous": previous}), approves
+                before,
+                self._settled(before, edited, by, at),
+                entry.model_copy(update={"previous": previous}),
+                approves,
+                urgent=adds_nothing(before, edited),
             )
             if found is not None:
                 return found
-        raise Refused("the flags are being changed by too many others at once; try again")
+        raise Refused(_TOO_MANY)
+
+    def recompile(self, *, by: str, why: str, at: datetime) -> Changed:
+        """Write the snapshots anew that are not what the flags compile to; none, as a rule.
+
+        After an upgrade that compiles otherwise the next change does that by itself.
+
+        Args:
+            by: who.
+            why: for the audit.
+            at: when.
+
+        Raises:
+            FlagsTooLarge: it does not fit; nothing was written.
+        """
+        entry = AuditEntry(version=0, id="", at=at, by=by, why=why)
+        for number in range(TRIES):
+            if number:
+                self._sleep(random.uniform(0, min(0.02 * 2**number, 0.5)))
+            before, previous = self._read()
+            wrong = self.untrue(before)
+            if not wrong or before.version == 0:
+                return Changed(version=before.version, flags=before)
+            after = self._settled(before, before, by, at)
+            now = entry.model_copy(update={"previous": previous})
+            found = self._write(before, after, now, None, urgent=True, anew=wrong)
+            if found is not None:
+                return found
+        raise Refused(_TOO_MANY)
+
+    def _settled(
+        self, before: StoredFlags, edited: StoredFlags, by: str, at: datetime
+    ) -> StoredFlags:
+        # Those of the settings never stand in the way of what people do.
+        named = {*edited.environments, *named_environments(edited)}
+        more = [name for name in self._environments if name not in named]
+        room = MOST_ENVIRONMENTS - len(named)
+        return settled(before, edited, by=by, at=at, more=tuple(more[: max(room, 0)]))
 
     def _check(self, now: StoredFlags, based: Mapping[str, int]) -> None:
         for name, revision in based.items():
@@ -241,8 +298,15 @@ class DynamoFlagStore(FlagRecords):
         after: StoredFlags,
         entry: AuditEntry,
         approves: Proposal | None,
+        *,
+        urgent: bool = False,
+        anew: Collection[str] = (),
     ) -> Changed | None:
-        """One transaction; None when somebody else was first."""
+        """One transaction; None when somebody else was first.
+
+        What is not `urgent` leaves room for what is. `anew` are environments whose snapshots are
+        written in any case.
+        """
         document = after.model_dump(mode="json")
         changes = changed_keys(before, after)
         entry = entry.model_copy(
@@ -256,29 +320,21 @@ class DynamoFlagStore(FlagRecords):
                 "digest": digest_of(document),
             }
         ).hashed()
-        snapshots = moved(before, after)
-        items = [item for one in snapshots for item in snapshot_items(one)]
+        if urgent:
+            entry = that_fits(entry)
+        most = LARGEST_BYTES if urgent else ORDINARY_BYTES
+        snapshots = moved(before, after, anew)
+        items = [item for one in snapshots for item in snapshot_items(one, most)]
         writes = [
             self.put(head_item(entry), *_as_read(before.version)),
-            self.put(document_item(document, entry)),
+            self.put(document_item(document, entry, most)),
             self.put(audit_item(entry), "attribute_not_exists(pk)"),
             *map(self.put, items),
+            *self._forgotten(before, after),
             *([self.decision(approves)] if approves is not None else []),
         ]
-        if len(writes) > MOST_WRITES:
-            raise FlagsTooLarge(
-                "environments",
-                Excerpt(f"{len(snapshots)} of them"),
-                f"one change may alter {(MOST_WRITES - 4) // 2} environments; name fewer",
-            )
-        total = sum(len(one["Put"]["Item"].get("body", {}).get("B", b"")) for one in writes)
-        if total > MOST_BYTES:
-            raise FlagsTooLarge(
-                "feature_flags",
-                Excerpt(f"{total} bytes in {len(snapshots)} environments, compressed"),
-                f"one change writes at most {MOST_BYTES}: name fewer environments, or take out "
-                "flags that are not used any more",
-            )
+        if not urgent:
+            check_room(writes, len(after.environments))
         if not self._send(writes, entry):
             return None
         return Changed(
@@ -288,6 +344,14 @@ class DynamoFlagStore(FlagRecords):
             environments=tuple(one["environment"] for one in snapshots),
             entry=entry,
         )
+
+    def _forgotten(self, before: StoredFlags, after: StoredFlags) -> list[dict[str, Any]]:
+        """The writes that take out the snapshots of environments that are none any more."""
+        return [
+            {"Delete": {"TableName": self.table, "Key": key(f"{SNAPSHOT}#{name}", part)}}
+            for name in sorted({*before.environments} - {*after.environments})
+            for part in (SNAPSHOT, VERSION)
+        ]
 
     def _send(self, writes: list[dict[str, Any]], entry: AuditEntry) -> bool:
         """Whether the transaction went in; sent again while nobody knows.

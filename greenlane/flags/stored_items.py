@@ -15,7 +15,7 @@ pk                      sk                  what
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from greenlane.deployments.items import Item, instant
@@ -33,18 +33,18 @@ LARGEST_BYTES = 400 * 1024 - 1024
 """What an item's body may have: DynamoDB's limit, less its other attributes."""
 
 
-def packed(value: Any, what: str) -> bytes:
+def packed(value: Any, what: str, most: int = LARGEST_BYTES) -> bytes:
     """A value as gzipped JSON, the same bytes for the same value.
 
     Raises:
         FlagsTooLarge: it does not fit into one item; `what` names it.
     """
     body = gzip.compress(_json(value), mtime=0)
-    if len(body) > LARGEST_BYTES:
+    if len(body) > most:
         raise FlagsTooLarge(
             what,
             Excerpt(f"{len(body)} bytes, compressed"),
-            f"at most {LARGEST_BYTES} fit into the table: take out flags that are not used any "
+            f"at most {most} fit into the table: take out flags that are not used any "
             "more (`greenlane flags stale`), move large values out of the variants, or change "
             "fewer flags at a time",
         )
@@ -80,12 +80,12 @@ def head_item(entry: AuditEntry) -> Item:
     }
 
 
-def document_item(flags: Mapping[str, Any], entry: AuditEntry) -> Item:
-    """All flags; `flags` is the JSON of `StoredFlags`."""
+def document_item(flags: Mapping[str, Any], entry: AuditEntry, most: int) -> Item:
+    """All flags, in at most so many bytes; `flags` is the JSON of `StoredFlags`."""
     return key(FLAGS, DOCUMENT) | {
         "version": {"N": str(entry.version)},
         "hash": {"S": entry.hash},
-        "body": {"B": packed(flags, "feature_flags")},
+        "body": {"B": packed(flags, "feature_flags", most)},
     }
 
 
@@ -96,27 +96,31 @@ def audit_item(entry: AuditEntry) -> Item:
     return key(FLAGS, audit_key(entry.version)) | {"version": version, "body": {"B": body}}
 
 
-def snapshot_items(snapshot: Mapping[str, Any]) -> tuple[Item, Item]:
+def snapshot_items(snapshot: Mapping[str, Any], most: int) -> tuple[Item, Item]:
     """The large item of an environment's snapshot, and the tiny one that readers ask first."""
     pk = f"{SNAPSHOT}#{snapshot['environment']}"
     version = {"N": str(snapshot["version"])}
     digest = hashlib.sha256(_json(snapshot)).hexdigest()
-    body = packed(snapshot, f"feature_flags in {snapshot['environment']}")
+    body = packed(snapshot, f"feature_flags in {snapshot['environment']}", most)
     return (
         key(pk, SNAPSHOT) | {"version": version, "body": {"B": body}},
         key(pk, VERSION) | {"version": version, "digest": {"S": digest}},
     )
 
 
-def moved(before: StoredFlags, after: StoredFlags) -> list[dict[str, Any]]:
+def moved(
+    before: StoredFlags, after: StoredFlags, also: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """The snapshots that are not what they were, whole, by environment.
 
-    Their versions aside: an environment in which nothing changed keeps its own.
+    Their versions aside: an environment in which nothing changed keeps its own. All of them, when
+    they were compiled in an older way; those of `also` in any case.
     """
     changed = changed_keys(before, after)
     found = []
+    anew = before.version == 0 or before.compiler < after.compiler
     for environment in after.environments:
-        is_new = environment not in before.environments or before.version == 0
+        is_new = anew or environment in also or environment not in before.environments
         # What did not change compiles to the same: a flag is compiled from itself alone.
         was, now = (one.compiled(environment, changed) for one in (before, after))
         if is_new or not same(was | {"version": 0}, now | {"version": 0}):

@@ -13,10 +13,13 @@ from greenlane.flags.lints import problems_of
 from greenlane.flags.proposals import Proposal, held_up, proposal_of
 from greenlane.flags.state import APPROVALS, SEGMENT, StoredFlag, StoredFlags
 from greenlane.flags.store import Changed, Edit, FlagStore
-from greenlane.problems import InvalidDocument, as_error, explain, suggest
+from greenlane.problems import InvalidDocument, as_error, excerpt, explain, suggest
 from greenlane.source import Source
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+LONGEST_WHY = 1000
+"""Characters of a reason; of one for switching a flag off the rest is left out."""
 
 SURELY = 20
 """How often a flag is tried to be switched off while others change it."""
@@ -80,7 +83,15 @@ def submit(
 
     A change that only `takes_away` is neither held up nor checked: a set that was stored before a
     rule became stricter can be wrong now, and a flag must go off all the same.
+
+    Raises:
+        InvalidInput: a reason that is too long.
+        InvalidDocument, FlagConflict, FlagsTooLarge: nothing was written.
     """
+    if len(why) > LONGEST_WHY:
+        if not takes_away:
+            raise InvalidInput("why", excerpt(why), f"write at most {LONGEST_WHY} characters")
+        why = why[:LONGEST_WHY]
 
     def guarded(flags: StoredFlags) -> StoredFlags:
         after = edit(flags)
@@ -159,5 +170,9 @@ def known(flags: StoredFlags, environment: str) -> str:
     if environment not in flags.environments:
         names = ", ".join(flags.environments)
         near = suggest(environment, flags.environments)
-        raise InvalidInput("environment", environment, f"the flags name {names}{near}")
+        raise InvalidInput(
+            "environment",
+            environment,
+            f"the flags name {names}{near}; what they do not name has what * has",
+        )
     return environment

@@ -11,6 +11,7 @@ a user is never written.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from threading import Lock
@@ -40,12 +41,15 @@ class Telemetry:
 
     Args:
         environment: `feature_flag.set.id`.
-        sampled: the share of evaluations that is counted, 0 to 1. 0 is off. The first of each
-            `1 / sampled` is taken, so 0.3 counts as every third.
+        sampled: the share of evaluations that is counted, 0 to 1. 0 is off. Each is taken by
+            chance, one in `1 / sampled`, rounded: 0.3 counts as a third. Taking every third would
+            count one flag alone where requests ask for three, and too much where processes are
+            short-lived.
         flush_seconds: how long counts wait at most while evaluations go on; the rest is written by
             `flush`. 0 writes each at once, which suits a function that may be frozen.
         write: takes a line without its end.
         clock: Unix seconds.
+        draw: a number from 0 to 1, by chance.
 
     Raises:
         InvalidInput: a share outside 0 to 1.
@@ -59,6 +63,7 @@ class Telemetry:
         flush_seconds: float = 60.0,
         write: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
+        draw: Callable[[], float] | None = None,
     ) -> None:
         """See the class."""
         if not 0 <= sampled <= 1:
@@ -69,10 +74,13 @@ class Telemetry:
         self._every = round(1 / sampled) if sampled else 0
         self._flush_seconds, self._clock = flush_seconds, clock
         self._write = write or _to_standard_output
-        self._lock = Lock()
-        self._passed = 0
+        self._draw = draw or _chance(self._every)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock, self._process = Lock(), os.getpid()
         self._counts: dict[tuple[str, str, str, str, int], int] = {}
-        self._since = clock()
+        self._since = self._clock()
 
     def tell(self, found: Evaluation, version: int) -> None:
         """Count one evaluation, if it is its turn.
@@ -81,13 +89,10 @@ class Telemetry:
             found: what was evaluated.
             version: of the flags.
         """
-        if not self.on:
+        if not self.on or self._draw() * self._every >= 1:
             return
+        self._after_fork()
         with self._lock:
-            turn = self._passed % self._every == 0
-            self._passed += 1
-            if not turn:
-                return
             kind = (found.key, found.variant or "", found.reason, found.error or "", version)
             self._counts[kind] = self._counts.get(kind, 0) + self._every
             now = self._clock()
@@ -97,10 +102,16 @@ class Telemetry:
 
     def flush(self) -> None:
         """Write what was counted since the last time."""
+        self._after_fork()
         with self._lock:
             now = self._clock()
             counts = self._taken(now)
         self._out(counts, now)
+
+    def _after_fork(self) -> None:
+        # What was counted before is the other process's, and so may be the lock.
+        if self._process != os.getpid():
+            self._begin()
 
     def _taken(self, now: float) -> dict[tuple[str, str, str, str, int], int]:
         counts, self._counts, self._since = self._counts, {}, now
@@ -142,6 +153,14 @@ def _line(
     }
     about = {"Timestamp": int(now * 1000), "CloudWatchMetrics": [directive]}
     return json.dumps({"_aws": about, **told}, separators=(",", ":"))
+
+
+def _chance(every: int) -> Callable[[], float]:
+    if every <= 1:
+        return lambda: 0.0
+    import random  # most processes count nothing
+
+    return random.random
 
 
 def _to_standard_output(line: str) -> None:

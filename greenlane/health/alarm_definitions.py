@@ -34,6 +34,8 @@ MOST_METRICS = 10
 """What one alarm's metric math may read."""
 MOST_CHILDREN = 100
 """Alarms below one composite alarm."""
+FAMILY, FLAGS = "greenlane", "greenlane-flag"
+"""How the names of all alarms of deployments begin, and of all those of feature flags."""
 MARK = "Kept by `greenlane apply`."
 """The end of each description: an alarm without it is somebody else's."""
 
@@ -97,6 +99,9 @@ def plan_alarms(
     conditions: Iterable[Condition],
     workload: Workload,
     metrics: Mapping[str, Metric] = CATALOGUE,
+    *,
+    family: str = FAMILY,
+    about: str = "",
 ) -> AlarmPlan:
     """The alarms that conditions ask for.
 
@@ -104,6 +109,8 @@ def plan_alarms(
         conditions: triggers, critical alerts and warnings.
         workload: whose slots.
         metrics: the catalogue, or with it what the user declared.
+        family: how the names begin.
+        about: tells these conditions from others of the same words, about other metrics.
 
     Raises:
         ExpressionError: a condition is none.
@@ -119,7 +126,7 @@ def plan_alarms(
             continue
         of_slots = any(metric.per_slot for metric in metrics_of(rule).values())
         for slot in SLOTS if of_slots else (None,):
-            writer = _Writer(workload, slot, condition, str(tree))
+            writer = _Writer(workload, slot, condition, str(tree), family, about)
             for alarm in writer.write(rule):
                 alarms.setdefault(alarm.name, alarm)
     return AlarmPlan((*alarms.values(), *_summaries(workload.service, alarms)), tuple(unwatched))
@@ -141,9 +148,9 @@ def unalarmable(rule: Rule) -> str:
     return ""
 
 
-def prefix_of(service: str, *role: Role) -> str:
+def prefix_of(service: str, *role: Role, family: str = FAMILY) -> str:
     """How the names of a service's own alarms begin, of one role or of all."""
-    return ".".join(("greenlane", service, *role, ""))
+    return ".".join((family, service, *role, ""))
 
 
 def slot_of(name: str) -> Slot | None:
@@ -193,6 +200,8 @@ class _Writer:
     slot: Slot | None
     condition: Condition
     text: str
+    family: str
+    about: str
 
     def write(self, rule: Rule) -> list[AlarmDefinition]:
         if isinstance(rule, Watch) and rule.red:
@@ -235,8 +244,9 @@ class _Writer:
         return AlarmDefinition(name, role, slot, body)
 
     def _name(self, role: Role, slot: Slot | None, text: str) -> str:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        return f"{prefix_of(self.workload.service, role)}{slot or 'service'}.{digest}"
+        digest = hashlib.sha256(f"{self.about}{text}".encode()).hexdigest()[:12]
+        prefix = prefix_of(self.workload.service, role, family=self.family)
+        return f"{prefix}{slot or 'service'}.{digest}"
 
     def _about(self) -> str:
         whose = f"{self.workload.service} {self.slot}" if self.slot else self.workload.service

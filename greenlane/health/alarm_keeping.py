@@ -11,7 +11,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.health.alarm_definitions import MARK, AlarmDefinition, AlarmPlan, prefix_of
+from greenlane.health.alarm_definitions import (
+    FAMILY,
+    MARK,
+    AlarmDefinition,
+    AlarmPlan,
+    prefix_of,
+)
 from greenlane.health.alarms import as_applied
 
 WRITES_A_SECOND = 3
@@ -27,11 +33,15 @@ Alarm = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class KeptAlarms:
-    """What was written and deleted, by name, and what a person should know."""
+    """What was written and deleted, by name, and what a person should know.
+
+    `failed` says that CloudWatch refused something, so that not all is as it should be.
+    """
 
     written: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    failed: bool = False
 
 
 def keep_alarms(
@@ -43,6 +53,7 @@ def keep_alarms(
     in_use_by: str | None = None,
     watched_by: str | None = None,
     pause: Pause = time.sleep,
+    family: str = FAMILY,
 ) -> KeptAlarms:
     """Write the alarms that are missing or different, and delete those no longer declared.
 
@@ -58,16 +69,19 @@ def keep_alarms(
         watched_by: the deployment in its extended watch. Only what it counts on is not deleted: a
             next deployment, which may be the cure, needs the alarms as they are declared now.
         pause: how to wait some seconds.
+        family: how the names of these alarms begin.
     """
-    keeper = _Keeper(cloudwatch, service, version, in_use_by, watched_by, pause)
+    failed = False
+    keeper = _Keeper(cloudwatch, service, version, in_use_by, watched_by, pause, family)
     try:
         keeper.keep(wanted)
     except (ClientError, BotoCoreError) as error:
+        failed = True
         keeper.warnings.append(
             f"alarms: not all are written yet, and a deployment is refused until they are; apply "
             f"again: {error}"
         )
-    return KeptAlarms(tuple(keeper.written), tuple(keeper.deleted), tuple(keeper.warnings))
+    return KeptAlarms(tuple(keeper.written), tuple(keeper.deleted), tuple(keeper.warnings), failed)
 
 
 class _Keeper:
@@ -81,9 +95,11 @@ class _Keeper:
         in_use_by: str | None,
         watched_by: str | None,
         pause: Pause,
+        family: str,
     ) -> None:
         self._cloudwatch, self._in_use_by, self._pause = cloudwatch, in_use_by, pause
         self._service, self._version = service, version
+        self._family, self._prefix = family, prefix_of(service, family=family)
         self._kept_for = in_use_by or watched_by
         self.written: list[str] = []
         self.deleted: list[str] = []
@@ -101,7 +117,7 @@ class _Keeper:
                     f"alarms: {alarm.name} is somebody else's and stays as it is; rename it"
                 )
             elif _differs(alarm, there):
-                if self._in_use_by and _counts(alarm.name, self._service):
+                if self._in_use_by and alarm.name.startswith(self._prefix):
                     waiting.append(alarm.name)
                 else:
                     self._write(alarm, there["AlarmArn"])
@@ -127,7 +143,11 @@ class _Keeper:
         pages = self._cloudwatch.get_paginator("describe_alarms")
         kinds = ["MetricAlarm", "CompositeAlarm"]
         found: dict[str, Alarm] = {}
-        for chosen in ({"AlarmNamePrefix": prefix_of(self._service)}, {"AlarmNames": summaries}):
+        asked: list[dict[str, Any]] = [{"AlarmNamePrefix": self._prefix}]
+        if self._family == FAMILY:
+            # Only alarms of deployments have summaries.
+            asked.append({"AlarmNames": summaries})
+        for chosen in asked:
             for page in pages.paginate(AlarmTypes=kinds, **chosen):
                 for alarm in _alarms_on(page):
                     found[alarm["AlarmName"]] = alarm
@@ -152,7 +172,7 @@ class _Keeper:
         left = {alarm["AlarmName"]: alarm.get("AlarmRule", "") for alarm in alarms}
         above = [name for name, rule in left.items() if rule]
         # A summary is made of the others.
-        above.sort(key=lambda name: name.startswith(prefix_of(self._service)))
+        above.sort(key=lambda name: name.startswith(self._prefix))
         single = [name for name, rule in left.items() if not rule]
         batches = [[name] for name in above]
         batches += [single[first : first + 100] for first in range(0, len(single), 100)]
@@ -179,11 +199,6 @@ def _differs(alarm: AlarmDefinition, there: Alarm) -> bool:
         as_applied(alarm.body) != as_applied(there)
         or alarm.body["AlarmDescription"] != there["AlarmDescription"]
     )
-
-
-def _counts(name: str, service: str) -> bool:
-    """Whether a deployment may count on an alarm: on all but the summaries."""
-    return name.startswith(prefix_of(service))
 
 
 def _alarms_on(page: Mapping[str, Any]) -> Iterator[Alarm]:

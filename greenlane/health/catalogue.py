@@ -33,8 +33,13 @@ REQUEST_FLOOR = 20
 PLACEHOLDERS = ("service", "slot", "cluster", "ecs_service", "target_group", "load_balancer")
 """What a dimension's value, or a Prometheus query, may hold in braces."""
 
-OF_A_SLOT = frozenset({"slot", "ecs_service", "target_group"})
-"""The placeholders whose value differs between the slots."""
+OF_A_FLAG = ("flag", "variant", "environment")
+"""What a dimension's value may hold besides, of a metric that an application reports by variant.
+Only the conditions of feature flags can name such a metric."""
+
+OF_A_SLOT = frozenset({"slot", "ecs_service", "target_group", "variant"})
+"""The placeholders whose value differs between the slots, or between those who have a flag and
+those who do not: these are compared as slots are."""
 
 VALUES: Mapping[str, str] = MappingProxyType(
     {

@@ -34,6 +34,7 @@ from greenlane.deployments.stored import is_stored
 from greenlane.health.catalogue import (
     CATALOGUE,
     DATABASE_CONNECTIONS,
+    OF_A_FLAG,
     PLACEHOLDERS,
     VALUE,
     Metric,
@@ -69,6 +70,9 @@ UNITS: Mapping[Shape, Unit] = {
     "sum": "count",
 }
 """The unit of a metric whose declaration names none."""
+
+BY_VARIANT = "it is reported by feature flag, so only the conditions of a flag can name it"
+"""Why no deployment is judged by such a metric."""
 
 _FUNCTIONS = re.compile(
     "ABS|AND|AVG|CEIL|DIFF|DIFF_TIME|FILL|FLOOR|IF|LOG|LOG10|MAX|MIN|OR|PERIOD|RATE|REPEAT|LINEAR"
@@ -156,6 +160,13 @@ class MetricDeclaration(MetricRules):
         """Whether it says where its numbers come from."""
         return any((self.metric, self.math, self.promql))
 
+    @property
+    def by_variant(self) -> bool:
+        """Whether an application reports it by feature flag."""
+        values = [value for part in self.parts.values() for value in part.dimensions.values()]
+        texts = (*self.dimensions.values(), *values, self.promql or "", self.samples or "")
+        return any(f"{{{name}}}" in text for name in OF_A_FLAG for text in texts)
+
     @model_validator(mode="after")
     def _one_definition(self, info: ValidationInfo) -> Self:
         if is_stored(info):
@@ -189,6 +200,11 @@ class MetricDeclaration(MetricRules):
             yield f"samples: {self.samples!r} is not one of parts: {', '.join(self.parts)}"
         if self.samples is not None and self.math is None and self.promql is None:
             yield "samples: belongs to math, as a part's id, or to promql, as a query"
+        if self.by_variant and self.shape in ("flow", "sum"):
+            yield (
+                f"shape: a {self.shape} by variant grows with those who have it; report a share or"
+                " a mean instead, with shape proportion or mean"
+            )
 
     def _single(self) -> PartDeclaration:
         assert self.namespace is not None
@@ -216,6 +232,7 @@ class MetricDeclaration(MetricRules):
             _its_value,
             minutes=known.minutes if known else 1,
             cumulative=known.cumulative if known else False,
+            lacks=BY_VARIANT if self.by_variant else "",
         )
         if self.promql is not None:
             samples = "n" if self.samples else None
@@ -296,8 +313,8 @@ def _its_value(minute: Parts) -> float | None:
 
 def _check_braces(text: str) -> None:
     for name in re.findall(r"\{([^{}]*)\}", text):
-        if name not in PLACEHOLDERS:
-            known = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
+        if name not in (*PLACEHOLDERS, *OF_A_FLAG):
+            known = ", ".join(f"{{{one}}}" for one in (*PLACEHOLDERS, *OF_A_FLAG))
             raise ValueError(f"{{{name}}} is not known; there are {known}")
 
 

@@ -20,6 +20,7 @@ from greenlane.local.context import LocalContext
 from greenlane.local.errors import DirectoryInUse, LocalCloudError
 from greenlane.local.events import EventBridge
 from greenlane.local.functions import Functions
+from greenlane.local.gateway import Gateway
 from greenlane.local.journal import PERSON, Journal, access_key_of
 from greenlane.local.schedules import Schedules
 from greenlane.local.server import LocalServer
@@ -105,6 +106,11 @@ class LocalCloud:
         return self.context.endpoint_url
 
     @property
+    def gateway(self) -> Gateway:
+        """The REST APIs."""
+        return cast(Gateway, self.parts["gateway"])
+
+    @property
     def workflows(self) -> Workflows:
         """Step Functions."""
         return cast(Workflows, self.parts["workflows"])
@@ -176,6 +182,7 @@ class LocalCloud:
         self._stack.callback(server.stop)
         functions = Functions(context, journal)
         self._begin("functions", functions)
+        self._begin("gateway", Gateway(context))
         self._begin("topics", Topics(context, functions))
         self._begin("workflows", Workflows(context, journal))
         events.bind(context, functions)

@@ -68,6 +68,8 @@ class Containers:
                 "AWS_SECRET_ACCESS_KEY": "local",
                 "DATABASE": self._telemetry.database.address,
                 "METRICS_SECONDS": f"{self._telemetry.pause:g}",
+                # As old as the flags of a service on AWS may be, in virtual time.
+                "FLAGS_TTL_SECONDS": f"{max(0.2, context.clock.real_seconds(5)):g}",
             },
             self._metadata.url,
         )

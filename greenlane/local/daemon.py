@@ -42,7 +42,8 @@ class DaemonState(BaseModel):
     """A daemon that is ready.
 
     `origin` and `time_scale` make its clock: `ScaledClock(origin, time_scale)`. `balancers` are
-    the load balancers' listeners by name and port, `{"claude-manager": {80: "http://..."}}`.
+    the load balancers' listeners by name and port, `{"claude-manager": {80: "http://..."}}`, `apis`
+    the stages of REST APIs by name, `{"greenlane": {"production": "http://..."}}`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +54,7 @@ class DaemonState(BaseModel):
     origin: datetime
     time_scale: float
     balancers: dict[str, dict[int, str]]
+    apis: dict[str, dict[str, str]] = {}
 
 
 def start_daemon(
@@ -207,6 +209,7 @@ def serve(directory: Path, time_scale: float, assembly: Path | None) -> None:
             origin=cloud.clock.origin,
             time_scale=cloud.clock.scale,
             balancers=_balancers(cloud),
+            apis=cloud.gateway.urls(),
         )
         partial = directory / f"{STATE_FILE}.partial"
         partial.write_text(state.model_dump_json(indent=2))

@@ -87,6 +87,8 @@ class LoadGenerator:
         clients: how many clients take turns; each has connections and cookies of its own.
         seed: fixes which path each request asks for.
         paths: the paths asked for, equally often.
+        visitors: how many people the clients speak for, by the header `X-Visitor`; none is named
+            when left out.
         timeout_seconds: real seconds after which a client gives up; the request has failed.
     """
 
@@ -98,6 +100,7 @@ class LoadGenerator:
         seed: int = 7,
         paths: tuple[str, ...] = ("/", "/api/v1/status"),
         timeout_seconds: float = 15.0,
+        visitors: int = 0,
     ) -> None:
         """See the class."""
         self._settings = {
@@ -107,6 +110,7 @@ class LoadGenerator:
             "seed": seed,
             "paths": list(paths),
             "timeout_seconds": timeout_seconds,
+            "visitors": visitors,
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._counts: dict[tuple[int, str, str, str, bool], int] = {}

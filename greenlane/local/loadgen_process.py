@@ -88,7 +88,7 @@ class Client:
         self._idle: list[Connection] = []
         self._cookies: dict[str, str] = {}
 
-    async def get(self, path: str) -> Head:
+    async def get(self, path: str, visitor: str = "") -> Head:
         """Ask for a path; over a new connection if all others are in use."""
         while self._idle and not self._idle[-1].open:
             self._idle.pop()
@@ -100,6 +100,7 @@ class Client:
         cookies = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         lines = [f"GET {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
         lines += [f"Cookie: {cookies}"] if cookies else []
+        lines += [f"X-Visitor: {visitor}"] if visitor else []
         try:
             head = await connection.request("\r\n".join([*lines, "", ""]).encode())
         except BaseException:
@@ -177,7 +178,9 @@ class Fleet:
         version, ok = "", False
         try:
             async with asyncio.timeout(float(self.settings["timeout_seconds"])):
-                head = await client.get(self.random.choice(self.settings["paths"]))
+                path, people = self.random.choice(self.settings["paths"]), self.settings["visitors"]
+                who = f"visitor-{self.random.randrange(people)}" if people else ""
+                head = await client.get(path, who)
             version, outcome = head.headers.get("x-version", ""), head.first[1]
             ok = int(outcome) < 500
         except TimeoutError:

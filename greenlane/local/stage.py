@@ -55,9 +55,19 @@ def check_sources(assembly: Path = ASSEMBLY, configuration: Path = CONFIGURATION
 
 
 def set_stage(
-    cloud: LocalCloud, *, assembly: Path = ASSEMBLY, configuration: Path = CONFIGURATION
+    cloud: LocalCloud,
+    *,
+    assembly: Path = ASSEMBLY,
+    configuration: Path = CONFIGURATION,
+    behaviour: str = "good",
 ) -> Stage:
     """Deploy the synthesized templates and bring version 1 up in the slot that has the traffic.
+
+    Args:
+        cloud: it runs.
+        assembly: where the templates are.
+        configuration: of the service.
+        behaviour: of version 1.
 
     Raises:
         LocalCloudError: the templates are not there, or version 1 did not become healthy.
@@ -68,7 +78,7 @@ def set_stage(
     deployer.deploy_assembly(assembly)
     text = cloud.client("ssm").get_parameter(Name=parameter_name(SERVICE))["Parameter"]["Value"]
     workload = Workload.model_validate_json(text)
-    push_image(cloud.client("ecr"), workload.repository, FIRST_VERSION, "good")
+    push_image(cloud.client("ecr"), workload.repository, FIRST_VERSION, behaviour)
     _go_live(cloud, workload)
     greenlane = Greenlane.connect(
         region=cloud.region,

@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 from greenlane.cli.flags import app as flags_app
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
-from greenlane.flags import stored_items
+from greenlane.flags import fitting, stored_items
 from greenlane.flags.seen import PREFIX
 from greenlane.flags.stale import Finding
-from greenlane.flags.store import MOST_WRITES
-from tests.docs.pages import ROOT, blocks, code, prose, table
+from tests.docs.pages import ROOT, blocks, code, table
 from tests.flag_store import NOW, memory_store, put
 
 PAGE = ROOT / "docs" / "flags-operating.md"
@@ -89,7 +88,18 @@ def test_the_layout_is_the_one_that_is_written() -> None:
         [f"{stored_items.SNAPSHOT}#<environment>", stored_items.SNAPSHOT],
         [f"{PREFIX}<environment>", "<flag>"],
     ]
-    assert f"up to {(MOST_WRITES - 4) // 2} environments" in prose(PAGE)
+
+
+def test_the_limits_are_those_that_are_written() -> None:
+    told = {row[0]: row[1] for row in table(PAGE, "Limits")}
+    assert told == {
+        "all flags, compressed": f"{fitting.ORDINARY_BYTES // 1024} KB",
+        "the snapshot of one environment, compressed": f"{fitting.ORDINARY_BYTES // 1024} KB",
+        "environments": str(fitting.MOST_ENVIRONMENTS),
+        "all snapshots together, compressed": (
+            f"{(fitting.MOST_BYTES - fitting.SPARE_BYTES) / 1024**2:.1f} MB"
+        ),
+    }
 
 
 def test_every_finding_is_explained() -> None:

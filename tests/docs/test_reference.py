@@ -135,6 +135,7 @@ def test_the_page_about_the_command_line_is_fresh() -> None:
         (1, settings.ServiceSettings),
         (2, settings.SampleSettings),
         (3, settings.AlarmThresholds),
+        (4, settings.FlagSettings),
     ],
 )
 def test_the_settings_of_the_stacks_are_listed(number: int, model: type[BaseModel]) -> None:
@@ -144,6 +145,8 @@ def test_the_settings_of_the_stacks_are_listed(number: int, model: type[BaseMode
     for name, field in model.model_fields.items():
         if field.is_required():
             assert written[name] == "required"
+        elif isinstance(field.default, bool):
+            assert written[name] == f"`{str(field.default).lower()}`"
         elif isinstance(field.default, int | float):
             assert written[name] == f"`{field.default:g}`"
 
@@ -181,7 +184,11 @@ def test_every_function_is_in_the_picture() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "file"),
-    [("The deployment machine", "deployment"), ("The rollback machine", "rollback")],
+    [
+        ("The deployment machine", "deployment"),
+        ("The rollback machine", "rollback"),
+        ("The machine of ramps", "flag_rollout"),
+    ],
 )
 def test_the_diagrams_name_states_and_transitions_that_exist(heading: str, file: str) -> None:
     definition = json.loads((ROOT / "statemachines" / f"{file}.asl.json").read_text())
@@ -190,7 +197,7 @@ def test_the_diagrams_name_states_and_transitions_that_exist(heading: str, file:
     def following(name: str) -> set[str]:
         found = set(re.findall(r'"(?:Next|Default)": "(\w+)"', json.dumps(states[name])))
         # Passed over in the diagram: states that only rename or choose.
-        for passed in found & {"IsAnythingToDo", "TakeBackPlanned"}:
+        for passed in found & {"IsAnythingToDo", "TakeBackPlanned", "IsJudged", "IsRaised"}:
             found |= following(passed)
         return found
 

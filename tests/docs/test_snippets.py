@@ -5,6 +5,7 @@ import re
 import shlex
 import time
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, create_autospec, patch
@@ -17,6 +18,7 @@ from greenlane.deployments.client import Greenlane
 from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.document import read_document
 from greenlane.deployments.workload import Workload
+from greenlane.experiments.document import read_experiments
 from greenlane.flags.document import read_flags
 from greenlane.local import images
 from greenlane.local.daemon import DaemonState
@@ -55,6 +57,9 @@ def parse(group: Any, arguments: list[str], parent: Any = None) -> None:
 def test_yaml_is_a_correct_file(block: Block) -> None:
     if "feature_flags:" in block.text:
         read_flags(block.text, block.id)
+        return
+    if "ab_tests:" in block.text:
+        read_experiments(block.text, block.id)
         return
     read_document(block.text, block.id)
 
@@ -113,7 +118,9 @@ def test_python_compiles_and_its_imports_resolve(block: Block) -> None:
         if isinstance(node, ast.ImportFrom) and node.module:
             module = importlib.import_module(node.module)
             for alias in node.names:
-                assert hasattr(module, alias.name), alias.name
+                # A name may be a module of a package that nothing has imported yet.
+                inside = f"{node.module}.{alias.name}"
+                assert hasattr(module, alias.name) or find_spec(inside), alias.name
 
 
 def snippet(page: str, part: str) -> str:

@@ -233,7 +233,7 @@ def in_simulation(account: Account) -> Iterator[None]:
     level = logger.log_level
     logger.setLevel("CRITICAL")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entrypoint, "_runtime", account.runtime)
+        patch.setattr(entrypoint, "_runtime", lambda actor, kind: account.runtime(actor))
         for module in (every_service, validation, notifying):
             patch.setattr(module, "ThreadPoolExecutor", Inline)
         for tells in (notify_people, post_alerts):

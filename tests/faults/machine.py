@@ -22,6 +22,7 @@ _KNOWN = {
     },
     "Choice": {"Type", "Comment", "Choices", "Default"},
     "Pass": {"Type", "Comment", "Parameters", "Next"},
+    "Wait": {"Type", "Comment", "Seconds", "SecondsPath", "Next"},
     "Fail": {"Type", "Comment", "Error", "Cause", "ErrorPath", "CausePath"},
     "Succeed": {"Type", "Comment"},
 }
@@ -167,6 +168,10 @@ class Execution:
                 return self._choice(state, data), data
             case "Pass":
                 return state["Next"], fill(state["Parameters"], data, context)
+            case "Wait":
+                path = state.get("SecondsPath")
+                self._pause(float(state["Seconds"] if path is None else look_up(path, data, {})))
+                return state["Next"], data
             case "Succeed":
                 return None, data
             case _:

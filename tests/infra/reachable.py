@@ -39,7 +39,7 @@ SERVICES = {
 # What AWS asks for besides: the roles and tags of a revision, the service behind a target.
 IMPLIED = {
     "application-autoscaling:RegisterScalableTarget": {"ecs:DescribeServices", "ecs:UpdateService"},
-    "dynamodb:TransactWriteItems": {"dynamodb:PutItem", "dynamodb:UpdateItem"},
+    "dynamodb:TransactWriteItems": {"dynamodb:PutItem"},
     "ecs:RegisterTaskDefinition": {"iam:PassRole", "ecs:TagResource"},
     "ecs:RunTask": {"iam:PassRole"},
 }

@@ -14,7 +14,12 @@ from tests.infra.conftest import Template
 FIRST = 600_000_000
 MINUTE = 60
 QUEUE = "greenlane-undelivered-events"
-NAMES = {QUEUE, "greenlane-reconcile-fails", "greenlane-notify-people-fails"}
+NAMES = {
+    QUEUE,
+    "greenlane-reconcile-fails",
+    "greenlane-notify-people-fails",
+    "greenlane-tick-flags-fails",
+}
 
 
 def alarm(product: Template, name: str) -> dict[str, Any]:

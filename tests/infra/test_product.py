@@ -15,6 +15,8 @@ ENVIRONMENT = {
     "DEPLOYMENT_MACHINE_ARN",
     "ROLLBACK_MACHINE_ARN",
     "INCIDENTS_BUCKET",
+    "FLAGS_TABLE",
+    "FLAG_MACHINE_ARN",
     "POWERTOOLS_SERVICE_NAME",
     "LOG_LEVEL",
 }
@@ -30,9 +32,12 @@ TIMEOUTS = {
     # They call the user's hooks, one after the other.
     "run-pre-traffic": 300,
     "judge-step": 300,
+    "look-up-flags": 15,
+    "manage-flags": 30,
 }
-MEMORY = {"take-traffic-back": 1024}
-TICKS = {"judge-tick", "reconcile"}
+MEMORY = {"take-traffic-back": 1024, "look-up-flags": 256}
+OF_API = {"look-up-flags", "manage-flags"}  # their variables are in test_http_api.py
+TICKS = {"judge-tick", "reconcile", "tick-flags"}
 
 
 def functions(template: Template) -> dict[str, dict[str, Any]]:
@@ -50,7 +55,7 @@ def test_every_function_runs_as_the_house_rules_say(product: Template) -> None:
         assert function["TracingConfig"] == {"Mode": "Active"}, name
         assert function["Timeout"] == TIMEOUTS.get(name, 60), name
         assert function["MemorySize"] == MEMORY.get(name, 512), name
-        assert set(function["Environment"]["Variables"]) == ENVIRONMENT, name
+        assert set(function["Environment"]["Variables"]) == ENVIRONMENT or name in OF_API, name
         assert function["Handler"] == f"functions.{name.replace('-', '_')}.handler"
 
 
@@ -63,9 +68,10 @@ def test_the_machines_that_functions_name_are_the_machines_that_exist(product: T
 
     named = {
         as_finding(variables[key]).rsplit(":", 1)[-1]
-        for key in ("DEPLOYMENT_MACHINE_ARN", "ROLLBACK_MACHINE_ARN")
+        for key in ("DEPLOYMENT_MACHINE_ARN", "ROLLBACK_MACHINE_ARN", "FLAG_MACHINE_ARN")
     }
-    assert named == machines == {"greenlane-deployment", "greenlane-rollback"}
+    ours = {"greenlane-deployment", "greenlane-rollback", "greenlane-flag-rollout"}
+    assert named == machines == ours
 
 
 def test_only_what_calls_private_addresses_runs_in_a_network_that_is_configuration(
@@ -172,7 +178,7 @@ def test_machines_are_standard_traced_logged_and_hide_their_data(product: Templa
         assert machine.properties["TracingConfiguration"] == {"Enabled": True}
         logging = machine.properties["LoggingConfiguration"]
         assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
-    assert len(machines) == 2
+    assert len(machines) == 3
 
 
 def test_logs_end(assembly: Assembly) -> None:
@@ -184,7 +190,8 @@ def test_logs_end(assembly: Assembly) -> None:
     ]
 
     assert {group.properties["RetentionInDays"] for group in groups} == {30}
-    assert len(groups) == running + 2 + 1 + 1  # the machines, the rule's function, the tasks
+    # The machines, the rule's function, the tasks, the API's one stage.
+    assert len(groups) == running + 3 + 1 + 1 + 1
 
 
 def test_the_table_can_be_restored_forgets_what_expired_and_survives_the_stack(
@@ -336,7 +343,7 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
         for target in found.properties["Targets"]
     ]
 
-    assert len(targets) == 6
+    assert len(targets) == 8
     for target in targets:
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 600,

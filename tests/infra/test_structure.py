@@ -62,17 +62,21 @@ def test_each_name_in_a_machine_is_bound_and_each_binding_is_used(
 CALLED_BY_NAME = {"post_alerts": inside.FUNCTION, "query_prometheus": prometheus.FUNCTION}
 
 
-def test_each_function_is_called_by_a_machine_a_rule_a_topic_or_the_template(
+def test_each_function_is_called_by_a_machine_a_rule_a_topic_a_route_or_the_template(
     assembly: Assembly,
 ) -> None:
     called = {camel(module) for module in CALLED_BY_NAME}
     for file in MACHINES:
         called |= set(re.findall(r"\$\{(\w+)Arn\}", file.read_text()))
-    starting = assembly.product.resources("AWS::Events::Rule", "AWS::SNS::Subscription")
+    starting = assembly.product.resources(
+        "AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::ApiGateway::Method"
+    )
     rules = json.dumps([rule.body for rule in starting])
     tokens = json.dumps([rule.body for rule in assembly.sample.resources("Custom::ListenerRule")])
 
-    called |= {camel(module) for module in MODULES if f'"{camel(module)}Function' in rules + tokens}
+    # Those of the HTTP API stand in a construct of their own.
+    named = re.compile(r'"(?:Flags)?(\w+?)Function')
+    called |= set(named.findall(rules + tokens)) & {camel(module) for module in MODULES}
 
     assert called >= {camel(module) for module in MODULES}
     for module, name in CALLED_BY_NAME.items():

@@ -16,7 +16,7 @@ from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.phases import Phase
 from greenlane.errors import InvalidInput
 from greenlane.local.cloud import LocalCloud
-from greenlane.local.demo import show
+from greenlane.local.demo import flags, show
 from greenlane.local.demo.measure import Result, measure
 from greenlane.local.demo.scenes import CORE, SCENES, Scene
 from greenlane.local.loadgen import LoadGenerator
@@ -41,7 +41,7 @@ def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False
     Raises:
         InvalidInput: there is no scene of that name.
     """
-    scenes = _chosen(names, all_scenes=all_scenes)
+    scenes, with_flags = _chosen(names, all_scenes=all_scenes)
     console = Console(stderr=as_json)
     began = time.monotonic()
     DIRECTORY.mkdir(parents=True, exist_ok=True)
@@ -53,28 +53,34 @@ def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False
     # The interpreter reports every caught error of a workflow; the history tells it better.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     with LocalCloud(DIRECTORY / "cloud", time_scale=TIME_SCALE) as cloud:
-        stage = set_stage(cloud)
+        stage = set_stage(cloud, behaviour=flags.BEHAVIOUR if with_flags else "good")
         console.print(
             f"AWS endpoint {cloud.endpoint_url}, the service at {stage.url}, v1 is live "
             f"({time.monotonic() - began:.0f} s).",
             highlight=False,
         )
-        load = LoadGenerator(stage.url, REQUESTS_PER_SECOND, CLIENTS)
+        people = flags.VISITORS if with_flags else 0
+        load = LoadGenerator(stage.url, REQUESTS_PER_SECOND, CLIENTS, visitors=people)
         load.start(DIRECTORY / "load.log")
         try:
+            # Before any deployment: the first version is the one that has something behind flags.
+            flagged = flags.play(console, stage, load) if with_flags else None
             results = [_play(console, stage, load, scene) for scene in scenes]
         finally:
             load.stop()
-    return _report(console, results, as_json=as_json, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return _report(console, results, flagged, as_json=as_json, seconds=seconds)
 
 
-def _chosen(names: Sequence[str], *, all_scenes: bool) -> Sequence[Scene]:
+def _chosen(names: Sequence[str], *, all_scenes: bool) -> tuple[Sequence[Scene], bool]:
+    """The deployments to play, and whether the scene of feature flags is played as well."""
     if all_scenes:
-        return list(SCENES.values())
+        return list(SCENES.values()), True
     for name in names:
-        if name not in SCENES:
-            raise InvalidInput("--scene", name, f"choose from {', '.join(SCENES)}")
-    return [SCENES[name] for name in names] or CORE
+        if name not in (*SCENES, flags.NAME):
+            raise InvalidInput("--scene", name, f"choose from {', '.join((*SCENES, flags.NAME))}")
+    chosen = [SCENES[name] for name in names if name != flags.NAME]
+    return (chosen if names else CORE), flags.NAME in names
 
 
 def _play(console: Console, stage: Stage, load: LoadGenerator, scene: Scene) -> Result:
@@ -136,22 +142,31 @@ def _quiet(stage: Stage) -> bool:
     return bool(stepfunctions.describe_execution(executionArn=execution)["status"] != "RUNNING")
 
 
-def _report(console: Console, results: Sequence[Result], *, as_json: bool, seconds: float) -> int:
-    kept = not any(result.broken for result in results)
+def _report(
+    console: Console,
+    results: Sequence[Result],
+    flagged: flags.FlagResult | None,
+    *,
+    as_json: bool,
+    seconds: float,
+) -> int:
+    kept = not any(result.broken for result in results) and not (flagged and flagged.broken)
     summary = {
         "promises_kept": kept,
         "seconds": round(seconds, 1),
         "time_scale": TIME_SCALE,
         "requests_per_second": REQUESTS_PER_SECOND,
         "deployments": [result.as_json() for result in results],
+        "flags": flagged.as_json() if flagged is not None else None,
     }
     text = json.dumps(summary, indent=2)
     (DIRECTORY / "summary.json").write_text(text + "\n", encoding="utf-8")
     console.print()
-    console.print(show.summary_table(list(results)))
-    for result in results:
-        for line in show.details(result):
-            console.print(line, highlight=False)
+    if results:
+        console.print(show.summary_table(list(results)))
+    told = [line for result in results for line in show.details(result)]
+    for line in [*(flags.lines(flagged) if flagged is not None else ()), *told]:
+        console.print(line, highlight=False)
     verdict = "every promise held" if kept else "a promise was broken"
     console.print(
         f"\n{verdict}, {seconds:.0f} s in all; see {DIRECTORY / 'summary.json'}", highlight=False

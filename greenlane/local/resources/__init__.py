@@ -5,6 +5,7 @@ from greenlane.local.resources import (
     compute,
     custom,
     functions,
+    gateway,
     identity,
     monitoring,
     network,
@@ -35,6 +36,8 @@ NOT_EMULATED = frozenset(
         "AWS::S3::BucketPolicy",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
+        # The role by which API Gateway writes logs; the local one writes a file.
+        "AWS::ApiGateway::Account",
         # Says something about the template only.
         "AWS::CDK::Metadata",
     }
@@ -44,6 +47,7 @@ _TYPES: dict[str, ResourceType] = {
     **balancing.TYPES,
     **compute.TYPES,
     **functions.TYPES,
+    **gateway.TYPES,
     **identity.TYPES,
     **monitoring.TYPES,
     **network.TYPES,

@@ -103,7 +103,7 @@ def test_one_flag_is_shown_as_it_was_written(run, applied):
 
 def test_keys_are_set_as_a_file_would_have_them(run, applied, client):
     run("flags", "set", "checkout", "percentage=0.125", "user_groups=[beta]", "-e", "staging")
-    run("flags", "set", "checkout", "percentage=")
+    run("flags", "set", "checkout", "percentage=null")
     flag = client.flags.read().flags["checkout"].flag
     assert (flag.percentage, str(flag.within("staging").percentage)) == (None, "0.125")
     assert flag.within("staging").user_groups == ("beta",)

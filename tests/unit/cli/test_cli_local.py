@@ -24,6 +24,7 @@ STATE = DaemonState(
     origin=datetime(2026, 11, 23, 12, 0, tzinfo=UTC),
     time_scale=60,
     balancers={"claude-manager": {80: "http://127.0.0.1:8080"}},
+    apis={"greenlane": {"production": "http://127.0.0.1:8081/abc/production"}},
 )
 
 
@@ -112,6 +113,8 @@ def test_up_prints_what_a_person_needs(daemon, tmp_path):
 def test_up_tells_the_balancer_from_the_api(daemon, tmp_path):
     lines = run(tmp_path, "local", "up").stdout.splitlines()
     assert "load balancer  http://127.0.0.1:8080  (claude-manager, port 80)" in lines
+    where = "http://127.0.0.1:8081/abc/production"
+    assert f"HTTP API       {where}  (greenlane, stage production)" in lines
 
 
 def test_up_outside_of_the_repository_says_where_to_go_and_leaves_nothing(tmp_path, monkeypatch):

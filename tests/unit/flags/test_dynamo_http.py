@@ -222,13 +222,10 @@ def test_a_snapshot_without_a_body_is_told(stub: Stub, source: StdlibSource) -> 
         source.snapshot("production")
 
 
-def test_a_store_that_does_not_answer_is_given_up(
-    stub: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dynamo_http, "READ_TIMEOUT_SECONDS", 0.05)
+def test_a_store_that_does_not_answer_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        source = StdlibSource("t", environ=KEYS | {"AWS_ENDPOINT_URL": url})
+        source = StdlibSource("t", environ=KEYS | {"AWS_ENDPOINT_URL": url}, read_seconds=0.05)
         with pytest.raises(StoreUnreadable, match="TimeoutError"):
             source.version("production")
 

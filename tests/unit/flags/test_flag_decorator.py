@@ -240,6 +240,18 @@ def test_what_is_no_function_is_refused(wrong: Any) -> None:
         feature_flag("f")(wrong)
 
 
+@pytest.mark.parametrize("key", [None, lambda cart: cart, 5])
+def test_a_decorator_without_a_key_is_found_where_it_is_written(key: Any) -> None:
+    with pytest.raises(TypeError, match="write @feature_flag"):
+        feature_flag(key)
+
+
+@pytest.mark.parametrize("default", [False, "basic", 0])
+def test_a_default_behaviour_that_is_no_function_is_found_where_it_is_written(default: Any) -> None:
+    with pytest.raises(TypeError, match="is no function"):
+        feature_flag("f", default_behavior=default)
+
+
 def test_types_are_kept_and_none_is_told_where_there_is_no_default() -> None:
     def plain(a: int, *, b: str = "") -> float:
         return a

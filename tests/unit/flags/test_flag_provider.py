@@ -18,6 +18,7 @@ from openfeature.provider import FeatureProvider
 from greenlane.flags import FeatureFlagManager
 from greenlane.flags.provider import GreenlaneProvider, as_user
 from greenlane.flags.reader import Reader
+from greenlane.flags.telemetry import Telemetry
 from tests.unit.flags.flagging import flag, rule
 from tests.unit.flags.reading import Shelf, Time, body
 
@@ -232,3 +233,15 @@ def test_without_the_sdk_it_says_what_to_install() -> None:
     )
 
     assert "pip install 'openfeature-sdk>=0.10'" in done.stderr
+
+
+def test_shutting_down_writes_the_rest_of_what_was_counted(world: World) -> None:
+    lines: list[str] = []
+    telemetry = Telemetry("production", sampled=1, write=lines.append)
+    manager = FeatureFlagManager(world.provider._manager.reader, telemetry=telemetry)
+    provider = GreenlaneProvider(manager)
+    provider.resolve_boolean_details("on", False, USER)
+    assert lines == []
+    provider.shutdown()
+    assert len(lines) == 1
+    world.provider.shutdown()

@@ -16,7 +16,8 @@ from greenlane.errors import InvalidInput
 from greenlane.flags import FeatureFlagManager
 from greenlane.flags.dynamo_http import StdlibSource
 from greenlane.flags.reader import Reader
-from greenlane.flags.sources import BotoSource, FileSource, chosen_source
+from greenlane.flags.seen import update_of
+from greenlane.flags.sources import BotoSource, FileSource, chosen_source, chosen_writer
 from greenlane.problems import InvalidDocument
 from tests.flag_store import put
 from tests.unit.flags.reading import body
@@ -83,6 +84,25 @@ def test_both_clients_read_the_same(source: "Source") -> None:
     assert source.snapshot("production") == (7, body_of(7))
     assert source.version("qa") is None
     assert source.snapshot("qa") is None
+
+
+@pytest.mark.parametrize("kind", ["stdlib", "botocore"])
+def test_both_clients_write_down_which_flags_are_used(
+    client: Any, endpoint: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = KEYS | REGION | {"AWS_ENDPOINT_URL": endpoint, "FLAGS_CLIENT": kind}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    write = chosen_writer(environ)
+
+    for _ in range(2):
+        write(update_of(kind, "f", {"on": 2}, "2026-11-24T13"))
+
+    key = {"pk": {"S": f"seen#{kind}"}, "sk": {"S": "f"}}
+    item = client.get_item(TableName=TABLE, Key=key)["Item"]
+    assert item["count"] == {"N": "4"}
+    assert (item["last"], item["variant:on"]) == ({"S": "2026-11-24T13"}, {"S": "2026-11-24"})
 
 
 def body_of(version: int) -> Any:

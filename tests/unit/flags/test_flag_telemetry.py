@@ -1,4 +1,5 @@
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -74,16 +75,40 @@ def test_off_is_off_and_costs_less_than_a_microsecond() -> None:
 
 
 @given(st.integers(1, 50), st.integers(0, 400))
-def test_a_sample_stands_for_all_of_them(every: int, asked: int) -> None:
-    telemetry, lines = telling(sampled=1 / every, flush_seconds=1e9)
+def test_each_that_is_counted_stands_for_those_that_are_not(every: int, asked: int) -> None:
+    drawn = [number % 97 / 97 for number in range(asked)]
+    telemetry, lines = telling(sampled=1 / every, flush_seconds=1e9, draw=iter(drawn).__next__)
     for _ in range(asked):
         telemetry.tell(ON, 7)
     telemetry.flush()
 
     counted = sum(json.loads(line)["Evaluations"] for line in lines)
 
-    assert len(lines) == (1 if asked else 0)
-    assert asked <= counted < asked + every
+    assert counted == every * sum(one * every < 1 for one in drawn[:asked])
+
+
+def test_a_sample_is_fair_to_flags_that_are_asked_for_in_the_same_order_each_time() -> None:
+    telemetry, lines = telling(sampled=0.1, draw=random.Random(7).random)
+    for _ in range(3_000):
+        for number in range(10):
+            telemetry.tell(ON._replace(key=f"f{number}"), 7)
+    telemetry.flush()
+
+    counted = {one["feature_flag.key"]: one["Evaluations"] for one in map(json.loads, lines)}
+
+    assert len(counted) == 10
+    assert all(2_300 < count < 3_700 for count in counted.values())
+
+
+def test_many_short_lived_processes_count_no_more_than_there_was() -> None:
+    draw, total = random.Random(8).random, 0
+    for _ in range(2_000):
+        telemetry, lines = telling(sampled=0.01, flush_seconds=0, draw=draw)
+        for _ in range(5):
+            telemetry.tell(ON, 7)
+        total += sum(json.loads(line)["Evaluations"] for line in lines)
+
+    assert 7_000 < total < 13_000
 
 
 def test_counts_are_written_once_their_time_has_come() -> None:

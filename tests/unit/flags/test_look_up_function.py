@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import cold_start
 from functions import look_up_flags
 from greenlane.flags import dynamo_http
 from tests.docs.pages import ROOT
@@ -83,11 +84,20 @@ def test_the_first_lookup_imports_nothing_heavy_either() -> None:
     assert roots(imported) & HEAVY == set()
 
 
+def test_a_cold_start_takes_at_most_a_third_of_that_of_a_usual_lookup() -> None:
+    """It takes a tenth; `make bench-cold-start` has the figures."""
+    found = cold_start.compared(rounds=3)
+
+    ours, usual = found[cold_start.OURS], found[cold_start.TYPICAL]
+    assert ours["import_ms"] <= usual["import_ms"] / 3
+    assert ours["first_ms"] <= usual["first_ms"] / 3
+
+
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """What the function reads from, in the place of the table."""
     source = Shelf(production=body(), staging=body(flags={}))
-    monkeypatch.setattr(look_up_flags, "_readers", {})
+    monkeypatch.setattr(look_up_flags, "_environments", {})
     monkeypatch.setattr(look_up_flags, "chosen_source", lambda: source)
     return source
 
@@ -109,6 +119,28 @@ def test_the_snapshot_is_kept_between_invocations(shelf: Shelf) -> None:
         look_up("production")
 
     assert shelf.asked == ["version production", "snapshot production"]
+
+
+def test_a_share_of_the_lookups_is_counted_in_metrics(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLAGS_SAMPLED", "0.5")
+    monkeypatch.setattr("random.random", iter([0.1, 0.9, 0.2, 0.8, 0.3]).__next__)
+
+    for _ in range(4):
+        look_up("production")
+    look_up("production", None)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["feature_flag.key"], line["Evaluations"]) for line in lines] == [("f", 2)] * 3
+
+
+def test_nothing_is_counted_unless_it_is_asked_for(
+    shelf: Shelf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look_up("production")
+
+    assert capsys.readouterr().out == ""
 
 
 def test_a_store_that_cannot_be_read_turns_nothing_on(shelf: Shelf) -> None:

@@ -129,6 +129,6 @@ def test_only_services_that_are_named_are_looked_up(world):
 
 def test_the_handler_answers_with_what_became_of_it(world, monkeypatch):
     world.shifted()
-    monkeypatch.setattr(entrypoint, "_runtime", lambda actor: world.runtime)
+    monkeypatch.setattr(entrypoint, "_runtime", lambda actor, kind: world.runtime)
     found = handler({"Records": []}, None)
     assert found == {"started": [], "ignored": [{"reason": "nothing is in it", "field": None}]}

@@ -1,0 +1,68 @@
+"""Answer lookups of feature flags by OpenFeature's remote evaluation protocol.
+
+Without the decorator of the other functions: that imports Powertools and pydantic, which take
+longer than all that is done here. A cold start costs what this module imports, and a test keeps it
+small.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Imported now, while Lambda gives a function that starts more processor than it pays for.
+import greenlane.flags.dynamo_http  # noqa: F401
+from greenlane.clock import current_clock
+from greenlane.flags.noting import Noted
+from greenlane.flags.ofrep import Ofrep
+from greenlane.flags.reader import Reader
+from greenlane.flags.seen import Seen
+from greenlane.flags.sources import chosen_source, chosen_writer
+from greenlane.flags.telemetry import Telemetry
+
+TYPE_CHECKING = False  # `typing` itself costs more to import than all of this module
+if TYPE_CHECKING:
+    from typing import Any
+
+    from greenlane.flags.evaluation import Evaluation
+
+_environments: dict[str, tuple[Reader, Telemetry, Noted | None]] = {}
+_ofrep = Ofrep(
+    origin=os.environ.get("FLAGS_ORIGIN", "*"),
+    off_variant=os.environ.get("FLAGS_DISABLED_VALUE") == "off-variant",
+)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Answer one request, with the flags of the environment that its stage is named after."""
+    environment = event["requestContext"]["stage"]
+    if environment not in _environments:
+        _environments[environment] = _begun(environment)
+    reader, telemetry, noted = _environments[environment]
+
+    def tell(found: Evaluation, version: int) -> None:
+        telemetry.tell(found, version)
+        if noted is not None:
+            noted.note(found)
+
+    engine, stale = reader.engine()
+    answer = _ofrep.answer(event, engine, stale, _now(), tell)
+    if noted is not None:
+        noted.flush()
+    return answer
+
+
+def _begun(environment: str) -> tuple[Reader, Telemetry, Noted | None]:
+    sampled = float(os.environ.get("FLAGS_SAMPLED", "0"))
+    # Written at once, for Lambda may freeze this process after any answer.
+    telemetry = Telemetry(environment, sampled=sampled, flush_seconds=0, clock=_now)
+    reader = Reader(chosen_source(), environment, clock=_now)
+    recorded = float(os.environ.get("FLAGS_RECORDED", "0"))
+    if not recorded:
+        return reader, telemetry, None
+    seen = Seen(chosen_writer(), environment, sample=recorded, clock=_now)
+    return reader, telemetry, Noted(seen, reader)
+
+
+def _now() -> float:
+    """Unix seconds of this process's clock, which the local cloud compresses."""
+    return current_clock().now().timestamp()

@@ -1,0 +1,12 @@
+"""Raise a flag's ramp by one step."""
+
+from greenlane.entrypoint import entrypoint
+from greenlane.flags.ramp import RampRun
+from greenlane.flags.ramping import raise_ramp
+from greenlane.flags.runtime import FlagRuntime
+
+
+@entrypoint
+def handler(run: RampRun, runtime: FlagRuntime) -> RampRun:
+    """One step of the ramp's state machine."""
+    return raise_ramp(run, runtime)

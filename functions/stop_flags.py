@@ -1,0 +1,11 @@
+"""Switch off the flags whose rollback condition has fired."""
+
+from greenlane.entrypoint import entrypoint
+from greenlane.flags.runtime import FlagRuntime
+from greenlane.flags.stopping import RedFlagAlarm, stop_flags
+
+
+@entrypoint
+def handler(event: RedFlagAlarm, runtime: FlagRuntime) -> None:
+    """Called by EventBridge, by the rule of these alarms."""
+    stop_flags(event, runtime)

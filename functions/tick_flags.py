@@ -1,0 +1,12 @@
+"""See to ramps, scheduled rollouts and their alarms, each minute."""
+
+from greenlane.deployments.judging import Tick
+from greenlane.entrypoint import entrypoint
+from greenlane.flags.runtime import FlagRuntime
+from greenlane.flags.ticking import tick_flags
+
+
+@entrypoint
+def handler(tick: Tick, runtime: FlagRuntime) -> None:
+    """Scheduled."""
+    tick_flags(tick, runtime)

@@ -1,0 +1,220 @@
+"""What is done for flags each minute, whatever else was lost.
+
+Ramps that were recorded get their execution, and one that died a new one. Waiting steps are looked
+into, so that a bad one ends at once. Scheduled rollouts are judged. Alarms are kept as the flags
+ask for them, and one that is red without its event having come is acted on.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from greenlane.deployments.judging import Tick
+from greenlane.errors import GreenlaneError, NotReconciled
+from greenlane.flags.behind import service_behind
+from greenlane.flags.executions import keep_going
+from greenlane.flags.flag_alarms import FlagAlarms, Watched, alarms_of, keep_flag_alarms
+from greenlane.flags.flag_news import tell_owed
+from greenlane.flags.guards import answers_since, exposed
+from greenlane.flags.impact import Behind, Questions, is_true
+from greenlane.flags.ramp import GOING, RampRun, decide, due_at, level_of
+from greenlane.flags.ramping import SWITCHED_OFF, carry_out, impact_of, raise_ramp
+from greenlane.flags.runtime import FlagRuntime
+from greenlane.flags.schedule_guard import follow_schedule, worth_a_look
+from greenlane.flags.state import ANYWHERE, Ramp, StoredFlag, StoredFlags
+from greenlane.flags.stopping import RedFlagAlarm, stop, stop_watched
+from greenlane.health.alarms import read_alarms
+from greenlane.logs import logger
+
+AT_ONCE = 5
+"""Flags that are looked at beside each other."""
+
+EVENT_OVERDUE = timedelta(seconds=60)
+"""An alarm that is red for longer should have stopped its flags by its event."""
+
+WRITES_WITHIN = timedelta(seconds=35)
+"""Later in a run no alarm is written; the next run goes on."""
+
+wait = time.sleep
+"""How to wait some seconds between two writes of alarms."""
+
+
+class _OutOfTime(GreenlaneError):
+    """There is no time left in this run."""
+
+
+def tick_flags(tick: Tick, runtime: FlagRuntime) -> None:
+    """Look at each flag.
+
+    Raises:
+        NotReconciled: one of them could not be looked at. All have had their turn; an alarm on
+            the function's errors tells people when that lasts.
+    """
+    del tick
+    began = runtime.clock.now()
+    services = runtime.store.services()
+    flags = runtime.flags.read()
+    problems = list(_each(_looks(runtime, flags, services)))
+    behind = {
+        name: found
+        for name in services
+        if isinstance(found := service_behind(runtime, name, services), Behind)
+    }
+    guards = {
+        name: alarms_of(flags, name, it, services) for name, it in behind.items() if flags.flags
+    }
+    looks: list[Look] = [
+        (f"alarms of {name}", partial(_missed, runtime, flags, alarms, behind[name], services))
+        for name, alarms in guards.items()
+    ]
+    keep = partial(_keep_alarms, runtime, flags, behind, began + WRITES_WITHIN)
+    problems += _each([*looks, ("alarms", keep)])
+    if problems:
+        raise NotReconciled("; ".join(problems))
+
+
+Look = tuple[str, Callable[[], None]]
+
+
+def _looks(runtime: FlagRuntime, flags: StoredFlags, services: Sequence[str]) -> list[Look]:
+    return [
+        (f"{key} in {environment}", partial(_look, runtime, key, one, environment, services))
+        for key, one in sorted(flags.flags.items())
+        for environment in _to_look_at(one, flags.environments)
+    ]
+
+
+def _to_look_at(stored: StoredFlag, environments: Sequence[str]) -> Iterator[str]:
+    for environment in environments:
+        if environment not in stored.states and ANYWHERE in stored.states:
+            continue  # it has the state of all that nobody names, which is looked at once
+        state = stored.state(environment)
+        going = state.ramp is not None and state.ramp.status in GOING
+        if going or state.owed or stored.flag.within(environment).scheduled_rollout is not None:
+            yield environment
+
+
+def _each(looks: Sequence[Look]) -> Iterator[str]:
+    """Do all of it, none in another's way; what went wrong."""
+
+    def one(look: Look) -> str | None:
+        name, act = look
+        try:
+            act()
+        except (GreenlaneError, ClientError, BotoCoreError) as error:
+            logger.error("a flag was not looked at", about=name, error=str(error))
+            return f"{name}: {type(error).__name__}"
+        except Exception as error:  # such as a state of another version
+            logger.exception("a flag was not looked at", about=name)
+            return f"{name}: {type(error).__name__}"
+        return None
+
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        yield from [problem for problem in pool.map(one, looks) if problem is not None]
+
+
+def _look(
+    runtime: FlagRuntime, key: str, stored: StoredFlag, environment: str, services: Sequence[str]
+) -> None:
+    state = stored.state(environment)
+    try:
+        if state.ramp is not None and state.ramp.status in GOING:
+            _look_at_ramp(runtime, key, stored, environment, state.ramp, services)
+        else:
+            follow_schedule(runtime, key, stored, environment, services)
+    finally:
+        tell_owed(runtime, key, stored, environment, services)
+
+
+def _look_at_ramp(
+    runtime: FlagRuntime,
+    key: str,
+    stored: StoredFlag,
+    environment: str,
+    ramp: Ramp,
+    services: Sequence[str],
+) -> None:
+    """See to its execution, and look into its wait."""
+    run = RampRun(flag=key, environment=environment, ramp_id=ramp.id)
+    if ramp.status == "running":
+        keep_going(runtime, run, ramp)
+    now = runtime.clock.now()
+    held = ramp.status == "held"
+    if not held and (ramp.raised_at is None or not stored.is_on(environment)):
+        return  # its next step sees to it
+    if not held and not worth_a_look(ramp.raised_at or now, now, due_at(ramp)):
+        return
+    level = level_of(stored.state(environment), ramp)
+    if not stored.is_on(environment):
+        carry_out(runtime, run, level, SWITCHED_OFF, services)
+        return
+    impact, max_hold = impact_of(runtime, run, stored, ramp, services)
+    decision = decide(ramp, level, impact, now, max_hold)
+    if decision.next == "raise":
+        if held:
+            raise_ramp(run.model_copy(update={"level": level}), runtime)
+        return
+    if decision.status in ("retreated", "stopped") or held:
+        carry_out(runtime, run, level, decision, services)
+
+
+def _missed(
+    runtime: FlagRuntime,
+    flags: StoredFlags,
+    alarms: FlagAlarms,
+    behind: Behind,
+    services: Sequence[str],
+) -> None:
+    """Act on what no event told: alarms red for a while, and conditions that no alarm watches."""
+    now = runtime.clock.now()
+    asked = {
+        name: [one for one in whose if _may_have_it(flags, one, now)]
+        for name, whose in alarms.whose.items()
+    }
+    names = [name for name, whose in asked.items() if whose]
+    for alarm in read_alarms(runtime.cloudwatch_quick, names):
+        since = alarm.since
+        if alarm.red and since is not None and now >= since + EVENT_OVERDUE:
+            event = RedFlagAlarm(
+                service=behind.config.name, name=alarm.name, reason=alarm.reason, at=since
+            )
+            stop_watched(runtime, flags, asked[alarm.name], behind, event, services)
+    for watched in alarms.unwatched:
+        guard = watched.guard
+        stored, questions = flags.flags[guard.flag], Questions(guard, behind)
+        if watched.condition not in questions.trees or not _may_have_it(flags, watched, now):
+            continue
+        since = answers_since(stored, guard.environment)
+        if is_true(runtime, questions, watched.condition, since):
+            stop(runtime, guard, f"{watched.condition} is true", now, services)
+
+
+def _may_have_it(flags: StoredFlags, watched: Watched, now: datetime) -> bool:
+    return exposed(flags.flags[watched.guard.flag], watched.guard.environment, now)
+
+
+def _keep_alarms(
+    runtime: FlagRuntime, flags: StoredFlags, behind: dict[str, Behind], until: datetime
+) -> None:
+    def pause(seconds: float) -> None:
+        if runtime.clock.now() >= until:
+            raise _OutOfTime
+        wait(seconds)
+
+    try:
+        kept = keep_flag_alarms(runtime.cloudwatch_quick, flags, behind, pause=pause)
+    except _OutOfTime:
+        logger.info("alarms are left for the next minute")
+        return
+    for service, done in kept.items():
+        if done.written or done.deleted:
+            logger.info("alarms kept", service=service, written=done.written, deleted=done.deleted)
+        for said in done.warnings:
+            logger.warning("alarms of flags", service=service, said=said)
+    failed = [service for service, done in kept.items() if done.failed]
+    if failed:
+        raise NotReconciled(f"the alarms of flags on {', '.join(failed)} are not all written")

@@ -1,0 +1,263 @@
+"""Requests and answers of the HTTP API's functions, behind API Gateway's REST proxy.
+
+Errors are `application/problem+json` (RFC 9457): `title` names the kind, `detail` says all in one
+line, and `problems` has each field, its value and the way out.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ValidationError
+
+from greenlane.errors import (
+    FlagConflict,
+    GreenlaneError,
+    InvalidInput,
+    PreconditionFailed,
+    Refused,
+    UnknownDeployment,
+    UnknownFlag,
+    UnknownProposal,
+    UnknownService,
+    Unsigned,
+)
+from greenlane.logs import logger
+from greenlane.problems import Excerpt, InvalidDocument, explain
+from greenlane.routes import JSON, PROBLEM, Route
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+RETRY_SECONDS = 1
+_UNKNOWN = (UnknownDeployment, UnknownFlag, UnknownProposal, UnknownService)
+_LATER = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+    }
+)
+
+
+class Problem(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str
+    value: str
+    way_out: str
+    line: int | None = None
+
+
+class Problems(BaseModel):
+    """Why a request was not carried out."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. Names of headers are in lower case, path parameters are decoded."""
+
+    method: str
+    resource: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    stage: str = ""
+    url: str = ""
+    user: str | None = None
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> "Request":
+        """The request in an event of API Gateway's REST proxy.
+
+        Raises:
+            InvalidInput: its body is marked as base64 and is none.
+        """
+        context = event.get("requestContext") or {}
+        body = (event.get("body") or "").encode("utf-8", "surrogatepass")
+        if event.get("isBase64Encoded"):
+            try:
+                body = base64.b64decode(body, validate=True)
+            except binascii.Error:
+                raise InvalidInput("body", Excerpt("it"), "send base64") from None
+        given = event.get("pathParameters") or {}
+        headers = event.get("headers") or {}
+        known = {name.lower(): value for name, value in headers.items() if value is not None}
+        stage = str(context.get("stage", ""))
+        return cls(
+            method=str(event.get("httpMethod", "")),
+            resource=str(event.get("resource", "")),
+            path={name: unquote(value) for name, value in given.items()},
+            query=dict(event.get("queryStringParameters") or {}),
+            headers=known,
+            body=body,
+            stage=stage,
+            url=f"{known.get('x-forwarded-proto', 'https')}://{context.get('domainName')}/{stage}",
+            user=(context.get("identity") or {}).get("userArn"),
+        )
+
+    @property
+    def by(self) -> str:
+        """The principal whose signature API Gateway has checked.
+
+        Raises:
+            Unsigned: there is none.
+        """
+        if not self.user:
+            raise Unsigned("nobody signed this request; call a route that asks for IAM")
+        return self.user
+
+    def json(self, model: type[ModelT], *, optional: bool = False) -> ModelT:
+        """The body as a model; with `optional`, no body is an empty object.
+
+        Raises:
+            InvalidInput: it is not that, with everything that is wrong.
+        """
+        if optional and not self.body:
+            return _checked(model, {}, "body")
+        try:
+            data = json.loads(self.body, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            raise InvalidInput("body", Excerpt("it"), "send JSON in UTF-8") from None
+        return _checked(model, data, "body")
+
+    def parameters(self, model: type[ModelT]) -> ModelT:
+        """The query as a model; raises `InvalidInput`."""
+        return _checked(model, dict(self.query), "query")
+
+    def conditions(self, model: type[ModelT]) -> ModelT:
+        """The headers that a model knows by their aliases; raises `InvalidInput`."""
+        names = [one.alias or name for name, one in model.model_fields.items()]
+        given = {name: self.headers[name.lower()] for name in names if name.lower() in self.headers}
+        return _checked(model, given, "headers")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer: a model or plain JSON, or no body."""
+
+    status: int = 200
+    content: BaseModel | Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media: str = JSON
+
+    def for_gateway(self) -> dict[str, Any]:
+        """As API Gateway takes it."""
+        body = ""
+        if isinstance(self.content, BaseModel):
+            body = self.content.model_dump_json(by_alias=True)
+        elif self.content is not None:
+            body = json.dumps(self.content, separators=(",", ":"))
+        # Nothing between here and who asked may keep an answer about what can change.
+        always = {"content-type": self.media, "cache-control": "no-store"}
+        return {
+            "statusCode": self.status,
+            "headers": {**always, **self.headers},
+            "body": body,
+            "isBase64Encoded": False,
+        }
+
+
+Handler = Callable[[Request], Response]
+
+
+def respond(
+    event: Mapping[str, Any], routes: tuple[Route, ...], handlers: Mapping[str, Handler]
+) -> dict[str, Any]:
+    """Find the route of an event, call its handler by name, and tell of errors."""
+    try:
+        request = Request.of(event)
+        route = _route(request, routes)
+        answer = handlers[route.name](request)
+    except GreenlaneError as error:
+        answer = problem(error)
+    except (BotoCoreError, ClientError) as error:
+        answer = _store_failed(error)
+    except Exception:
+        logger.exception("unexpected error")
+        answer = _told(500, "Unexpected", "something went wrong here; it was logged")
+    return answer.for_gateway()
+
+
+def _route(request: Request, routes: tuple[Route, ...]) -> Route:
+    for route in routes:
+        if (route.method, route.path) == (request.method, request.resource):
+            return route
+    known = sorted(f"{route.method} {route.path}" for route in routes)
+    asked = f"{request.method} {request.resource}"
+    raise InvalidInput("route", Excerpt(asked), f"use one of {', '.join(known)}")
+
+
+def problem(error: GreenlaneError) -> Response:
+    """An error of ours as an answer."""
+    kind = type(error).__name__
+    if isinstance(error, _UNKNOWN):
+        return _told(404, kind, str(error), (error,))
+    if isinstance(error, InvalidDocument):
+        return _told(400, "InvalidInput", str(error), error.problems)
+    if isinstance(error, InvalidInput):
+        return _told(400, kind, str(error), (error,))
+    if isinstance(error, Unsigned):
+        return _told(401, kind, str(error))
+    if isinstance(error, PreconditionFailed):
+        return _told(412, kind, str(error))
+    if isinstance(error, Refused | FlagConflict):
+        return _told(409, kind, str(error))
+    logger.error(str(error), error=kind)
+    return _told(500, kind, str(error))
+
+
+def _store_failed(error: Exception) -> Response:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    logger.warning(str(error), error=type(error).__name__)
+    if code and code not in _LATER:
+        return _told(500, "StoreFailed", f"DynamoDB refused it: {code}")
+    later = "DynamoDB did not answer; nobody knows whether a change went in: look, then try again"
+    return _told(503, "StoreUnavailable", later, retry=True)
+
+
+def _told(
+    status: int,
+    title: str,
+    detail: str,
+    problems: tuple[InvalidInput, ...] = (),
+    *,
+    retry: bool = False,
+) -> Response:
+    content = Problems(
+        title=title,
+        status=status,
+        detail=detail,
+        problems=tuple(
+            Problem(field=one.field, value=repr(one.value), way_out=one.way_out, line=one.line)
+            for one in problems
+        ),
+    )
+    headers = {"retry-after": str(RETRY_SECONDS)} if retry else {}
+    return Response(status, content, headers, PROBLEM)
+
+
+def _checked(model: type[ModelT], data: Any, where: str) -> ModelT:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise InvalidDocument(where, explain(error, model, data)) from None
+    except (OverflowError, RecursionError):
+        raise InvalidInput(where, Excerpt("it"), "write smaller numbers, nested less") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")

@@ -1,0 +1,108 @@
+"""The two functions of feature flags behind the HTTP API."""
+
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from greenlane.flags.api_routes import LOOK_UP, MANAGE
+from greenlane.flags.seen import PREFIX
+from infra.functions import Function, camel
+from infra.roles import Allow
+from infra.settings import FlagSettings
+
+LOOK_UP_SECONDS = 15
+"""While DynamoDB hangs, one read takes six; after it the last snapshot is served."""
+
+LOOK_UP_MB, MANAGE_MB = 256, 512
+
+
+class FlagFunctions(Construct):
+    """Lookups, which start fast and may read one item at a time, and everything else.
+
+    Args:
+        scope: the parent construct.
+        id: the construct's id.
+        table: where flags are kept.
+        code: the asset with our code.
+        layer: the dependencies; a lookup loads of them only the engine of patterns, and only for a
+            flag that has one.
+        settings: of flags.
+        log_retention: of the log groups.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        table: dynamodb.ITable,
+        code: lambda_.Code,
+        layer: lambda_.ILayerVersion,
+        settings: FlagSettings,
+        log_retention: logs.RetentionDays,
+    ) -> None:
+        super().__init__(scope, id)
+
+        def build(
+            module: str,
+            seconds: int,
+            memory: int,
+            variables: dict[str, str],
+            *actions: str,
+            more: tuple[Allow, ...] = (),
+        ) -> Function:
+            return Function(
+                self,
+                camel(module),
+                module=module,
+                code=code,
+                layers=[layer],
+                timeout_seconds=seconds,
+                memory_mb=memory,
+                environment={"FLAGS_TABLE": table.table_name, **variables},
+                allows=[
+                    Allow("Flags", [f"dynamodb:{name}" for name in actions], [table.table_arn]),
+                    *more,
+                ],
+                log_retention=log_retention,
+            )
+
+        self.functions = {
+            LOOK_UP: build(
+                LOOK_UP,
+                LOOK_UP_SECONDS,
+                LOOK_UP_MB,
+                {
+                    "FLAGS_ORIGIN": settings.origin,
+                    "FLAGS_DISABLED_VALUE": settings.disabled_value,
+                    "FLAGS_SAMPLED": f"{settings.sampled:g}",
+                    "FLAGS_RECORDED": f"{settings.recorded:g}",
+                },
+                "GetItem",
+                more=(_noting(table),) if settings.recorded else (),
+            ),
+            MANAGE: build(
+                MANAGE,
+                30,
+                MANAGE_MB,
+                {
+                    "FLAGS_ENVIRONMENTS": ",".join(settings.environments),
+                    "POWERTOOLS_SERVICE_NAME": "greenlane",
+                    "LOG_LEVEL": "INFO",
+                },
+                "GetItem",
+                "PutItem",
+                "Query",
+            ),
+        }
+
+
+def _noting(table: dynamodb.ITable) -> Allow:
+    """Writing down which flags are asked for, and nothing else of the table."""
+    return Allow(
+        "NoteUse",
+        ["dynamodb:UpdateItem"],
+        [table.table_arn],
+        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}},
+    )

@@ -1,0 +1,65 @@
+"""Who may call what: each route over HTTP, without credentials and with wrong ones."""
+
+import pytest
+
+from greenlane.flags.api_routes import ADMIN, LOOKUPS, ROUTES
+from greenlane.flags.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.routes import Route
+from tests.flag_api import DeployedApi, send, signature
+
+by_name = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+SIGNED = [route for route in ADMIN if route.auth == "iam"]
+WITHOUT_A_BODY = {"GET", "DELETE"}
+
+
+def url_of(api: DeployedApi, route: Route) -> str:
+    path = route.path.replace("{key+}", "gone").replace("{key}", "gone").replace("{id}", "x")
+    return api.url + path
+
+
+def body_of(route: Route) -> bytes | None:
+    return None if route.method in WITHOUT_A_BODY else b"{}"
+
+
+@by_name
+def test_without_credentials_nothing_is_answered(api: DeployedApi, route: Route) -> None:
+    found = send(route.method, url_of(api, route), body_of(route), {})
+
+    assert found.status == 403
+    assert set(found.json) == set(GATEWAY_FAILURE["required"])
+
+
+@pytest.mark.parametrize("route", SIGNED, ids=lambda route: route.name)
+def test_an_api_key_opens_no_admin_route(api: DeployedApi, route: Route) -> None:
+    headers = {"x-api-key": api.key}
+
+    assert send(route.method, url_of(api, route), body_of(route), headers).status == 403
+
+
+@pytest.mark.parametrize("route", SIGNED, ids=lambda route: route.name)
+def test_a_wrong_signature_opens_no_admin_route(api: DeployedApi, route: Route) -> None:
+    url, body = url_of(api, route), body_of(route)
+    headers = signature(route.method, url, body, secret="another")
+
+    assert send(route.method, url, body, headers).status == 403
+
+
+@pytest.mark.parametrize("route", LOOKUPS, ids=lambda route: route.name)
+def test_a_signature_is_no_api_key(api: DeployedApi, route: Route) -> None:
+    url, body = url_of(api, route), body_of(route)
+
+    assert send(route.method, url, body, signature(route.method, url, body)).status == 403
+
+
+@pytest.mark.parametrize("route", LOOKUPS, ids=lambda route: route.name)
+def test_a_page_may_ask_first_without_a_key_and_read_what_is_refused(
+    api: DeployedApi, route: Route
+) -> None:
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+
+    first = send("OPTIONS", url_of(api, route), None, asked)
+    refused = send("POST", url_of(api, route), b"{}", {})
+
+    assert first.status == 204
+    assert "x-api-key" in first.headers["access-control-allow-headers"]
+    assert refused.headers["access-control-allow-origin"] == "*"

@@ -1,0 +1,155 @@
+"""The HTTP API on a local cloud: its part of the product's template, deployed as it stands."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from greenlane.flags.document import read_flags
+from greenlane.flags.state import StoredApprovals, StoredFlag, StoredFlags
+from greenlane.flags.store import DynamoFlagStore
+from greenlane.local.cloud import LocalCloud
+from greenlane.local.deploy import Artifact, Deployer, read_assembly
+from greenlane.local.resolve import references
+
+STAGE = "production"
+PRODUCT = "Greenlane"
+
+
+@dataclass
+class Answer:
+    """One answer; names of headers are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def send(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    """One request over HTTP."""
+    asked = urllib.request.Request(url, data=body, method=method, headers=dict(headers))
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as found:
+            return Answer(found.status, lower(found.headers), found.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, lower(error.headers), error.read())
+
+
+def lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def signature(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    *,
+    key: str = "local",
+    secret: str = "local",
+    region: str = "eu-west-1",
+    service: str = "execute-api",
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The headers of a signed request, by AWS's own client library."""
+    asked: Any = AWSRequest(method=method, url=url, data=body, headers=dict(headers or {}))
+    signer: Any = SigV4Auth(Credentials(key, secret), service, region)
+    signer.add_auth(asked)
+    return dict(asked.headers)
+
+
+@dataclass
+class DeployedApi:
+    """The API of a local cloud, with short cuts for what tests do with it."""
+
+    cloud: LocalCloud
+    deployer: Deployer
+
+    @property
+    def url(self) -> str:
+        return self.cloud.gateway.url("greenlane", STAGE)
+
+    @property
+    def key(self) -> str:
+        return self.cloud.gateway.key(f"greenlane-{STAGE}")
+
+    @property
+    def store(self) -> DynamoFlagStore:
+        return DynamoFlagStore(
+            self.cloud.client("dynamodb"), "greenlane-flags", environments=(STAGE,)
+        )
+
+    def put(self, yaml: str) -> int:
+        """Have the flags of a file, as if there had never been others; the version."""
+        document = read_flags(yaml)
+        approvals = document.approvals.environments if document.approvals else ()
+
+        def edit(flags: StoredFlags) -> StoredFlags:
+            return StoredFlags(
+                version=flags.version,
+                flags={key: StoredFlag(flag=one) for key, one in document.feature_flags.items()},
+                approvals=StoredApprovals(environments=approvals),
+                environments=flags.environments,
+            )
+
+        return self.store.change(edit, by="a test", why="", at=datetime.now(UTC)).version
+
+    def look_up(self, path: str = "", context: Any = None, **headers: str) -> Answer:
+        """One lookup: of all flags, or of `/<key>`."""
+        body = json.dumps({"context": {} if context is None else context}).encode()
+        given = {"content-type": "application/json", "x-api-key": self.key}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return send("POST", f"{self.url}/ofrep/v1/evaluate/flags{path}", body, given)
+
+    def manage(
+        self,
+        method: str,
+        path: str,
+        content: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **signing: str,
+    ) -> Answer:
+        """One signed request."""
+        body = None if content is None else json.dumps(content).encode()
+        given = {"content-type": "application/json", **(headers or {})}
+        signed = signature(method, self.url + path, body, headers=given, **signing)
+        return send(method, self.url + path, body, signed)
+
+
+@contextmanager
+def deployed_api(directory: Path, assembly: Path = Path("cdk.out")) -> Iterator[DeployedApi]:
+    """A local cloud with the API, its functions and its table; `make synth` comes first."""
+    with LocalCloud(directory, time_scale=1, parts=()) as cloud:
+        deployer = Deployer(cloud)
+        (product,) = [one for one in read_assembly(assembly) if one.name == PRODUCT]
+        deployer.deploy(part(product, "AWS::ApiGateway::"))
+        yield DeployedApi(cloud, deployer)
+
+
+def part(artifact: Artifact, prefix: str) -> Artifact:
+    """The resources of some types and all that they need, unchanged."""
+    resources = artifact.template["Resources"]
+    wanted: set[str] = set()
+    open_ends = [name for name, one in resources.items() if one["Type"].startswith(prefix)]
+    while open_ends:
+        name = open_ends.pop()
+        if name in wanted or name not in resources:
+            continue
+        wanted.add(name)
+        open_ends += references(resources[name].get("Properties", {}))
+    kept = {name: resources[name] for name in resources if name in wanted}
+    template = {**artifact.template, "Resources": kept, "Outputs": {}, "Parameters": {}}
+    return Artifact(artifact.name, artifact.directory, template, artifact.files)

@@ -1,0 +1,267 @@
+"""What the minute tick does: executions, lost events, alarms, one flag beside the other."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from greenlane.flags import keeping
+from greenlane.flags.executions import execution_arn, execution_name
+from tests.builders import SERVICE
+from tests.fakes import error
+from tests.flag_store import flags_from
+from tests.flag_town import FLAG, MACHINE, Town, no_pauses  # noqa: F401
+
+HALF = FLAG.replace("percentage: 0", "percentage: 50")
+
+
+def minutes(town, count):
+    town.run(count / 60)
+
+
+def test_a_ramp_that_somebody_recorded_gets_one_execution_by_its_own_id():
+    town = Town()
+    ramp = town.ramp(100, 5)
+    minutes(town, 5)
+    assert list(town.executions) == [execution_arn(MACHINE, ramp)]
+    started = [one for one in town.calls if one[1] == "start_execution"]
+    assert len(started) == 1
+
+
+def test_an_execution_that_was_killed_is_started_anew_and_the_ramp_neither_stalls_nor_skips():
+    town = Town()
+    ramp = town.ramp(20, 5)
+    minutes(town, 7)
+    assert town.level() == 10
+    town.executions[execution_arn(MACHINE, ramp)].stop("Killed", "by the test")
+    town.run(done=town.over())
+    assert [arn.rsplit(":", 1)[1] for arn in town.executions] == [ramp, f"{ramp}-2"]
+    assert (town.ramp_of().status, town.level()) == ("done", 20)
+    assert raises(town) == [5, 10, 15, 20]
+
+
+def raises(town, flag="checkout"):
+    """The levels that the ramp has had, by the audit."""
+    found = []
+    for entry in reversed(town.flags.audit(flag, limit=500)):
+        for change in entry.changes:
+            state = change.after["states"].get("production", {}) if change.after else {}
+            if entry.by == "greenlane" and "one step up" in entry.why:
+                found.append(float(state["ceiling"]))
+    return found
+
+
+def test_a_ramp_goes_on_where_it_is_when_nothing_ran_for_a_day():
+    town = Town()
+    ramp = town.ramp(20, 5)
+    minutes(town, 7)
+    town.executions[execution_arn(MACHINE, ramp)].stop("Killed", "by the test")
+    town.kernel._agenda.clear()
+    town.kernel.seconds += 86_400
+    assert town.level() == 10
+    town.run(done=town.over())
+    assert (town.ramp_of().status, raises(town)) == ("done", [5, 10, 15, 20])
+
+
+@pytest.mark.parametrize("length", [1, 59, 128])
+def test_the_names_of_executions_fit_and_tell_ramps_apart(length):
+    one = f"{'f' * min(length, 60)}-20261124-120000-1a2b"
+    names = {execution_name(one, number) for number in range(1, 30)}
+    assert len(names) == 29
+    assert all(len(name) <= 80 for name in names)
+    assert execution_name(one) != execution_name(one[:-4] + "ffff")
+
+
+def test_a_bad_step_of_a_long_interval_ends_within_minutes():
+    town = Town(harm=0.9)
+    town.ramp(20, 10, minutes=24 * 60)
+    minutes(town, 5)
+    assert (town.ramp_of().status, town.level()) == ("retreated", 0)
+    assert town.kinds() == ["flag_stopped"]
+
+
+def test_an_alarm_whose_event_was_lost_is_acted_on_within_two_minutes():
+    town = Town(HALF, harm=0.4)
+    town.note_level()
+    minutes(town, 5)
+    for name in [one for one in town.alarms.names if ".part.blue." in one]:
+        town.alarms.alarms.set_alarm_state(
+            {"AlarmName": name, "StateValue": "ALARM", "StateReason": "crossed"}
+        )
+    assert not town.state().stopped
+    minutes(town, 3)
+    assert town.state().stopped
+
+
+def test_a_condition_that_no_alarm_can_watch_is_looked_at_each_minute():
+    town = Town(HALF.replace("error_rate > 0.05", "user_complaints > 900"), harm=0.1)
+    town.note_level()
+    minutes(town, 5)
+    assert town.alarms.names == set()
+    assert not town.state().stopped  # a hundred in each minute
+    minutes(town, 7)
+    assert town.state().stopped
+
+
+def test_alarms_come_with_a_flag_and_go_with_it():
+    town = Town(HALF)
+    minutes(town, 2)
+    assert {name.split(".")[2] for name in town.alarms.names} == {"trigger", "part"}
+    tags = next(iter(town.alarms.alarms.alarms.values())).tags
+    assert (tags["greenlane:service"], tags["greenlane:version"]) == (SERVICE, "1")
+    assert all(name.startswith(f"greenlane-flag.{SERVICE}.") for name in town.alarms.names)
+    keeping.delete(town.flags, ["checkout"], by="ada", at=town.kernel.now())
+    minutes(town, 2)
+    assert town.alarms.names == set()
+
+
+def test_alarms_of_deployments_and_of_others_stay():
+    town = Town(HALF)
+    theirs = {
+        "MetricName": "m",
+        "Namespace": "n",
+        "Period": 60,
+        "Statistic": "Sum",
+        "EvaluationPeriods": 1,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 1.0,
+    }
+    names = [f"greenlane.{SERVICE}.trigger.blue.1", f"greenlane-flag.{SERVICE}.trigger.mine"]
+    for name in names:
+        town.alarms.put_metric_alarm(AlarmName=name, AlarmDescription="mine", **theirs)
+    minutes(town, 2)
+    keeping.delete(town.flags, ["checkout"], by="ada", at=town.kernel.now())
+    minutes(town, 2)
+    assert town.alarms.names == set(names)
+
+
+def test_one_flag_that_cannot_be_looked_at_keeps_no_other_from_its_turn():
+    two = FLAG + FLAG.replace("feature_flags:\n", "").replace("checkout:", "a_first:")
+    town = Town(two)
+    town.ramp(10, 5, flag="a_first")
+    town.ramp(10, 5)
+    real = town.describe_execution
+
+    def refuse(executionArn):  # noqa: N803
+        if "a_first" in executionArn:
+            raise error("AccessDeniedException")
+        return real(executionArn)
+
+    town.__dict__["describe_execution"] = refuse
+    run = town.tick()
+    town.kernel.run(5, lambda: run.ended.is_set)
+    assert run.failure.error == "NotReconciled"
+    assert "a_first in production" in run.failure.cause
+    town.run(1, done=lambda: town.ramp_of().status == "done")
+    assert town.ramp_of().status == "done"
+
+
+def test_what_people_were_not_told_is_told_by_the_next_tick():
+    town = Town(harm=0.9)
+    town.runtime.sns._target = Failing()
+    town.ramp(20, 10)
+    minutes(town, 6)
+    assert (town.state().stopped, town.state().owed) == (True, "stopped")
+    town.runtime.sns._target = town.topic
+    minutes(town, 2)
+    assert (town.state().owed, town.kinds()) == ("", ["flag_stopped"])
+
+
+class Failing:
+    def publish(self, **_):
+        raise error("InternalError")
+
+
+def test_a_quiet_set_of_flags_costs_no_reads_of_metrics():
+    town = Town(FLAG.replace("percentage: 0", "percentage: 5"))
+    town.note_level()
+    minutes(town, 30)
+    counted = [operation for _, operation in town.calls]
+    assert counted.count("get_metric_data") == 0
+    assert counted.count("transact_write_items") == 0
+
+
+def test_a_flag_that_was_switched_off_in_its_file_ends_its_ramp():
+    town = Town()
+    town.ramp(100, 5)
+    minutes(town, 7)
+    off = FLAG + "    enabled: false\n"
+    town.flags.change(flags_from(off), by="ada", why="", at=town.kernel.now())
+    minutes(town, 10)
+    assert (town.ramp_of().status, town.ramp_of().reason) == (
+        "stopped",
+        "the flag was switched off",
+    )
+
+
+def test_a_service_that_nobody_names_refuses_the_ramp_and_says_what_to_do():
+    town = Town(FLAG.replace("    service: claude-manager\n", ""))
+    town.runtime.store.__dict__["services"] = lambda: [SERVICE, "another"]
+    town.ramp(10, 5)
+    minutes(town, 5)
+    assert town.ramp_of().status == "stopped"
+    assert "name a `service`; there are claude-manager, another" in town.ramp_of().reason
+    assert town.kinds() == ["flag_refused"]
+    assert town.level() == 0
+
+
+def test_a_ramp_does_not_start_while_its_condition_is_true_already():
+    town = Town(floor=0.2)
+    town.ramp(10, 5)
+    minutes(town, 5)
+    assert (town.ramp_of().status, town.level()) == ("stopped", 0)
+    assert "is true already" in town.ramp_of().reason
+    assert not town.state().stopped
+
+
+def test_without_data_a_ramp_waits_and_is_held_and_goes_on_when_data_comes():
+    town = Town()
+    quiet = town.kernel.now() + timedelta(minutes=6), town.kernel.now() + timedelta(minutes=60)
+    town.silent = lambda at: quiet[0] <= at < quiet[1]
+    town.ramp(20, 5)
+    minutes(town, 55)
+    assert (town.ramp_of().status, town.level()) == ("held", 10)
+    assert town.kinds() == ["flag_held"]
+    town.run(2, done=lambda: town.ramp_of().status == "done")
+    assert (town.ramp_of().status, town.level()) == ("done", 20)
+    assert town.kinds() == ["flag_held"]
+
+
+def test_an_environment_that_nobody_named_before_follows_the_ramp_of_all_others():
+    text = FLAG.replace("    environments: [production]\n", "")
+    town = Town(text)
+    keeping.start_ramp(
+        town.flags, "checkout", "*", Decimal(10), Decimal(5), by="ada", at=town.kernel.now()
+    )
+    other = "feature_flags: {another: {environments: [qa]}}"
+    town.flags.change(flags_from(other), by="ada", why="", at=town.kernel.now())
+    minutes(town, 8)
+    assert len(town.executions) == 1
+    snapshot = town.flags.read().compiled("qa")["flags"]["checkout"]
+    assert snapshot["rules"][0]["ceiling"] == 10_000
+
+
+def test_a_held_ramp_ends_when_its_flag_is_switched_off():
+    town = Town()
+    town.silent = lambda at: at >= town.kernel.now() - timedelta(hours=3)
+    town.ramp(20, 5)
+    minutes(town, 45)
+    assert town.ramp_of().status == "held"
+    off = FLAG + "    enabled: false\n"
+    town.flags.change(flags_from(off), by="ada", why="", at=town.kernel.now())
+    minutes(town, 2)
+    assert town.ramp_of().status == "stopped"
+
+
+def test_alarms_that_cannot_be_written_make_the_tick_fail_so_that_somebody_hears_of_it():
+    town = Town(HALF)
+    town.alarms.faults = ["AccessDenied"]
+    run = town.tick()
+    town.kernel.run(5, lambda: run.ended.is_set)
+    assert run.failure is not None
+    assert (run.failure.error, "alarms: NotReconciled" in run.failure.cause) == (
+        "NotReconciled",
+        True,
+    )
+    minutes(town, 2)
+    assert len(town.alarms.names) == 6
