@@ -2,6 +2,7 @@
 
 import random
 import re
+from functools import cache
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.faults.cells import (
     run,
     twice_cells,
 )
-from tests.faults.cells import play as play_scene
+from tests.faults.cells import play as play_anew
 from tests.faults.faults import KINDS, Site
 from tests.faults.matrix import PAGE
 from tests.faults.scenes import Scene
@@ -24,6 +25,12 @@ from tests.faults.schedules import play
 
 PLAIN, DISTURBED, TWICE = 60, 90, 40
 SCHEDULES = 120
+
+
+@cache
+def play_scene(scene: Scene) -> Played:
+    """The undisturbed run of a scene, played once for all tests."""
+    return play_anew(scene)
 
 
 @pytest.fixture(scope="module")
