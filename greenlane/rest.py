@@ -34,6 +34,10 @@ from greenlane.routes import JSON, PROBLEM, Route
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 RETRY_SECONDS = 1
+
+DEEPEST = 64
+"""Lists and objects in each other in a body; what reads and writes them again bears some 200."""
+
 _UNKNOWN = (UnknownDeployment, UnknownFlag, UnknownProposal, UnknownService)
 _LATER = frozenset(
     {
@@ -130,8 +134,13 @@ class Request:
             return _checked(model, {}, "body")
         try:
             data = json.loads(self.body, parse_constant=_no_constant)
+            # JSON can write half a character (`\ud800`), which no answer could tell again.
+            json.dumps(data, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             raise InvalidInput("body", Excerpt("it"), "send JSON in UTF-8") from None
+        if _deeper(data, DEEPEST):
+            way_out = f"nest lists and objects at most {DEEPEST} deep"
+            raise InvalidInput("body", Excerpt("it"), way_out)
         return _checked(model, data, "body")
 
     def parameters(self, model: type[ModelT]) -> ModelT:
@@ -156,11 +165,13 @@ class Response:
 
     def for_gateway(self) -> dict[str, Any]:
         """As API Gateway takes it."""
-        body = ""
-        if isinstance(self.content, BaseModel):
-            body = self.content.model_dump_json(by_alias=True)
-        elif self.content is not None:
-            body = json.dumps(self.content, separators=(",", ":"))
+        content = self.content
+        if isinstance(content, BaseModel):
+            content = content.model_dump(mode="json", by_alias=True)
+        # By `json`, which can write half a character: a flag from a file may have one.
+        body = (
+            "" if content is None else json.dumps(content, separators=(",", ":"), allow_nan=False)
+        )
         # Nothing between here and who asked may keep an answer about what can change.
         always = {"content-type": self.media, "cache-control": "no-store"}
         return {
@@ -181,7 +192,7 @@ def respond(
     try:
         request = Request.of(event)
         route = _route(request, routes)
-        answer = handlers[route.name](request)
+        return handlers[route.name](request).for_gateway()
     except GreenlaneError as error:
         answer = problem(error)
     except (BotoCoreError, ClientError) as error:
@@ -257,6 +268,20 @@ def _checked(model: type[ModelT], data: Any, where: str) -> ModelT:
         raise InvalidDocument(where, explain(error, model, data)) from None
     except (OverflowError, RecursionError):
         raise InvalidInput(where, Excerpt("it"), "write smaller numbers, nested less") from None
+
+
+def _deeper(data: Any, most: int) -> bool:
+    level = [data]
+    for _ in range(most + 1):
+        level = [
+            part
+            for one in level
+            if isinstance(one, dict | list)
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _no_constant(name: str) -> None:

@@ -5,15 +5,17 @@ revision: `If-Match` makes a change only if the flag is as it was seen, `If-None
 one only if there is none.
 """
 
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from greenlane import __version__, aws
 from greenlane.clock import Clock, current_clock
-from greenlane.errors import InvalidInput, PreconditionFailed
+from greenlane.errors import InvalidInput, PreconditionFailed, UnknownProposal
 from greenlane.flags.api_models import (
+    LONGEST_ID,
     AuditPage,
     AuditQuery,
     ChangeFlag,
@@ -32,6 +34,7 @@ from greenlane.flags.api_models import (
     WhyQuery,
 )
 from greenlane.flags.api_routes import MANAGE, ROUTES
+from greenlane.flags.audit import AuditEntry
 from greenlane.flags.keeping import (
     approve,
     delete,
@@ -49,6 +52,9 @@ from greenlane.flags.store import Changed, DynamoFlagStore, Edit, FlagStore
 from greenlane.flags.submitting import Kept, flag_in
 from greenlane.openapi import document
 from greenlane.rest import Handler, Request, Response, respond
+
+MOST_CHARACTERS = 3_000_000
+"""Of entries in one answer about the audit: Lambda takes 6 MB, in which quotes count twice."""
 
 _MINE = tuple(route for route in ROUTES if route.function == MANAGE)
 
@@ -145,8 +151,9 @@ class FlagsApi:
         """Switch a flag on."""
         request.parameters(NoQuery)
         body, key = request.json(Deciding, optional=True), _key(request)
+        store = self._if(key, request.conditions(IfMatch))
         who = self._who(request, body.why)
-        return _told(enable(self.store, key, body.environment, **who), key)
+        return _told(enable(store, key, body.environment, **who), key)
 
     def disable(self, request: Request) -> Response:
         """Switch a flag off."""
@@ -160,7 +167,7 @@ class FlagsApi:
         request.parameters(NoQuery)
         body, key = request.json(StartRamp), _key(request)
         kept = start_ramp(
-            self.store,
+            self._if(key, request.conditions(IfMatch)),
             key,
             body.environment,
             body.target,
@@ -186,8 +193,8 @@ class FlagsApi:
 
     def _audit(self, asked: AuditQuery, key: str | None) -> Response:
         found = self.store.audit(key, before=asked.before, limit=asked.limit + 1)
-        page = tuple(found[: asked.limit])
-        more = page[-1].version if len(found) > asked.limit else None
+        page = _that_fit(found[: asked.limit])
+        more = page[-1].version if len(found) > len(page) else None
         return Response(content=AuditPage(entries=page, next=more))
 
     def proposals(self, request: Request) -> Response:
@@ -200,14 +207,14 @@ class FlagsApi:
         request.parameters(NoQuery)
         body = request.json(Reason, optional=True)
         who = self._who(request, body.why)
-        return _told(approve(self.store, request.path["id"], **who), None, decided=True)
+        return _told(approve(self.store, _id(request), **who), None, decided=True)
 
     def reject(self, request: Request) -> Response:
         """Refuse what was proposed."""
         request.parameters(NoQuery)
         body = request.json(Reason, optional=True)
         who = self._who(request, body.why)
-        proposal = reject(self.store, request.path["id"], **who)
+        proposal = reject(self.store, _id(request), **who)
         kept = Kept(version=self.store.read().version, proposal=proposal)
         return _told(kept, None, decided=True)
 
@@ -271,6 +278,30 @@ def _key(request: Request) -> str:
         way_out = "use letters, digits, dots, dashes and underscores, at most 128"
         raise InvalidInput("key", key, way_out)
     return key
+
+
+def _that_fit(entries: Sequence[AuditEntry]) -> tuple[AuditEntry, ...]:
+    """The first entries, at least one: a file with all flags may change them all at once."""
+    page: list[AuditEntry] = []
+    left = MOST_CHARACTERS
+    for entry in entries:
+        left -= len(json.dumps(entry.model_dump(mode="json")))
+        if page and left < 0:
+            break
+        page.append(entry)
+    return tuple(page)
+
+
+def _id(request: Request) -> str:
+    """The proposal of a path.
+
+    Raises:
+        UnknownProposal: no proposal can have such an id, and a longer one is no key of the table.
+    """
+    id = request.path["id"]
+    if len(id) > LONGEST_ID:
+        raise UnknownProposal(f"{id[:20]}...")
+    return id
 
 
 def _told(kept: Kept, key: str | None, *, decided: bool = False) -> Response:

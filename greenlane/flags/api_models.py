@@ -16,6 +16,12 @@ from greenlane.flags.state import FlagState, StoredFlag, StoredFlags, as_written
 MOST_ENTRIES = 100
 """Audit entries in one answer, at most."""
 
+LAST_VERSION = 999_999_999_999
+"""The audit's entries are in the order of twelve digits."""
+
+LONGEST_ID = 100
+"""Characters of a proposal's id, at most."""
+
 Why = Annotated[str, Field(max_length=500, description="For the audit.")]
 Environment = Annotated[
     str, Field(min_length=1, max_length=100, description="Only there; everywhere when left out.")
@@ -76,7 +82,7 @@ class RampQuery(WhyQuery):
 class AuditQuery(_Query):
     """A part of the audit, newest first."""
 
-    before: int | None = Field(None, ge=1, description="Versions below this one.")
+    before: int | None = Field(None, ge=1, le=LAST_VERSION, description="Versions below this one.")
     limit: int = Field(50, ge=1, le=MOST_ENTRIES)
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from greenlane.flags import ofrep_shapes as ofrep
 from greenlane.flags.api_models import (
+    LONGEST_ID,
     AuditPage,
     AuditQuery,
     ChangeFlag,
@@ -31,7 +32,7 @@ from greenlane.routes import PROBLEM, Auth, Method, Reply, Route
 LOOK_UP, MANAGE = "look_up_flags", "manage_flags"
 
 _FLAG = {"key": {"type": "string", "pattern": FLAG_KEY, "examples": ["new_checkout"]}}
-_PROPOSAL = {"id": {"type": "string", "minLength": 1, "maxLength": 100}}
+_PROPOSAL = {"id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}}
 _ETAG = {"ETag": "The flag's revision, for `If-Match`."}
 
 _REFUSED_KEY = Reply("The API key is missing or wrong.", ofrep.GATEWAY_FAILURE)
@@ -216,6 +217,8 @@ ADMIN = (
         _CHANGED,
         _NO_FLAG,
         _CONFLICT,
+        _MOVED,
+        headers=IfMatch,
         body=Deciding,
     ),
     _flag(
@@ -237,6 +240,8 @@ ADMIN = (
         _CHANGED,
         _NO_FLAG,
         _CONFLICT,
+        _MOVED,
+        headers=IfMatch,
         body=StartRamp,
     ),
     _flag(

@@ -100,7 +100,11 @@ class Ofrep:
             answer["headers"]["retry-after"] = str(RETRY_SECONDS)
             return answer
         if key is None:
-            return self._all(event, engine, context, stale, now, tell)
+            try:
+                return self._all(event, engine, context, stale, now, tell)
+            except RecursionError:
+                # What could just be read may be too deep for writing it.
+                return self._error(400, key, PARSE_ERROR, "body: it is nested too deep")
         found = engine.evaluate(key, context, now)
         found = as_stale(found) if stale else found
         if tell is not None:
@@ -153,7 +157,8 @@ class Ofrep:
             known = engine, _digest(engine.snapshot), _schedules(engine.snapshot)
             self._tags[engine.environment] = known
         _, flags, schedules = known
-        about = [_SHAPE, flags.hex(), stale, context, [level_at(one, now) for one in schedules]]
+        told = [_SHAPE, self._off_variant, flags.hex(), stale]
+        about = [*told, context, [level_at(one, now) for one in schedules]]
         return f'"{_digest(about).hex()}"'
 
     def _flag(self, engine: Engine, found: Evaluation) -> dict[str, Any]:
@@ -161,7 +166,9 @@ class Ofrep:
         told: dict[str, Any] = {"key": found.key}
         value = found.value
         if value is None and self._off_variant:
-            value = flag["variants"][flag["off"]]
+            off = flag["variants"][flag["off"]]
+            # `default: on` is for whom a flag does not serve, not for a flag that was killed.
+            value = None if off is True else off
         if value is not None:
             told["value"] = _as_typed(value, flag)
         told["reason"], told["variant"] = found.reason, found.variant

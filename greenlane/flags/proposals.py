@@ -31,6 +31,8 @@ from greenlane.flags.state import (
 
 Status = Literal["waiting", "approved", "rejected"]
 
+_GOING = ("running", "held")
+
 
 class Proposal(StoredModel):
     """A change as it would be: what it puts, and what it takes out.
@@ -107,7 +109,9 @@ def held_up(before: StoredFlags, after: StoredFlags, *, by: str, at: datetime) -
 
     Protected is what was so before the change, so nobody lifts the protection alone. A flag that
     is not for an environment, neither before nor after, is nothing to it; one that is switched off
-    is, for who approves that it goes on again looks at little more than that.
+    is, for who approves that it goes on again looks at little more than that. A ramp that begins is
+    held up as well, for a snapshot may be the same until it raises the ceiling; and so is taking
+    away a condition that others counted on when they approved.
     """
     if not before.approvals.environments:
         return ()
@@ -118,10 +122,40 @@ def held_up(before: StoredFlags, after: StoredFlags, *, by: str, at: datetime) -
         name
         for name in before.approvals.environments
         if name in lifted
+        or any(
+            _begins(before.flags.get(key), after.flags[key], name)
+            or _unguards(before.flags.get(key), after.flags[key], name)
+            for key in changed
+            if key in after.flags
+        )
         or not only_less(
             *(_of_environment(one, name, changed, before, after) for one in (before, after))
         )
     )
+
+
+def _begins(before: StoredFlag | None, after: StoredFlag, name: str) -> bool:
+    """Whether a ramp goes in an environment that did not go before."""
+    old = None if before is None else before.state(name).ramp
+    new = after.state(name).ramp
+    if new is None or new.status not in _GOING:
+        return False
+    return old is None or old.id != new.id or old.status not in _GOING
+
+
+def _unguards(before: StoredFlag | None, after: StoredFlag, name: str) -> bool:
+    """Whether a flag loses a condition in an environment that it is for, or whom it is about."""
+    if before is None:
+        return False
+    old, new = before.flag.within(name), after.flag.within(name)
+    if old.environments and name not in old.environments:
+        return False
+    if not (old.rollback_conditions or old.signal_conditions):
+        return False
+    lost = {*old.rollback_conditions} - {*new.rollback_conditions} or (
+        {*old.signal_conditions} - {*new.signal_conditions, *new.rollback_conditions}
+    )
+    return bool(lost) or old.service != new.service
 
 
 def _of_environment(

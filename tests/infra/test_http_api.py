@@ -223,6 +223,11 @@ def test_what_can_be_chosen_reaches_the_template(vary: Vary) -> None:
     product = vary(flags=chosen).product
 
     assert product.resources("AWS::ApiGateway::Account") == []
+    # A stage serves what its deployment saw: without another one, nothing of this would come.
+    (before,), (after,) = (
+        one.resources("AWS::ApiGateway::Deployment") for one in (vary().product, product)
+    )
+    assert before.logical_id != after.logical_id
     look_up = product.only("AWS::Lambda::Function", FunctionName="greenlane-look-up-flags")
     variables = look_up.properties["Environment"]["Variables"]
     assert variables["FLAGS_ORIGIN"] == "https://shop.example"

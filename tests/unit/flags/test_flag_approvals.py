@@ -155,6 +155,34 @@ def test_a_proposed_ramp_runs_from_its_approval(store):
     assert keeping.stop_ramp(store, "a", "production", "ada", at=NOW, back=True).proposal is None
 
 
+@pytest.mark.parametrize("back", [False, True], ids=["where it is", "at 0"])
+def test_a_ramp_that_was_stopped_is_not_begun_again_alone(store, back):
+    """It has the same target, so nothing of the snapshot moves until the ceiling is raised."""
+    first = keeping.start_ramp(store, "a", "production", Decimal(50), by="ada", at=NOW).proposal
+    keeping.approve(store, first.id, by="bob", at=NOW)
+    keeping.stop_ramp(store, "a", "production", "ada", at=NOW, back=back)
+    again = keeping.start_ramp(store, "a", "production", Decimal(50), by="ada", at=NOW)
+    assert again.proposal is not None
+    assert again.proposal.environments == ("production",)
+    assert store.read().flags["a"].state("production").ramp.status == "stopped"
+    done = keeping.approve(store, again.proposal.id, by="bob", at=NOW).flags["a"]
+    assert done.state("production").ramp.status == "running"
+
+
+def test_a_ramp_of_a_schedule_waits_though_it_begins_with_less(store):
+    started = "scheduled_rollout: {start_date: 2026-11-20T00:00:00Z, increment: 10, interval: 1d}"
+    text = BASE.replace("percentage: 5", started)
+    keeping.approve(store, put(store, text).proposal.id, by="bob", at=NOW)
+    ramp = keeping.start_ramp(store, "a", "production", Decimal(90), by="ada", at=NOW)
+    assert ramp.proposal is not None
+
+
+def test_a_ramp_elsewhere_is_nothing_to_a_protected_environment(store):
+    ramp = keeping.start_ramp(store, "a", "staging", Decimal(50), by="ada", at=NOW)
+    assert ramp.proposal is None
+    assert ramp.changed
+
+
 def test_approving_twice_at_once_carries_it_out_once(store, client):
     proposal = put(store, raised()).proposal
     other = memory_store(client.target)
@@ -212,3 +240,31 @@ def test_what_is_never_held_up_gives_the_flag_to_nobody_new(on, ceiling, on_afte
         assert reach(on_after, ceiling_after) <= reach(on, ceiling)
         # Even after it is switched on again, by a person, it is no more than it was.
         assert reach(True, ceiling_after) <= reach(True, ceiling)
+
+
+GUARDED = """
+approvals: {environments: [production]}
+feature_flags:
+  a: {percentage: 5, rollback_conditions: [error_rate > 0.02], service: shop}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "waits"),
+    [
+        (", rollback_conditions: [error_rate > 0.02]", "", True),
+        ("rollback_conditions", "signal_conditions", True),
+        ("0.02", "0.5", True),
+        ("service: shop", "service: other", True),
+        ("> 0.02]", "> 0.02, response_time_p95 > 900]", False),
+        ("service: shop", "service: shop, metadata: {owner: jo}", True),
+    ],
+)
+def test_a_condition_that_others_counted_on_is_not_taken_away_alone(old, new, waits):
+    store = memory_store(Table(TABLE))
+    put(store, GUARDED)
+
+    kept = put(store, GUARDED.replace(old, new))
+
+    assert (kept.proposal is not None) is waits
+    assert kept.changed is not waits

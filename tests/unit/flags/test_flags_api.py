@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from greenlane.flags import keeping
 from greenlane.flags.admin_api import FlagsApi
 from greenlane.flags.api_routes import ADMIN
+from greenlane.rest import DEEPEST, Response
 from tests.flag_store import NOW, Failing, flags_from, memory_store
 from tests.table import Table
 
@@ -272,3 +273,108 @@ def test_the_document_names_the_stage_that_was_asked(ask: Asked) -> None:
     _, told, _ = ask("GET", "/openapi.json")
 
     assert told["servers"] == [{"url": "https://api.example.com/production"}]
+
+
+HALF = r"\ud800"  # of a character, as JSON and YAML can write it
+
+
+def variant(written: str) -> str:
+    """A flag with an object that was written so."""
+    return f'{{"type": "object", "variants": {{"on": {{"a": {written}}}, "off": {{}}}}}}'
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        f'{{"metadata": {{"owner": "{HALF}"}}}}',
+        f'{{"metadata": {{"{HALF}": "a"}}}}',
+        f'{{"user_groups": ["{HALF}"]}}',
+        variant(f'"{HALF}"'),
+        variant("[" * 300 + "]" * 300),
+        variant("[" * 900 + "]" * 900),
+    ],
+    ids=["value", "name", "group", "variant", "deep", "deeper"],
+)
+def test_what_could_not_be_told_again_is_not_stored(ask: Asked, flag: str) -> None:
+    status, told, _ = ask("PUT", ONE, body=f'{{"flag": {flag}}}', key="new")
+
+    assert status == 400
+    assert told["problems"][0]["field"] == "body"
+    assert ask.store.read().version == 1
+
+
+def test_what_is_nested_as_deeply_as_is_allowed_can_be_read_again(ask: Asked) -> None:
+    deep = variant("[" * (DEEPEST - 4) + "]" * (DEEPEST - 4))
+
+    assert ask("PUT", ONE, body=f'{{"flag": {deep}}}', key="new")[0] == 200
+    assert ask("GET", ONE, key="new")[1]["flag"] == json.loads(deep)
+    assert ask("GET", "/v1/flag-audit")[0] == 200
+
+
+def test_a_flag_with_half_a_character_hides_no_other(ask: Asked) -> None:
+    """A file can have one: who lists flags, or reads the audit, must not pay for it."""
+    text = f'feature_flags: {{odd: {{metadata: {{owner: "{HALF}"}}}}}}'
+    ask.store.change(flags_from(text), by="a test", why="", at=NOW)
+
+    listed = ask("GET", "/v1/flags")
+    audit = ask("GET", "/v1/flag-audit")
+
+    assert (listed[0], audit[0]) == (200, 200)
+    assert {"odd", "new_checkout"} <= {one["key"] for one in listed[1]["flags"]}
+
+
+def test_an_answer_that_cannot_be_written_is_a_500_and_no_crash(
+    ask: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = Response(content={"no": float("nan")})
+    monkeypatch.setitem(ask.api.handlers, "listFlags", lambda request: bad)
+
+    assert ask("GET", "/v1/flags")[0] == 500
+
+
+@pytest.mark.parametrize("way", ["approve", "reject"])
+def test_an_id_that_no_proposal_can_have_does_not_reach_the_store(ask: Asked, way: str) -> None:
+    """DynamoDB refuses keys of more than 1,024 bytes, which would be an error of ours."""
+    before = len(ask.client.calls)
+
+    status, told, _ = ask("POST", f"/v1/flag-proposals/{{id}}/{way}", {}, id="x" * 2000)
+
+    assert (status, told["title"]) == (404, "UnknownProposal")
+    assert len(ask.client.calls) == before
+
+
+@pytest.mark.parametrize("before", ["1000000000000", "9" * 2000])
+def test_no_version_has_more_than_twelve_digits(ask: Asked, before: str) -> None:
+    """The audit is in the order of their texts, and longer ones are no keys."""
+    assert ask("GET", "/v1/flag-audit", query={"before": before})[0] == 400
+
+
+def test_a_page_of_the_audit_ends_before_it_is_too_long_for_lambda(
+    ask: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for percentage in range(5):
+        ask("PATCH", ONE, {"changes": {"percentage": percentage}}, key="new_checkout")
+    monkeypatch.setattr("greenlane.flags.admin_api.MOST_CHARACTERS", 3000)
+
+    found: list[int] = []
+    pages, query = 0, {}
+    while pages == 0 or query:
+        told = ask("GET", "/v1/flag-audit", query=query)[1]
+        found += [one["version"] for one in told["entries"]]
+        pages, query = pages + 1, {"before": str(told["next"])} if told["next"] else {}
+
+    assert found == [6, 5, 4, 3, 2, 1]
+    assert 1 < pages < 6
+
+
+@pytest.mark.parametrize("way", ["enable", "ramp"])
+def test_what_gives_a_flag_to_more_people_heeds_a_precondition(ask: Asked, way: str) -> None:
+    ask("PATCH", ONE, {"changes": {"enabled": way == "ramp"}}, key="new_checkout")
+    ask("PATCH", ONE, {"changes": {"percentage": 50}}, key="new_checkout")
+    content = {"environment": "*"}
+    newest = ask("GET", ONE, key="new_checkout")[2]["etag"]
+
+    outdated = ask("POST", f"{ONE}/{way}", content, headers={"If-Match": '"1"'}, key="new_checkout")
+    seen = ask("POST", f"{ONE}/{way}", content, headers={"If-Match": newest}, key="new_checkout")
+
+    assert (outdated[0], seen[0]) == (412, 200)

@@ -135,6 +135,20 @@ def test_a_share_of_the_lookups_is_counted_in_metrics(
     assert [(line["feature_flag.key"], line["Evaluations"]) for line in lines] == [("f", 2)] * 3
 
 
+def test_keys_that_no_flag_has_are_counted_as_one(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever has a page's API key makes them up, and each would be a metric that costs."""
+    monkeypatch.setenv("FLAGS_SAMPLED", "1")
+
+    for key in ("a", "b", "x" * 2000):
+        assert look_up("production", key)[0] == 404
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["feature_flag.key"] for line in lines] == ["*"] * 3
+    assert {line["error.type"] for line in lines} == {"flag_not_found"}
+
+
 def test_nothing_is_counted_unless_it_is_asked_for(
     shelf: Shelf, capsys: pytest.CaptureFixture[str]
 ) -> None:

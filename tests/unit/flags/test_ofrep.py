@@ -41,6 +41,16 @@ def test_old_clients_can_be_told_the_off_variants_value() -> None:
     assert (body["value"], body["reason"]) == (False, "DISABLED")
 
 
+def test_a_flag_that_is_off_is_never_told_as_on() -> None:
+    """Whoever is not served by it may get `on`; a kill switch leaves them the code's default."""
+    killed = engine({"open": flag(on=False, off="on")})
+
+    _, _, body = ask(key="open", flags=killed, ofrep=Ofrep(off_variant=True))
+
+    assert body["reason"] == "DISABLED"
+    assert "value" not in body
+
+
 def test_a_number_has_a_decimal_point_where_any_variant_is_a_fraction() -> None:
     flags = engine(
         {
@@ -198,7 +208,11 @@ def test_whatever_is_sent_is_answered(body: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )

@@ -126,3 +126,17 @@ def test_equal_tags_mean_equal_answers(
 
     if first[1]["etag"] == second[1]["etag"]:
         assert first[2] == second[2]
+
+
+def test_how_flags_that_are_off_are_told_is_part_of_the_tag() -> None:
+    """After the setting was changed, no client keeps what was answered before."""
+    without, told = (tag(USER, ofrep=Ofrep(off_variant=one)) for one in (False, True))
+
+    assert without != told
+
+
+def test_a_context_as_deep_as_can_be_read_is_refused_and_no_crash() -> None:
+    """Writing one nested so deeply may take a level more than reading it did."""
+    for depth in range(880, 1000):
+        body = '{"context": {"deep": %s}}' % ("[" * depth + "]" * depth)
+        assert ask(body, flags=FLAGS)[0] in (200, 400)
