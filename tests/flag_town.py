@@ -87,6 +87,8 @@ class Town:
         self.kernel = Kernel()
         self.harm, self.floor, self.requests = harm, floor, requests
         self.silent: Callable[[datetime], bool] = lambda at: False
+        self.begun_minutes = False
+        """Whether CloudWatch tells of the present minute too, which has a tenth of its counts."""
         self.harmful: Callable[[datetime], bool] = lambda at: True
         self.calls: list[tuple[str, str]] = []
         self.strikes: dict[int, Kind] = {}
@@ -312,7 +314,7 @@ class _CloudWatch:
         now = self._town.kernel.now()
         minutes = []
         at = StartTime
-        while at < EndTime and at + timedelta(minutes=1) <= now:
+        while at < EndTime and (at + timedelta(minutes=1) <= now or self._town.begun_minutes):
             if not self._town.silent(at):
                 minutes.append(at)
             at += timedelta(minutes=1)
@@ -349,10 +351,12 @@ class _CloudWatch:
             return town.requests * (share * harm if stat["Stat"] == "Sum" else 1)
         if dimensions.get("TargetGroup") != GROUPS["blue"].rsplit(":", 1)[-1]:
             return None
-        errors = round(town.requests * (town.floor + share * harm))
+        over = at + timedelta(minutes=1) <= town.kernel.now()
+        requests = town.requests if over else town.requests // 10
+        errors = round(requests * (town.floor + share * harm))
         return {
-            "RequestCount": float(town.requests),
-            "HTTPCode_Target_2XX_Count": float(town.requests - errors),
+            "RequestCount": float(requests),
+            "HTTPCode_Target_2XX_Count": float(requests - errors),
             "HTTPCode_Target_5XX_Count": float(errors) or None,
         }.get(metric["MetricName"])
 

@@ -6,7 +6,7 @@ is what the event rule goes by. The alarm of a slot only wakes: what counts is w
 users see, see `stopping`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,6 +91,7 @@ def keep_flag_alarms(
     cloudwatch: Any,
     flags: StoredFlags,
     behind: Mapping[str, Behind],
+    services: Sequence[str],
     *,
     pause: Pause,
 ) -> dict[str, KeptAlarms]:
@@ -99,7 +100,8 @@ def keep_flag_alarms(
     Args:
         cloudwatch: the client.
         flags: all of them.
-        behind: every service that there is, by name.
+        behind: the services that could be looked up, by name; alarms of others stay as they are.
+        services: the names of all that there are.
         pause: how to wait some seconds.
 
     Returns:
@@ -107,7 +109,7 @@ def keep_flag_alarms(
     """
     kept = {}
     for service, it in behind.items():
-        alarms = alarms_of(flags, service, it, tuple(behind))
+        alarms = alarms_of(flags, service, it, services)
         kept[service] = keep_alarms(
             cloudwatch, alarms.plan, service, flags.version, pause=pause, family=FLAGS
         )

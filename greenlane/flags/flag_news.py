@@ -14,7 +14,7 @@ from greenlane.flags.guards import flag_service
 from greenlane.flags.ramp import percent
 from greenlane.flags.ramp_records import level
 from greenlane.flags.runtime import FlagRuntime
-from greenlane.flags.state import FlagState, Owed, StoredFlag
+from greenlane.flags.state import ANYWHERE, FlagState, Owed, StoredFlag
 from greenlane.people.announcement import UNKNOWN, Announcement, Severity, announce
 
 LEFT_TO_OTHERS = timedelta(seconds=30)
@@ -66,6 +66,8 @@ def tell_owed(
     """
     if stored is None or not (owed := stored.state(environment).owed):
         return
+    if environment not in stored.states and environment != ANYWHERE:
+        return  # it has the state of all that nobody names, which is told once
     fresh = stored.at is not None and runtime.clock.now() - stored.at < LEFT_TO_OTHERS
     if fresh and not decided:
         return

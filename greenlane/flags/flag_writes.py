@@ -9,7 +9,7 @@ from datetime import datetime
 
 from greenlane.errors import FlagConflict
 from greenlane.flags.state import StoredFlag, StoredFlags
-from greenlane.flags.store import FlagStore
+from greenlane.flags.store import Edit, FlagStore
 
 GREENLANE = "greenlane"
 """Who the audit says it was."""
@@ -38,9 +38,21 @@ def move(store: FlagStore, key: str, change: Move, *, why: str, at: datetime) ->
         after = change(stored) if stored is not None else None
         return flags if after is None else flags.with_flag(key, after)
 
+    return move_all(store, edit, why=why, at=at).flags.get(key)
+
+
+def move_all(store: FlagStore, edit: Edit, *, why: str, at: datetime) -> StoredFlags:
+    """Change several flags in one transaction; `edit` is asked anew as in `move`.
+
+    Returns:
+        All flags afterwards.
+
+    Raises:
+        FlagConflict: others changed the same flags each time; nothing was written.
+    """
     for _ in range(AGAIN - 1):
         try:
-            return store.change(edit, by=GREENLANE, why=why[:1000], at=at).flags.flags.get(key)
+            return store.change(edit, by=GREENLANE, why=why[:1000], at=at).flags
         except FlagConflict:
             continue
-    return store.change(edit, by=GREENLANE, why=why[:1000], at=at).flags.flags.get(key)
+    return store.change(edit, by=GREENLANE, why=why[:1000], at=at).flags

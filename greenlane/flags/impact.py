@@ -17,10 +17,10 @@ from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.model import CheckResult
 from greenlane.deployments.workload import Workload
 from greenlane.flags.guards import Guard
-from greenlane.flags.impact_metrics import ByVariant, by_variant, joined, of_flag
+from greenlane.flags.impact_metrics import ByVariant, by_variant, joined, needs_traffic, of_flag
 from greenlane.flags.ramp import Impact
 from greenlane.health.candidate import Asked, conditions_of
-from greenlane.health.catalogue import Metric
+from greenlane.health.catalogue import CATALOGUE, Metric
 from greenlane.health.criteria import Condition, Criteria, Criterion, MetricRules
 from greenlane.health.declared import known_metrics, rules_of
 from greenlane.health.expressions import Comparison, Expression, ExpressionError, parse
@@ -29,6 +29,7 @@ from greenlane.health.observed import Baseline, Minute, Observed, Segment, Serie
 from greenlane.health.reading import read_series
 from greenlane.health.rules import expand, metrics_of
 from greenlane.health.verdicts import ALPHA, LEAST_SAMPLES, judge
+from greenlane.health.view import STALE
 from greenlane.runtime import Runtime
 
 PROPAGATION = timedelta(seconds=30)
@@ -201,7 +202,8 @@ def is_true(
 ) -> bool | None:
     """Whether a condition is true of what the service's users see; None where it is not readable.
 
-    Its alarm may have looked at minutes that closed just now, so it is asked of the last three.
+    Its alarm may have looked at a minute that is not the last one now, so it is asked of the last
+    three that are over. The present one says nothing: less than usual is counted in it so far.
 
     Args:
         runtime: the clients and the clock.
@@ -212,10 +214,10 @@ def is_true(
     now = runtime.clock.now().replace(second=0, microsecond=0)
     start = now - MOST_MINUTES * MINUTE
     start = start if since is None else max(since, start)
-    series = _read(runtime, questions, start, now + MINUTE)
+    series = _read(runtime, questions, start, now)
     compared = questions.compares(questions.trees[text])
     readable = True
-    for end in (now + MINUTE, now, now - MINUTE):
+    for end in (now, now - MINUTE, now - 2 * MINUTE):
         stretch = Stretch(since=start, level_since=start, level=Decimal(100))
         observed = _observed(questions, series, stretch, end, compared=compared)
         for one, check in _conditions(questions, observed, compared=compared):
@@ -233,16 +235,19 @@ def _read(
     wanted = {metric.name: metric for metric in questions.to_read()}
     if not wanted or end <= start:
         return ()
+    throughput = CATALOGUE["throughput"]
+    weighed = [throughput] if any(needs_traffic(metric) for metric in wanted.values()) else []
     read = read_series(
         runtime,
         questions.behind.workload,
-        wanted.values(),
+        [*wanted.values(), *weighed],
         start=start,
         end=end,
         prometheus_endpoint=questions.behind.config.monitoring.prometheus_endpoint,
     )
+    traffic = [one for one in read if weighed and one.metric == throughput.name]
     both = {
-        name: joined(metric, [one for one in read if one.metric == name])
+        name: joined(metric, [one for one in read if one.metric == name], traffic)
         for name, metric in wanted.items()
     }
     placed = []
@@ -323,7 +328,7 @@ def _lacking(
             if any(not one.complete for one in mine):
                 continue  # the condition itself holds for it
             minutes = [it for one in mine for it in one.minutes if start <= it.at < end]
-            said = _too_little(metric, minutes)
+            said = _too_little(metric, minutes) or _too_old(metric, minutes, end)
             if said:
                 yield CheckResult(name=text, verdict="hold", reason=f"{name}: {said}")
 
@@ -335,6 +340,14 @@ def _too_little(metric: Metric, minutes: list[Minute]) -> str:
         return ""
     seen = round(sum(minute.parts.get(metric.samples, 0.0) for minute in minutes))
     return "" if seen >= LEAST_SAMPLES else f"{seen} of {LEAST_SAMPLES} samples seen"
+
+
+def _too_old(metric: Metric, minutes: list[Minute], end: datetime) -> str:
+    """Whatever reported has fallen silent; counts may, where nothing happens."""
+    newest = max(minute.at for minute in minutes)
+    if metric.shape in ("flow", "sum") or end - newest <= STALE:
+        return ""
+    return f"the newest data began {round((end - newest).total_seconds() / 60)} minutes ago"
 
 
 def _of_flags(reason: str) -> str:

@@ -1,7 +1,8 @@
 """The metrics of a flag's conditions: of the whole service, and by variant. Pure; no I/O.
 
 A service runs in two slots. Its users see both, so a metric that each slot has is joined: counts
-add up, a mean or a percentile is weighted by its samples. (Of a percentile that is an estimate; as
+add up, a mean or a percentile is weighted by its samples, and a level such as the CPU by the slot's
+requests: a slot that only stands by has no part in it. (Of a percentile that is an estimate; as
 long as one slot serves, it is the slot's own.)
 
 A metric that is declared with `{flag}` and `{variant}` among its dimensions is reported by the
@@ -81,21 +82,32 @@ def _filled(metric: Metric, guard: Guard, variant: str) -> Metric:
     )
 
 
-def joined(metric: Metric, given: Sequence[Series], name: str | None = None) -> Series:
+def needs_traffic(metric: Metric) -> bool:
+    """Whether nothing counts the samples of what each slot has, so that its requests have to."""
+    return metric.per_slot and metric.samples is None and metric.shape == "gauge"
+
+
+def joined(metric: Metric, given: Sequence[Series], traffic: Sequence[Series] = ()) -> Series:
     """The series of both slots as one of the whole service.
 
     Args:
         metric: whose they are.
         given: of each slot, or the one of the whole service.
-        name: of the result; the metric's own when left out.
+        traffic: the throughput of each slot, where the metric `needs_traffic`.
     """
+    asked = {
+        (one.slot, minute.at): minute.parts.get("r", 0.0)
+        for one in traffic
+        for minute in one.minutes
+    }
     troubles = [one.trouble or "read in part" for one in given if not one.complete]
-    at: dict[datetime, list[Mapping[str, float]]] = {}
+    at: dict[datetime, list[tuple[Mapping[str, float], float]]] = {}
     for one in given:
         for minute in one.minutes:
-            at.setdefault(minute.at, []).append(minute.parts)
+            samples = minute.parts.get(metric.samples or "", asked.get((one.slot, minute.at), 0.0))
+            at.setdefault(minute.at, []).append((minute.parts, samples))
     return Series(
-        metric=name or metric.name,
+        metric=metric.name,
         minutes=tuple(
             Minute(at=moment, parts=dict(_together(metric, at[moment]))) for moment in sorted(at)
         ),
@@ -104,17 +116,15 @@ def joined(metric: Metric, given: Sequence[Series], name: str | None = None) -> 
     )
 
 
-def _together(metric: Metric, slots: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, float]]:
+def _together(
+    metric: Metric, slots: Sequence[tuple[Mapping[str, float], float]]
+) -> Iterator[tuple[str, float]]:
+    """The parts of a minute of each slot, with their weights, as one."""
     if len(slots) == 1:
-        yield from slots[0].items()
+        yield from slots[0][0].items()
         return
-    weights = [parts.get(metric.samples or "", 0.0) for parts in slots]
-    for name in dict.fromkeys(part for parts in slots for part in parts):
-        known = [
-            (parts[name], weight)
-            for parts, weight in zip(slots, weights, strict=True)
-            if name in parts
-        ]
+    for name in dict.fromkeys(part for parts, _ in slots for part in parts):
+        known = [(parts[name], weight) for parts, weight in slots if name in parts]
         yield name, _combined(metric, name)(known)
 
 

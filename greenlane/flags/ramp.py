@@ -20,6 +20,10 @@ GOING = ("running", "held")
 LOOK_AGAIN = timedelta(seconds=60)
 """How long a step waits for evidence before it is looked at again."""
 
+LONGEST_WAIT = timedelta(days=7)
+"""The workflow looks at the table at least so often: Step Functions waits some three years at most,
+and ends an execution after one."""
+
 MAX_HOLD = timedelta(minutes=30)
 """How long it waits in all before people are told, where no service's configuration says so."""
 
@@ -166,8 +170,11 @@ def ended(state: FlagState, ramp: Ramp, decision: Decision) -> FlagState:
 
 
 def whole_seconds(wait: timedelta) -> int:
-    """A wait in whole seconds, rounded up: nothing is early, and nothing turns without a pause."""
-    return max(math.ceil(wait.total_seconds()), 1)
+    """A wait in whole seconds, rounded up: nothing is early, and nothing turns without a pause.
+
+    A longer one than `LONGEST_WAIT` is made of several.
+    """
+    return max(math.ceil(min(wait, LONGEST_WAIT).total_seconds()), 1)
 
 
 def percent(level: Decimal) -> str:

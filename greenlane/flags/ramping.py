@@ -28,6 +28,7 @@ from greenlane.flags.ramp import (
     ramp_of,
     whole_seconds,
 )
+from greenlane.flags.ramp_records import level as served_level
 from greenlane.flags.runtime import FlagRuntime
 from greenlane.flags.state import Ramp, StoredFlag
 
@@ -138,7 +139,13 @@ def impact_of(
         return _before(runtime, questions), max_hold
     since = _since(stored, run.environment, ramp)
     level = level_of(stored.state(run.environment), ramp)
-    return look(runtime, questions, Stretch(since, ramp.raised_at, level)), max_hold
+    impact = look(runtime, questions, Stretch(since, ramp.raised_at, level))
+    served = served_level(stored, run.environment, runtime.clock.now().timestamp())
+    if impact.outcome == "pass" and served < level:
+        # A schedule below the cap: what is seen is of fewer people than the cap would let in.
+        said = f"its schedule is at {percent(served)}, below the {percent(level)} that it may reach"
+        impact = Impact(outcome="hold", reason=said)
+    return impact, max_hold
 
 
 def _since(stored: StoredFlag, environment: str, ramp: Ramp) -> datetime:

@@ -81,6 +81,8 @@ def judged_schedule(
     full = _percent(level_at(schedule, now.timestamp()))
     served = full if state.ceiling is None else min(full, state.ceiling)
     step = _percent(schedule[3])
+    # Above the schedule, which began anew since, a cap holds nothing.
+    capped = state.ceiling is not None and state.ceiling <= full
     if impact.outcome == "fail":
         good = state.judged if state.judged is not None and state.judged < served else None
         if good is None:
@@ -88,14 +90,14 @@ def judged_schedule(
             good = max(below, _percent(schedule[5]))
         changes = {"ceiling": good, "retreated": impact.reason, "owed": "retreated"}
         return state.model_copy(update=changes)
-    if state.ceiling is None:
+    if not capped:
         if not _soon(schedule, now):
             return None
         if impact.outcome == "hold":
             return state.model_copy(update={"ceiling": served, "owed": "held"})
-        if state.judged == served:
+        if state.judged == served and state.ceiling is None:
             return None
-        return state.model_copy(update={"judged": served, "judged_at": now})
+        return state.model_copy(update={"judged": served, "judged_at": now, "ceiling": None})
     waited = now >= level_since(state, schedule, now) + timedelta(seconds=schedule[2])
     if impact.outcome == "hold" or not waited:
         return None

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict
 from greenlane.flags.behind import service_behind
 from greenlane.flags.flag_alarms import Watched, alarms_of
 from greenlane.flags.flag_news import tell_owed
-from greenlane.flags.flag_writes import move
+from greenlane.flags.flag_writes import move_all
 from greenlane.flags.guards import Guard, answers_since, exposed, without_anybody
-from greenlane.flags.impact import Behind, Questions, is_true
+from greenlane.flags.impact import MOST_MINUTES, Behind, Questions, is_true
 from greenlane.flags.runtime import FlagRuntime
 from greenlane.flags.state import StoredFlag, StoredFlags
+from greenlane.health.metrics import MINUTE
 from greenlane.logs import logger
 
 
@@ -65,6 +66,7 @@ def stop_watched(
 ) -> None:
     """Switch off each flag that has one of the conditions, if it may be to blame."""
     true: dict[tuple[object, ...], bool | None] = {}
+    red: list[tuple[Guard, str]] = []
     for watched in whose:
         guard = watched.guard
         stored = flags.flags[guard.flag]
@@ -73,7 +75,7 @@ def stop_watched(
             tell_owed(runtime, guard.flag, stored, guard.environment, services)
             continue
         questions = Questions(guard, behind)
-        since = answers_since(stored, guard.environment)
+        since = since_within_reach(stored, guard.environment, runtime.clock.now())
         asked = (watched.condition, since, guard if questions.variants else None)
         if asked not in true:
             true[asked] = is_true(runtime, questions, watched.condition, since)
@@ -83,7 +85,14 @@ def stop_watched(
         reason = f"{watched.condition} is true"
         if true[asked] is None:
             reason = f"{watched.condition}: its alarm is red: {event.reason}"
-        stop(runtime, guard, reason, event.at, services)
+        red.append((guard, reason))
+    stop_all(runtime, red, event.at, services)
+
+
+def since_within_reach(stored: StoredFlag, environment: str, now: datetime) -> datetime | None:
+    """Since when a flag answers, if a condition reaches back so far; otherwise all ask the same."""
+    since = answers_since(stored, environment)
+    return None if since is None or since <= now - (MOST_MINUTES + 1) * MINUTE else since
 
 
 def to_blame(stored: StoredFlag, environment: str, red_at: datetime, now: datetime) -> bool:
@@ -96,17 +105,35 @@ def stop(
     runtime: FlagRuntime, guard: Guard, reason: str, red_at: datetime, services: Sequence[str]
 ) -> None:
     """Take a flag from everybody in an environment, unless somebody enabled it since."""
+    stop_all(runtime, [(guard, reason)], red_at, services)
+
+
+def stop_all(
+    runtime: FlagRuntime,
+    red: Sequence[tuple[Guard, str]],
+    red_at: datetime,
+    services: Sequence[str],
+) -> None:
+    """The same of several, for a reason each: in one write, so that the last waits for no other."""
+    if not red:
+        return
     now = runtime.clock.now()
+    decided: set[Guard] = set()
 
-    decided = False
+    def off(flags: StoredFlags) -> StoredFlags:
+        decided.clear()
+        for guard, reason in red:
+            stored = flags.flags.get(guard.flag)
+            if stored is not None and to_blame(stored, guard.environment, red_at, now):
+                decided.add(guard)
+                stored = without_anybody(stored, guard.environment, reason)
+                flags = flags.with_flag(guard.flag, stored)
+        return flags
 
-    def off(stored: StoredFlag) -> StoredFlag | None:
-        nonlocal decided
-        decided = to_blame(stored, guard.environment, red_at, now)
-        if not decided:
-            return None
-        return without_anybody(stored, guard.environment, reason)
-
-    why = f"a rollback condition fired: {reason}"
-    after = move(runtime.flags, guard.flag, off, why=why, at=now)
-    tell_owed(runtime, guard.flag, after, guard.environment, services, decided=decided)
+    reasons = "; ".join(dict.fromkeys(reason for _, reason in red))
+    after = move_all(runtime.flags, off, why=f"a rollback condition fired: {reasons}", at=now)
+    for guard in dict.fromkeys(guard for guard, _ in red):
+        stored = after.flags.get(guard.flag)
+        tell_owed(
+            runtime, guard.flag, stored, guard.environment, services, decided=guard in decided
+        )

@@ -56,23 +56,29 @@ def tick_flags(tick: Tick, runtime: FlagRuntime) -> None:
     """
     del tick
     began = runtime.clock.now()
-    services = runtime.store.services()
     flags = runtime.flags.read()
+    if not flags.version:
+        return  # nobody has ever had a flag, so nothing of one can be left
+    services = runtime.store.services()
     problems = list(_each(_looks(runtime, flags, services)))
-    behind = {
-        name: found
-        for name in services
-        if isinstance(found := service_behind(runtime, name, services), Behind)
-    }
-    guards = {
-        name: alarms_of(flags, name, it, services) for name, it in behind.items() if flags.flags
-    }
-    looks: list[Look] = [
-        (f"alarms of {name}", partial(_missed, runtime, flags, alarms, behind[name], services))
-        for name, alarms in guards.items()
-    ]
-    keep = partial(_keep_alarms, runtime, flags, behind, began + WRITES_WITHIN)
-    problems += _each([*looks, ("alarms", keep)])
+    behind: dict[str, Behind] = {}
+    guards: dict[str, FlagAlarms] = {}
+
+    def look_up(name: str) -> None:
+        found = service_behind(runtime, name, services)
+        if isinstance(found, Behind):
+            behind[name], guards[name] = found, alarms_of(flags, name, found, services)
+
+    problems += _each([(f"service {name}", partial(look_up, name)) for name in services])
+    keep = partial(_keep_alarms, runtime, flags, behind, services, began + WRITES_WITHIN)
+    looks: list[Look] = [("alarms", keep)]
+    for name, alarms in guards.items():
+        missed = partial(_missed, runtime, flags, alarms, behind[name], services)
+        looks += [
+            (f"alarms of {name}", missed),
+            *_unwatched(runtime, flags, alarms, behind[name], services),
+        ]
+    problems += _each(looks)
     if problems:
         raise NotReconciled("; ".join(problems))
 
@@ -90,11 +96,15 @@ def _looks(runtime: FlagRuntime, flags: StoredFlags, services: Sequence[str]) ->
 
 def _to_look_at(stored: StoredFlag, environments: Sequence[str]) -> Iterator[str]:
     for environment in environments:
-        if environment not in stored.states and ANYWHERE in stored.states:
-            continue  # it has the state of all that nobody names, which is looked at once
         state = stored.state(environment)
         going = state.ramp is not None and state.ramp.status in GOING
-        if going or state.owed or stored.flag.within(environment).scheduled_rollout is not None:
+        scheduled = stored.flag.within(environment).scheduled_rollout is not None
+        if environment not in stored.states and ANYWHERE in stored.states:
+            # It has the state of all that nobody names, which is looked at once; its schedule and
+            # its service may be its own.
+            if scheduled and not going and not state.owed:
+                yield environment
+        elif going or state.owed or scheduled:
             yield environment
 
 
@@ -140,8 +150,18 @@ def _look_at_ramp(
 ) -> None:
     """See to its execution, and look into its wait."""
     run = RampRun(flag=key, environment=environment, ramp_id=ramp.id)
-    if ramp.status == "running":
-        keep_going(runtime, run, ramp)
+    try:
+        if ramp.status == "running":
+            keep_going(runtime, run, ramp)
+    finally:
+        # Where Step Functions does not answer, nobody else looks at what the level does.
+        _look_into(runtime, run, stored, ramp, services)
+
+
+def _look_into(
+    runtime: FlagRuntime, run: RampRun, stored: StoredFlag, ramp: Ramp, services: Sequence[str]
+) -> None:
+    environment = run.environment
     now = runtime.clock.now()
     held = ramp.status == "held"
     if not held and (ramp.raised_at is None or not stored.is_on(environment)):
@@ -169,7 +189,7 @@ def _missed(
     behind: Behind,
     services: Sequence[str],
 ) -> None:
-    """Act on what no event told: alarms red for a while, and conditions that no alarm watches."""
+    """Act on what no event told: alarms that are red for a while."""
     now = runtime.clock.now()
     asked = {
         name: [one for one in whose if _may_have_it(flags, one, now)]
@@ -183,14 +203,29 @@ def _missed(
                 service=behind.config.name, name=alarm.name, reason=alarm.reason, at=since
             )
             stop_watched(runtime, flags, asked[alarm.name], behind, event, services)
-    for watched in alarms.unwatched:
-        guard = watched.guard
-        stored, questions = flags.flags[guard.flag], Questions(guard, behind)
-        if watched.condition not in questions.trees or not _may_have_it(flags, watched, now):
-            continue
-        since = answers_since(stored, guard.environment)
+
+
+def _unwatched(
+    runtime: FlagRuntime,
+    flags: StoredFlags,
+    alarms: FlagAlarms,
+    behind: Behind,
+    services: Sequence[str],
+) -> Iterator[Look]:
+    """Looks at the conditions that no alarm watches, beside each other: each reads metrics."""
+    now = runtime.clock.now()
+
+    def act(watched: Watched, questions: Questions) -> None:
+        guard, began = watched.guard, runtime.clock.now()
+        since = answers_since(flags.flags[guard.flag], guard.environment)
         if is_true(runtime, questions, watched.condition, since):
-            stop(runtime, guard, f"{watched.condition} is true", now, services)
+            stop(runtime, guard, f"{watched.condition} is true", began, services)
+
+    for watched in alarms.unwatched:
+        questions = Questions(watched.guard, behind)
+        if watched.condition in questions.trees and _may_have_it(flags, watched, now):
+            name = f"{watched.condition} of {watched.guard.flag}"
+            yield name, partial(act, watched, questions)
 
 
 def _may_have_it(flags: StoredFlags, watched: Watched, now: datetime) -> bool:
@@ -198,7 +233,11 @@ def _may_have_it(flags: StoredFlags, watched: Watched, now: datetime) -> bool:
 
 
 def _keep_alarms(
-    runtime: FlagRuntime, flags: StoredFlags, behind: dict[str, Behind], until: datetime
+    runtime: FlagRuntime,
+    flags: StoredFlags,
+    behind: dict[str, Behind],
+    services: Sequence[str],
+    until: datetime,
 ) -> None:
     def pause(seconds: float) -> None:
         if runtime.clock.now() >= until:
@@ -206,7 +245,7 @@ def _keep_alarms(
         wait(seconds)
 
     try:
-        kept = keep_flag_alarms(runtime.cloudwatch_quick, flags, behind, pause=pause)
+        kept = keep_flag_alarms(runtime.cloudwatch_quick, flags, behind, services, pause=pause)
     except _OutOfTime:
         logger.info("alarms are left for the next minute")
         return

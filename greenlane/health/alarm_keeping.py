@@ -27,6 +27,10 @@ PATIENCE = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 _THROTTLED = frozenset({"Throttling", "ThrottlingException"})
 
+_REFUSED = frozenset(
+    {"ValidationError", "InvalidParameterValue", "InvalidParameterCombination", "MissingParameter"}
+)
+
 Pause = Callable[[float], None]
 Alarm = Mapping[str, Any]
 
@@ -57,7 +61,8 @@ def keep_alarms(
 ) -> KeptAlarms:
     """Write the alarms that are missing or different, and delete those no longer declared.
 
-    It stops at what CloudWatch refuses, and never takes anything back.
+    It stops at what CloudWatch refuses, except among alarms of flags, and never takes anything
+    back.
 
     Args:
         cloudwatch: the client.
@@ -81,7 +86,12 @@ def keep_alarms(
             f"alarms: not all are written yet, and a deployment is refused until they are; apply "
             f"again: {error}"
         )
-    return KeptAlarms(tuple(keeper.written), tuple(keeper.deleted), tuple(keeper.warnings), failed)
+    return KeptAlarms(
+        tuple(keeper.written),
+        tuple(keeper.deleted),
+        tuple(keeper.warnings),
+        failed or keeper.refused,
+    )
 
 
 class _Keeper:
@@ -104,6 +114,7 @@ class _Keeper:
         self.written: list[str] = []
         self.deleted: list[str] = []
         self.warnings: list[str] = []
+        self.refused = False
 
     def keep(self, wanted: AlarmPlan) -> None:
         found = self._found()
@@ -111,7 +122,7 @@ class _Keeper:
         for alarm in wanted.alarms:
             there = found.get(alarm.name)
             if there is None:
-                self._write(alarm)
+                self._write_unless_refused(alarm)
             elif MARK not in there.get("AlarmDescription", ""):
                 self.warnings.append(
                     f"alarms: {alarm.name} is somebody else's and stays as it is; rename it"
@@ -120,7 +131,7 @@ class _Keeper:
                 if self._in_use_by and alarm.name.startswith(self._prefix):
                     waiting.append(alarm.name)
                 else:
-                    self._write(alarm, there["AlarmArn"])
+                    self._write_unless_refused(alarm, there["AlarmArn"])
         names = {alarm.name for alarm in wanted.alarms}
         left = [
             alarm
@@ -152,6 +163,16 @@ class _Keeper:
                 for alarm in _alarms_on(page):
                     found[alarm["AlarmName"]] = alarm
         return found
+
+    def _write_unless_refused(self, alarm: AlarmDefinition, arn: str | None = None) -> None:
+        try:
+            self._write(alarm, arn)
+        except ClientError as error:
+            # Alarms of flags belong to many: what is wrong with one leaves the others theirs.
+            if self._family == FAMILY or error.response["Error"]["Code"] not in _REFUSED:
+                raise
+            self.refused = True
+            self.warnings.append(f"alarms: {alarm.name} was refused: {error}")
 
     def _write(self, alarm: AlarmDefinition, arn: str | None = None) -> None:
         """Create an alarm, or change the one with this ARN; its tags say by which version."""

@@ -7,7 +7,7 @@ import pytest
 
 from greenlane.flags.guards import Guard
 from greenlane.flags.impact import Behind, Questions, Stretch, judge_impact
-from greenlane.flags.impact_metrics import joined
+from greenlane.flags.impact_metrics import joined, needs_traffic
 from greenlane.health.catalogue import CATALOGUE
 from tests.builders import SERVICE, service_config
 from tests.flag_town import VARIANT_METRIC
@@ -152,3 +152,36 @@ def test_one_slot_that_was_read_in_part_makes_the_whole_incomplete():
     both = joined(metric, [one, series("throughput", "green", [])])
     assert (both.complete, both.trouble) == (False, "throttled")
     assert not joined(metric, []).complete
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["response_time_p95 > 1500", "error_rate > 0.05 and response_time_p95 > 500", "cpu_usage > 80"],
+)
+def test_numbers_that_stopped_coming_hours_ago_are_no_evidence_for_going_on(text):
+    given = [
+        series("response_time_p95", None, [{"r": 100.0, "p": 0.1}] * 5),
+        series("cpu_usage", None, [{"u": 1.0, "v": 2.0}] * 5),
+        *errors([1] * 5),
+    ]
+    assert judged(questions(text), *given, minutes=7).outcome == "pass"
+    found = judged(questions(text), *given, minutes=300)
+    assert (found.outcome, "the newest data began 296 minutes ago" in found.reason) == (
+        "hold",
+        True,
+    )
+
+
+def test_a_slot_that_only_stands_by_does_not_make_a_busy_service_look_idle():
+    metric = CATALOGUE["cpu_usage"]
+    levels = [
+        series("cpu_usage", "blue", [{"u": 95.0, "v": 100.0}]),
+        series("cpu_usage", "green", [{"u": 3.0, "v": 100.0}]),
+    ]
+    serving = [series("throughput", "blue", [{"r": 2000.0}])]
+    assert needs_traffic(metric)
+    assert not needs_traffic(CATALOGUE["response_time_p95"])
+    both = joined(metric, levels, serving)
+    assert metric.value(dict(both.minutes[0].parts)) == pytest.approx(95)
+    unknown = joined(metric, levels)
+    assert metric.value(dict(unknown.minutes[0].parts)) == pytest.approx(49)

@@ -144,3 +144,33 @@ def test_an_alarm_on_those_who_have_the_flag_is_the_flags_own():
     }
     assert dimensions == {"Flag": "checkout", "Variant": "on"}
     assert stop(town, text="checkout_failures", slot="service").stopped
+
+
+def test_a_minute_that_has_only_begun_is_no_reason_to_switch_a_flag_off():
+    """A new version with little traffic is below the limit, the service as a whole is not."""
+    town = bad_town(HALF.replace("error_rate > 0.05", "throughput < 1000"), harm=0.0)
+    town.begun_minutes = True
+    assert not stop(town, text="throughput < 1000", slot="green").stopped
+
+
+def test_an_alarm_of_many_flags_reads_the_numbers_once_and_stops_all_of_them_at_once():
+    more = [
+        HALF.replace("feature_flags:\n", "").replace("checkout:", f"flag{number}:")
+        for number in range(8)
+    ]
+    town = Town(HALF + "".join(more), harm=0.4)
+    for number in range(8):
+        at = town.kernel.now() - timedelta(minutes=100 - number)
+        keeping.disable(town.flags, f"flag{number}", "production", by="ada", at=at)
+        keeping.enable(town.flags, f"flag{number}", "production", by="ada", at=at)
+    town.note_level()
+    town.kernel.seconds = 600
+    town.tick()
+    town.kernel.run(630, lambda: False)
+    town.calls.clear()
+    stop(town)
+    assert all(town.state(f"flag{number}").stopped for number in range(8))
+    assert [operation for _, operation in town.calls].count("get_metric_data") == 1
+    stops = [one for one in town.flags.audit(limit=100) if "condition fired" in one.why]
+    assert [len(one.changes) for one in stops] == [9]
+    assert town.kinds() == ["flag_stopped"] * 9

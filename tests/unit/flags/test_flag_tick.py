@@ -5,11 +5,15 @@ from decimal import Decimal
 
 import pytest
 
+from greenlane.deployments.judging import Tick
 from greenlane.flags import keeping
 from greenlane.flags.executions import execution_arn, execution_name
+from greenlane.flags.flag_news import tell_owed
+from greenlane.flags.state import StoredFlags
+from greenlane.flags.ticking import tick_flags
 from tests.builders import SERVICE
 from tests.fakes import error
-from tests.flag_store import flags_from
+from tests.flag_store import NOW, flags_from
 from tests.flag_town import FLAG, MACHINE, Town, no_pauses  # noqa: F401
 
 HALF = FLAG.replace("percentage: 0", "percentage: 50")
@@ -265,3 +269,111 @@ def test_alarms_that_cannot_be_written_make_the_tick_fail_so_that_somebody_hears
     )
     minutes(town, 2)
     assert len(town.alarms.names) == 6
+
+
+def test_a_service_that_cannot_be_looked_up_keeps_no_other_from_its_alarms():
+    town = Town(HALF)
+    town.runtime.store.__dict__["services"] = lambda: ["another", SERVICE]
+    real = town.runtime.store.get_config
+
+    def refuse(service):
+        if service == "another":
+            raise error("AccessDeniedException")
+        return real(service)
+
+    town.runtime.store.__dict__["get_config"] = refuse
+    run = town.tick()
+    town.kernel.run(5, lambda: run.ended.is_set)
+    assert (run.failure.error, "service another" in run.failure.cause) == ("NotReconciled", True)
+    assert len(town.alarms.names) == 6
+
+
+def test_a_flag_that_names_no_service_gets_no_alarms_while_another_service_cannot_be_read():
+    town = Town(HALF.replace("    service: claude-manager\n", ""))
+    town.runtime.store.__dict__["services"] = lambda: ["another", SERVICE]
+    run = town.tick()
+    town.kernel.run(5, lambda: run.ended.is_set)
+    assert town.alarms.names == set()
+
+
+def test_the_schedule_of_an_environment_without_a_state_of_its_own_is_judged():
+    """It has the state of all that nobody names, and a schedule that they do not have."""
+    text = FLAG.replace("    environments: [production]\n", "")
+    town = Town(text, harm=0.9)
+    scheduled = text + (
+        "    per_environment:\n      production: {scheduled_rollout: {start_date: "
+        "2026-11-20T12:00:00Z, increment: 10, interval: 1h}}\n"
+    )
+    town.flags.change(flags_from(scheduled), by="ada", why="", at=town.kernel.now())
+    assert "production" not in town.flags.read().flags["checkout"].states
+    assert town.level() > 0
+    town.note_level()
+    minutes(town, 6)
+    assert town.state().stopped
+    assert not town.flags.read().flags["checkout"].state("*").stopped
+
+
+def test_a_bad_step_goes_back_though_step_functions_does_not_answer():
+    town = Town(FLAG.replace("0.05", "0.05 for 30/30"), harm=0.0)
+    ramp = town.ramp(100, 50, minutes=60)
+    minutes(town, 3)
+    assert town.level() == 50
+
+    def refuse(executionArn):  # noqa: N803
+        raise error("ServiceUnavailable")
+
+    town.__dict__["describe_execution"] = refuse
+    town.executions[execution_arn(MACHINE, ramp)].stop("Killed", "by the test")
+    town.harm = 0.4
+    minutes(town, 10)
+    assert (town.ramp_of().status, town.level()) == ("retreated", 0)
+    assert town.kinds() == ["flag_retreated"]
+
+
+def test_an_alarm_that_cloudwatch_refuses_leaves_other_flags_theirs_and_is_told():
+    town = Town(HALF)
+    town.alarms.faults = ["InvalidParameterValue"]
+    run = town.tick()
+    town.kernel.run(5, lambda: run.ended.is_set)
+    assert run.failure.error == "NotReconciled"
+    # One part was refused, and what is made of it; the other slot's are there.
+    assert {name.split(".")[3] for name in town.alarms.names if ".trigger." in name} >= {"green"}
+
+
+def test_what_became_of_all_that_nobody_names_is_told_once():
+    text = FLAG.replace("    environments: [production]\n", "")
+    town = Town(text)
+    town.flags.change(
+        lambda flags: flags.with_flag(
+            "checkout", flags.flags["checkout"].with_state("*", owed="held")
+        ),
+        by="ada",
+        why="",
+        at=town.kernel.now() - timedelta(minutes=5),
+    )
+    stored = town.flags.read().flags["checkout"]
+    for environment in ("production", "*"):
+        tell_owed(town.runtime, "checkout", stored, environment, [SERVICE])
+    assert town.kinds() == ["flag_held"]
+    assert "production" not in town.flags.read().flags["checkout"].states
+
+
+def test_where_nobody_has_flags_a_tick_is_one_read():
+    asked = []
+
+    class Nothing:
+        """Answers with no flags, and notes everything else that it is asked for."""
+
+        def __getattr__(self, name):
+            asked.append(name)
+            return self
+
+        def __call__(self, *_):
+            return StoredFlags() if asked[-1] == "read" else self
+
+        def now(self):
+            return NOW
+
+    tick_flags(Tick(), Nothing())
+
+    assert [name for name in asked if name not in ("clock", "now")] == ["flags", "read"]

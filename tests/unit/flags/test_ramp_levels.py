@@ -162,3 +162,8 @@ def test_a_held_ramp_is_told_once_and_goes_on_when_it_is_judged_good():
 def test_a_wait_is_never_early_and_never_turns_without_a_pause():
     assert whole_seconds(timedelta(seconds=4.2)) == 5
     assert whole_seconds(timedelta(0)) == whole_seconds(timedelta(seconds=-9)) == 1
+
+
+def test_a_wait_of_years_is_made_of_several_that_step_functions_takes():
+    assert whole_seconds(timedelta(days=3653)) == 7 * 86_400
+    assert whole_seconds(timedelta(milliseconds=1)) == 1

@@ -169,3 +169,31 @@ def test_another_percentage_takes_the_cap_away_and_the_schedule_is_judged_again(
     town.harmful = lambda at: at >= NOW + timedelta(minutes=85)
     town.run(0.9)
     assert (town.state().ceiling is None, town.kinds().count("flag_retreated")) == (False, 2)
+
+
+def test_a_schedule_that_began_anew_below_its_old_cap_is_held_like_any_other():
+    state = FlagState(ceiling=Decimal(40), judged=Decimal(30), judged_at=after(-9))
+    held = judged_schedule(state, PLAN, HOLD, after(0, 59))
+    assert (held.ceiling, held.owed) == (10, "held")
+    noted = judged_schedule(state, PLAN, PASS, after(0, 59))
+    assert (noted.ceiling, noted.judged) == (None, 10)
+
+
+def test_a_ramp_of_a_scheduled_flag_is_not_judged_good_above_what_the_schedule_serves():
+    town = scheduled()
+    town.run(0.1)
+    assert town.level() == 10
+    keeping.start_ramp(
+        town.flags,
+        "checkout",
+        "production",
+        Decimal(100),
+        Decimal(20),
+        timedelta(minutes=3),
+        "ada",
+        at=town.kernel.now(),
+    )
+    town.run(0.2)
+    assert (town.level(), town.state().ceiling) == (10, 30)
+    town.run(4)
+    assert (town.level(), town.ramp_of().status) == (100, "done")
