@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -374,6 +375,7 @@ def test_where_nobody_has_flags_a_tick_is_one_read():
         def now(self):
             return NOW
 
-    tick_flags(Tick(), Nothing())
+    nothing: Any = Nothing()
+    tick_flags(Tick(), nothing)
 
     assert [name for name in asked if name not in ("clock", "now")] == ["flags", "read"]
