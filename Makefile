@@ -38,10 +38,12 @@ demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
 	$(PYTHON) -m greenlane.cli.main demo --all
 
 test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
-	# Three files at once: scenarios mostly wait. In the order of their names, for the many short ones
-	# of tests/unit fill what the long scenarios leave. The local cloud's own tests run apart: it mends
-	# moto for the whole process, and other tests work with moto as it is.
-	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/unit/local $(ARGS)
+	# Scenarios mostly wait, so three files at once; in processes of their own, for the local cloud
+	# shares its process with the test, and what other tests leave in memory makes it slow. The local
+	# cloud's own tests run apart too: it mends moto for the whole process, and other tests work with
+	# moto as it is.
+	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS) tests/scenarios
+	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/scenarios --ignore tests/unit/local $(ARGS)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local
 
 parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms made of them.

@@ -20,6 +20,7 @@ from greenlane.flags.executions import keep_going
 from greenlane.flags.flag_alarms import FlagAlarms, Watched, alarms_of, keep_flag_alarms
 from greenlane.flags.flag_news import tell_owed
 from greenlane.flags.guards import answers_since, exposed
+from greenlane.flags.guards import guards as all_guards
 from greenlane.flags.impact import Behind, Questions, is_true
 from greenlane.flags.ramp import GOING, RampRun, decide, due_at, level_of
 from greenlane.flags.ramping import SWITCHED_OFF, carry_out, impact_of, raise_ramp
@@ -79,6 +80,7 @@ def tick_flags(tick: Tick, runtime: FlagRuntime) -> None:
             *_unwatched(runtime, flags, alarms, behind[name], services),
         ]
     problems += _each(looks)
+    problems += list(_unguarded(flags, behind, services, runtime.clock.now()))
     if problems:
         raise NotReconciled("; ".join(problems))
 
@@ -226,6 +228,28 @@ def _unwatched(
         if watched.condition in questions.trees and _may_have_it(flags, watched, now):
             name = f"{watched.condition} of {watched.guard.flag}"
             yield name, partial(act, watched, questions)
+
+
+def _unguarded(
+    flags: StoredFlags, behind: dict[str, Behind], services: Sequence[str], now: datetime
+) -> Iterator[str]:
+    """Flags that people have, and whose conditions nobody can watch: somebody has to hear of it.
+
+    A second service is enough for that, where a flag names none; or a metric that is gone.
+    """
+    for guard in all_guards(flags, services):
+        if guard.service in services and guard.service not in behind:
+            continue  # it could not be read just now, and was told
+        if guard.service in behind:
+            why = "; ".join(
+                f"{text}: {wrong}"
+                for text, wrong in Questions(guard, behind[guard.service]).wrong.items()
+            )
+        else:
+            why = f"no such service, {guard.service}" if guard.service else "it names no service"
+        if why and exposed(flags.flags[guard.flag], guard.environment, now):
+            logger.error("nobody watches a flag", flag=guard.flag, why=why)
+            yield f"nobody watches {guard.flag} in {guard.environment}: {why}"
 
 
 def _may_have_it(flags: StoredFlags, watched: Watched, now: datetime) -> bool:

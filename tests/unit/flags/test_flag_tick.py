@@ -46,7 +46,6 @@ def test_an_execution_that_was_killed_is_started_anew_and_the_ramp_neither_stall
 
 
 def raises(town, flag="checkout"):
-    """The levels that the ramp has had, by the audit."""
     found = []
     for entry in reversed(town.flags.audit(flag, limit=500)):
         for change in entry.changes:
@@ -264,10 +263,8 @@ def test_alarms_that_cannot_be_written_make_the_tick_fail_so_that_somebody_hears
     run = town.tick()
     town.kernel.run(5, lambda: run.ended.is_set)
     assert run.failure is not None
-    assert (run.failure.error, "alarms: NotReconciled" in run.failure.cause) == (
-        "NotReconciled",
-        True,
-    )
+    assert run.failure.error == "NotReconciled"
+    assert "alarms: NotReconciled" in run.failure.cause
     minutes(town, 2)
     assert len(town.alarms.names) == 6
 
@@ -379,3 +376,25 @@ def test_where_nobody_has_flags_a_tick_is_one_read():
     tick_flags(Tick(), nothing)
 
     assert [name for name in asked if name not in ("clock", "now")] == ["flags", "read"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("    service: claude-manager\n", "", "it names no service"),
+        ("claude-manager", "gone", "no such service, gone"),
+        ("error_rate >", "payments_lost >", "payments_lost > 0.05: at character"),
+    ],
+)
+def test_a_flag_that_nobody_can_watch_is_told_while_people_have_it(old, new, why):
+    town = Town(HALF.replace(old, new))
+    town.runtime.store.__dict__["services"] = lambda: [SERVICE, "another"]
+    run = town.tick()
+    town.kernel.run(5, lambda: run.ended.is_set)
+    assert run.failure.error == "NotReconciled"
+    assert f"nobody watches checkout in production: {why}" in run.failure.cause
+
+    keeping.disable(town.flags, "checkout", by="jo", at=town.kernel.now())
+    again = town.tick()
+    town.kernel.run(5, lambda: again.ended.is_set)
+    assert "nobody watches" not in (again.failure.cause if again.failure else "")
