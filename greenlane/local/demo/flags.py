@@ -105,7 +105,16 @@ def play(console: Console, stage: Stage, load: LoadGenerator) -> FlagResult:
     time.sleep(0.5)
     result = _measure(stage, load, time.monotonic() - began)
     result.broken = broken_promises(stage.greenlane.flags.read(), result)
+    _put_away(stage)
     return result
+
+
+def _put_away(stage: Stage) -> None:
+    """Switch the flags off: one that went back a step still has its bad path, and people on it."""
+    for flag in ENDINGS:
+        now = stage.cloud.clock.now()
+        keeping.disable(stage.greenlane.flags, flag, by="the demo", why="the scene is over", at=now)
+    time.sleep(1.0)  # as long as readers keep the flags, and more
 
 
 def _watch(console: Console, stage: Stage) -> None:
