@@ -22,8 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from greenlane.flags.compiling import compile_snapshot
-from greenlane.flags.document import read_flags
+from greenlane.flags.definitions.compiling import compile_snapshot
+from greenlane.flags.definitions.document import read_flags
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "build" / "bench" / "cold_start.json"

@@ -31,8 +31,8 @@ from benchmarks.experiments_simulation import (
 )
 from benchmarks.experiments_speed import figures
 from greenlane.experiments.assignment import BUCKETS, bucket
-from greenlane.experiments.planner import Design, proportions, sample_size
-from greenlane.experiments.special import chi_square_sf
+from greenlane.experiments.statistics.planner import Design, proportions, sample_size
+from greenlane.experiments.statistics.special import chi_square_sf
 
 PAGE = Path("docs/experiments-benchmark.md")
 SEED = 20260302

@@ -11,16 +11,16 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from greenlane.experiments.boundaries import Bounded, honest, is_a_look, next_bound
 from greenlane.experiments.looking import FEWEST_EVENTS
-from greenlane.experiments.proportions import compare_proportions
-from greenlane.experiments.sequential import (
+from greenlane.experiments.statistics.boundaries import Bounded, honest, is_a_look, next_bound
+from greenlane.experiments.statistics.proportions import compare_proportions
+from greenlane.experiments.statistics.sequential import (
     Epoch,
     critical_at,
     log_e_of_harm,
     sample_ratio,
 )
-from greenlane.experiments.special import normal_isf
+from greenlane.experiments.statistics.special import normal_isf
 from greenlane.health.sequential import Count
 
 ALPHA = 0.05

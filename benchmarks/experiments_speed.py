@@ -32,9 +32,9 @@ def milliseconds(work: Callable[[], object], repeats: int = 30) -> float:
 
 def ours(users: int) -> float:
     """All of a look: p-values, intervals of difference and lift, of 20 comparisons."""
-    from greenlane.experiments.comparison import Arm, compare
     from greenlane.experiments.model import MetricShape
-    from greenlane.experiments.moments import UNIT, Moments
+    from greenlane.experiments.statistics.comparison import Arm, compare
+    from greenlane.experiments.statistics.moments import UNIT, Moments
 
     share = MetricShape.model_validate({"name": "conversion_rate"})
     mean = MetricShape.model_validate({"name": "spend", "kind": "mean", "direction": "higher"})
@@ -124,7 +124,7 @@ def figures() -> dict[str, Any]:
     """All times, in milliseconds."""
     return {
         "ours": {str(10**power): ours(10**power) for power in (3, 5, 7, 9)},
-        "analysis": imported(sys.executable, "import greenlane.experiments.comparison"),
+        "analysis": imported(sys.executable, "import greenlane.experiments.statistics.comparison"),
         "decision": imported(sys.executable, "import greenlane.experiments.decision"),
         "pydantic": imported(sys.executable, "from pydantic import BaseModel, Field"),
         "peers": peers(),

@@ -21,7 +21,7 @@ SHARE = 30
 
 def greenlane() -> Callable[[str], bool]:
     """Ours: value, variant, reason, rule and bucket."""
-    from greenlane.flags.engine import Engine
+    from greenlane.flags.evaluating.engine import Engine
 
     evaluate = Engine(snapshot()).evaluate
     return lambda user: evaluate("f", {"targetingKey": user, "region": "eu"}, 0.0).value
@@ -30,7 +30,7 @@ def greenlane() -> Callable[[str], bool]:
 def greenlane_decorated() -> Callable[[str], bool]:
     """Ours, as a service uses it: a function behind `@feature_flag`, and a live snapshot."""
     from greenlane.flags import FeatureFlagManager, feature_flag
-    from greenlane.flags.reader import Reader
+    from greenlane.flags.reading.reader import Reader
 
     class Source:
         def version(self, environment):

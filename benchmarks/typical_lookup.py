@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from pydantic import BaseModel
 
-from greenlane.flags.engine import Engine
+from greenlane.flags.evaluating.engine import Engine
 
 logger, tracer, metrics = Logger(), Tracer(), Metrics(namespace="Flags")
 app = APIGatewayRestResolver()

@@ -1,9 +1,9 @@
 """Judge the level that a flag's ramp is at."""
 
 from greenlane.entrypoint import entrypoint
-from greenlane.flags.ramp import RampRun
-from greenlane.flags.ramping import judge_ramp
-from greenlane.flags.runtime import FlagRuntime
+from greenlane.flags.ramps.ramp import RampRun
+from greenlane.flags.ramps.ramping import judge_ramp
+from greenlane.flags.ramps.runtime import FlagRuntime
 
 
 @entrypoint

@@ -10,21 +10,21 @@ from __future__ import annotations
 import os
 
 # Imported now, while Lambda gives a function that starts more processor than it pays for.
-import greenlane.flags.dynamo_http  # noqa: F401
+import greenlane.flags.reading.dynamo_http  # noqa: F401
 from greenlane.clock import current_clock
-from greenlane.flags.evaluation import FLAG_NOT_FOUND
-from greenlane.flags.noting import Noted
-from greenlane.flags.ofrep import Ofrep
-from greenlane.flags.reader import Reader
-from greenlane.flags.seen import Seen
-from greenlane.flags.sources import chosen_source, chosen_writer
-from greenlane.flags.telemetry import Telemetry
+from greenlane.flags.api.ofrep import Ofrep
+from greenlane.flags.evaluating.evaluation import FLAG_NOT_FOUND
+from greenlane.flags.lifecycle.noting import Noted
+from greenlane.flags.lifecycle.seen import Seen
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import chosen_source, chosen_writer
+from greenlane.flags.reading.telemetry import Telemetry
 
 TYPE_CHECKING = False  # `typing` itself costs more to import than all of this module
 if TYPE_CHECKING:
     from typing import Any
 
-    from greenlane.flags.evaluation import Evaluation
+    from greenlane.flags.evaluating.evaluation import Evaluation
 
 _environments: dict[str, tuple[Reader, Telemetry, Noted | None]] = {}
 _ofrep = Ofrep(

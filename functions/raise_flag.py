@@ -1,9 +1,9 @@
 """Raise a flag's ramp by one step."""
 
 from greenlane.entrypoint import entrypoint
-from greenlane.flags.ramp import RampRun
-from greenlane.flags.ramping import raise_ramp
-from greenlane.flags.runtime import FlagRuntime
+from greenlane.flags.ramps.ramp import RampRun
+from greenlane.flags.ramps.ramping import raise_ramp
+from greenlane.flags.ramps.runtime import FlagRuntime
 
 
 @entrypoint

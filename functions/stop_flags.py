@@ -1,8 +1,8 @@
 """Switch off the flags whose rollback condition has fired."""
 
 from greenlane.entrypoint import entrypoint
-from greenlane.flags.runtime import FlagRuntime
-from greenlane.flags.stopping import RedFlagAlarm, stop_flags
+from greenlane.flags.ramps.runtime import FlagRuntime
+from greenlane.flags.ramps.stopping import RedFlagAlarm, stop_flags
 
 
 @entrypoint

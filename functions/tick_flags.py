@@ -2,8 +2,8 @@
 
 from greenlane.deployments.judging import Tick
 from greenlane.entrypoint import entrypoint
-from greenlane.flags.runtime import FlagRuntime
-from greenlane.flags.ticking import tick_flags
+from greenlane.flags.ramps.runtime import FlagRuntime
+from greenlane.flags.ramps.ticking import tick_flags
 
 
 @entrypoint

@@ -10,7 +10,13 @@ from greenlane.deployments.applying import Applied, text_of
 from greenlane.deployments.client import Greenlane
 from greenlane.deployments.document import Checked, read_document
 from greenlane.errors import InvalidInput
-from greenlane.flags.apply import AppliedFlags, CheckedFlags, apply_flags, check_flags, is_flags
+from greenlane.flags.storing.apply import (
+    AppliedFlags,
+    CheckedFlags,
+    apply_flags,
+    check_flags,
+    is_flags,
+)
 
 
 def check(document: Path | str) -> Checked | CheckedFlags:

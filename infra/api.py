@@ -1,6 +1,6 @@
 """The HTTP API: lookups by API key, everything else by IAM, one stage for each environment.
 
-What each route is stands in `greenlane.flags.api_routes`; here are only the templates' side of it.
+What each route is stands in `greenlane.flags.api.api_routes`; here is only the templates' side.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from greenlane.flags.api_routes import ROUTES
-from greenlane.flags.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.flags.api.api_routes import ROUTES
+from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
 from greenlane.routes import Route
 from infra.functions import Function
 from infra.gateway_errors import add_gateway_errors

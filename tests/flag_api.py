@@ -14,9 +14,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from greenlane.flags.document import read_flags
-from greenlane.flags.state import StoredApprovals, StoredFlag, StoredFlags
-from greenlane.flags.store import DynamoFlagStore
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.storing.state import StoredApprovals, StoredFlag, StoredFlags
+from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.deploy import Artifact, Deployer, read_assembly
 from greenlane.local.resolve import references

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-from greenlane.flags.document import read_flags
+from greenlane.flags.definitions.document import read_flags
 from greenlane.flags.names import TABLE
-from greenlane.flags.state import StoredFlag, StoredFlags, StoredSegment
-from greenlane.flags.store import DynamoFlagStore, Edit
+from greenlane.flags.storing.state import StoredFlag, StoredFlags, StoredSegment
+from greenlane.flags.storing.store import DynamoFlagStore, Edit
 from tests.table import Table
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -14,16 +14,17 @@ import pytest
 
 from greenlane.deployments.judging import Tick
 from greenlane.deployments.store import DynamoStore
-from greenlane.flags import keeping, ticking
 from greenlane.flags.names import TABLE as FLAGS_TABLE
-from greenlane.flags.ramp import RampRun
-from greenlane.flags.ramp_records import level
-from greenlane.flags.ramping import judge_ramp, raise_ramp
-from greenlane.flags.runtime import FlagRuntime
-from greenlane.flags.state import FlagState, Ramp
-from greenlane.flags.stopping import RedFlagAlarm, stop_flags
-from greenlane.flags.store import DynamoFlagStore
-from greenlane.flags.ticking import tick_flags
+from greenlane.flags.ramps import ticking
+from greenlane.flags.ramps.ramp import RampRun
+from greenlane.flags.ramps.ramping import judge_ramp, raise_ramp
+from greenlane.flags.ramps.runtime import FlagRuntime
+from greenlane.flags.ramps.stopping import RedFlagAlarm, stop_flags
+from greenlane.flags.ramps.ticking import tick_flags
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.ramp_records import level
+from greenlane.flags.storing.state import FlagState, Ramp
+from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.runtime import Settings
 from tests.builders import GROUPS, NOW, SERVICE, service_config
 from tests.fakes import REGION, STATES, Spy, Topic, error, timeout

@@ -145,9 +145,9 @@ class Features:
 
     def __init__(self, service: str, failing: dict[str, float]) -> None:
         # Only a version that has something behind a flag needs the package.
-        from greenlane.flags.manager import FeatureFlagManager
-        from greenlane.flags.reader import Reader
-        from greenlane.flags.sources import chosen_source
+        from greenlane.flags.reading.reader import Reader
+        from greenlane.flags.reading.sources import chosen_source
+        from greenlane.flags.sdk.manager import FeatureFlagManager
 
         environ = {"FLAGS_TABLE": "greenlane-flags", **os.environ}
         seconds = float(environ.get("FLAGS_TTL_SECONDS", "5"))

@@ -42,7 +42,7 @@ def apply(
     """
     from greenlane import apply as applying
     from greenlane.deployments.applying import text_of
-    from greenlane.flags.apply import AppliedFlags, is_flags
+    from greenlane.flags.storing.apply import AppliedFlags, is_flags
 
     session: Session = context.obj
     document: Path | str = file
@@ -65,7 +65,7 @@ def apply(
 
 def _check(session: Session, document: Path | str) -> None:
     from greenlane.apply import check
-    from greenlane.flags.apply import CheckedFlags
+    from greenlane.flags.storing.apply import CheckedFlags
 
     checked = check(document)
     if isinstance(checked, CheckedFlags):

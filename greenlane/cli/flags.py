@@ -30,7 +30,7 @@ Why = Annotated[str, typer.Option(help="Why, for the audit.")]
 @app.command("list")
 def list_all(context: typer.Context, environment: Environment = None) -> None:
     """List the flags, with what share of the eligible has each of them where."""
-    from greenlane.flags.submitting import known
+    from greenlane.flags.storing.submitting import known
 
     session: Session = context.obj
     flags = session.flags.read()
@@ -43,7 +43,7 @@ def list_all(context: typer.Context, environment: Environment = None) -> None:
 @app.command()
 def get(context: typer.Context, key: Key) -> None:
     """Show one flag: what was written, and what became of it in each environment."""
-    from greenlane.flags.submitting import flag_in
+    from greenlane.flags.storing.submitting import flag_in
 
     session: Session = context.obj
     flags = session.flags.read()
@@ -69,7 +69,7 @@ def set_keys(
     why: Why = "",
 ) -> None:
     """Change some keys of a flag, everywhere or in one environment."""
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     changes = dict(_assignment(one) for one in assignments)
@@ -90,7 +90,7 @@ def enable(
     context: typer.Context, key: Key, environment: Environment = None, why: Why = ""
 ) -> None:
     """Switch a flag on, in one environment or wherever it is."""
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     kept = keeping.enable(
@@ -107,7 +107,7 @@ def disable(
 
     It stays off until somebody enables it, whatever file is applied.
     """
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     kept = keeping.disable(
@@ -123,7 +123,7 @@ def delete(
     why: Why = "",
 ) -> None:
     """Take flags out; code that still asks for them gets its own default."""
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     kept = keeping.delete(session.flags, keys, by=session.principal, why=why, at=session.now)
@@ -143,8 +143,8 @@ def explain(
     ] = None,
 ) -> None:
     """Show why a user gets what they get: each rule, condition, bucket and threshold."""
-    from greenlane.flags.engine import Engine
-    from greenlane.flags.explain import explain as explained
+    from greenlane.flags.evaluating.engine import Engine
+    from greenlane.flags.evaluating.explain import explain as explained
 
     session: Session = context.obj
     try:
@@ -207,7 +207,7 @@ def ramp(
     """Raise a flag in steps from the level it has, or stop that."""
     from datetime import timedelta
 
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     if stop == (to is not None):

@@ -46,7 +46,7 @@ def proposals(
 
 def approve(context: typer.Context, id: Id, why: Why = "") -> None:
     """Carry out a change that somebody else proposed."""
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     kept = keeping.approve(session.flags, id, by=session.principal, why=why, at=session.now)
@@ -55,7 +55,7 @@ def approve(context: typer.Context, id: Id, why: Why = "") -> None:
 
 def reject(context: typer.Context, id: Id, why: Why = "") -> None:
     """Close a proposal without its change; its author may do that too."""
-    from greenlane.flags import keeping
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     rejected = keeping.reject(session.flags, id, by=session.principal, why=why, at=session.now)

@@ -63,17 +63,17 @@ def snapshot_of(session: Session, file: Path | None, environment: str) -> dict[s
         if environment not in flags.environments:
             session.warn(f"no flag names {environment}: this is what such an environment gets")
         return flags.compiled(environment)
-    from greenlane.flags.compiling import compile_snapshot
-    from greenlane.flags.document import read_flags
+    from greenlane.flags.definitions.compiling import compile_snapshot
+    from greenlane.flags.definitions.document import read_flags
 
     return compile_snapshot(read_flags(*text_of(file)), environment)
 
 
 def diff(context: typer.Context, file: File, prune: Prune = False) -> None:
     """Show what applying a file would change; exit code 1 when that is anything."""
-    from greenlane.flags import keeping
-    from greenlane.flags.apply import read_part
-    from greenlane.flags.submitting import check
+    from greenlane.flags.storing import keeping
+    from greenlane.flags.storing.apply import read_part
+    from greenlane.flags.storing.submitting import check
 
     session: Session = context.obj
     document, source = read_part(*text_of(file))
@@ -88,7 +88,7 @@ def diff(context: typer.Context, file: File, prune: Prune = False) -> None:
 
 def apply(context: typer.Context, file: File, prune: Prune = False, why: Why = "") -> None:
     """Put the flags of a file over those that are stored, as `greenlane apply` does."""
-    from greenlane.flags.apply import apply_flags
+    from greenlane.flags.storing.apply import apply_flags
 
     session: Session = context.obj
     text, name = text_of(file)
@@ -121,7 +121,7 @@ def export_flags(
     if format is Format.YAML:
         if environment is not None:
             raise InvalidInput("--environment", environment, "yaml has all of them; leave it out")
-        from greenlane.flags.export import to_yaml
+        from greenlane.flags.storing.export import to_yaml
 
         print(to_yaml(flags.document()), end="")
         return
@@ -129,7 +129,7 @@ def export_flags(
         raise InvalidInput("--environment", None, f"{format.value} is of one environment: name it")
     snapshot = snapshot_of(session, None, environment)
     if format is Format.FLAGD:
-        from greenlane.flags.flagd import export_flagd
+        from greenlane.flags.definitions.flagd import export_flagd
 
         snapshot = export_flagd(snapshot, session.now.timestamp())
     print(json.dumps(snapshot, indent=2, ensure_ascii=False))
@@ -144,8 +144,8 @@ def import_flags(
     why: Why = "",
 ) -> None:
     """Put the flags of a flagd definition; nobody changes sides, its bucketing is kept."""
-    from greenlane.flags import keeping
-    from greenlane.flags.flagd import import_flagd
+    from greenlane.flags.definitions.flagd import import_flagd
+    from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     text, name = text_of(file)

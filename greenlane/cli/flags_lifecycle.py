@@ -41,8 +41,8 @@ def stale(
     Without --fail-on the age is 90d, and the exit code 0 whatever is found.
     """
     from greenlane.clock import current_clock
-    from greenlane.flags.code_scan import scan
-    from greenlane.flags.stale import findings
+    from greenlane.flags.lifecycle.code_scan import scan
+    from greenlane.flags.lifecycle.stale import findings
 
     session: Session = context.obj
     older = _age(fail_on or DEFAULT_AGE)
@@ -50,8 +50,8 @@ def stale(
         raise InvalidInput("PATH", str(path), "there is no such file or folder")
     seen = None
     if file is not None:
-        from greenlane.flags.document import read_flags
-        from greenlane.flags.state import StoredFlag
+        from greenlane.flags.definitions.document import read_flags
+        from greenlane.flags.storing.state import StoredFlag
 
         document = read_flags(*text_of(file))
         flags = {key: StoredFlag(flag=one) for key, one in document.feature_flags.items()}
@@ -82,7 +82,7 @@ def forget(
     why: Why = "",
 ) -> None:
     """Take out an environment that no flag names any more; nothing changes for anybody."""
-    from greenlane.flags import upkeep
+    from greenlane.flags.storing import upkeep
 
     session: Session = context.obj
     kept = upkeep.forget(session.flags, environment, by=session.principal, why=why, at=session.now)
@@ -95,7 +95,7 @@ def recompile(context: typer.Context, why: Why = "") -> None:
 
     After an upgrade the next change does that by itself; this does it now, or repairs a snapshot.
     """
-    from greenlane.flags.submitting import kept
+    from greenlane.flags.storing.submitting import kept
 
     session: Session = context.obj
     done = session.flags.recompile(by=session.principal, why=why or "recompiled", at=session.now)

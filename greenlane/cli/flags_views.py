@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from greenlane.flags.audit import AuditEntry, FlagChange
-    from greenlane.flags.proposals import Proposal
-    from greenlane.flags.state import StoredFlag, StoredFlags
+    from greenlane.flags.storing.audit import AuditEntry, FlagChange
+    from greenlane.flags.storing.proposals import Proposal
+    from greenlane.flags.storing.state import StoredFlag, StoredFlags
 
 
 def tell_kept(
@@ -55,7 +55,7 @@ def listed(flags: "StoredFlags", environments: Sequence[str], now: "datetime") -
 
 def level_text(stored: "StoredFlag", environment: str, now: "datetime") -> str:
     """What a flag is in one environment, in a word or two: `off`, `25%`, `rules`."""
-    from greenlane.flags.ramp_records import level
+    from greenlane.flags.storing.ramp_records import level
 
     state, flag = stored.state(environment), stored.effective(environment).within(environment)
     if state.stopped:
@@ -80,7 +80,7 @@ def level_text(stored: "StoredFlag", environment: str, now: "datetime") -> str:
 
 def detailed(key: str, stored: "StoredFlag", environments: Iterable[str]) -> list[str]:
     """One flag: what was written, and its state where it has one."""
-    from greenlane.flags.state import as_written
+    from greenlane.flags.storing.state import as_written
 
     at = f" at {stored.at:%Y-%m-%d %H:%M} UTC" if stored.at else ""
     lines = [f"{key}: revision {stored.revision}, by {stored.by or 'nobody'}{at}"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from greenlane.deployments.client import Greenlane
-    from greenlane.flags.store import FlagStore
+    from greenlane.flags.storing.store import FlagStore
     from greenlane.incidents.reports import Reports
 
 LOCAL_DIRECTORY = Path("build/local")

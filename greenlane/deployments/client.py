@@ -47,7 +47,7 @@ from greenlane.deployments.status import (
     version_of,
 )
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
-from greenlane.flags.store import DynamoFlagStore
+from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.health.evidence import EvidenceBook
 from greenlane.problems import as_error, explain
 
@@ -91,7 +91,7 @@ class Greenlane(Insight):
 
     @property
     def flags(self) -> DynamoFlagStore:
-        """The feature flags; `greenlane.flags.keeping` has what is done with them."""
+        """The feature flags; `greenlane.flags.storing.keeping` has what is done with them."""
         return self.connection.flags
 
     @cached_property

@@ -16,7 +16,7 @@ from greenlane.deployments.status import Outcome
 from greenlane.deployments.store import DynamoStore
 from greenlane.errors import InvalidInput, UnknownDeployment
 from greenlane.flags.names import TABLE as FLAGS_TABLE
-from greenlane.flags.store import DynamoFlagStore
+from greenlane.flags.storing.store import DynamoFlagStore
 
 TABLE = "greenlane-deployments"
 DEPLOYMENT_MACHINE = "greenlane-deployment"

@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from greenlane.experiments.model import Experiment, Holdout, Layer, Ramp
-from greenlane.flags.bucketing import prefix_of
+from greenlane.flags.evaluating.bucketing import prefix_of
 
 BUCKETS = 1_000_000
 PER_PERCENT = BUCKETS // 100

@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from greenlane.errors import InvalidInput, Refused
-from greenlane.experiments.effects import Effect
 from greenlane.experiments.looking import Measured, honest_effect, measure
 from greenlane.experiments.model import Experiment
 from greenlane.experiments.records import ENDS, Guarded, Look, Reason, Snapshot, Verdict
-from greenlane.experiments.sequential import SampleRatio, sample_ratio
+from greenlane.experiments.statistics.effects import Effect
+from greenlane.experiments.statistics.sequential import SampleRatio, sample_ratio
 
 SAMPLE_RATIO_LEVEL = 0.01
 """How often a test whose users come as planned may be called invalid, over all its looks."""

@@ -8,14 +8,14 @@ users before it holds.
 import math
 from collections.abc import Sequence
 
-from greenlane.experiments.comparison import Arm, Epochs, compare
-from greenlane.experiments.means import Estimate, of_mean, of_ratio
 from greenlane.experiments.model import GuardrailShape
-from greenlane.experiments.moments import UNIT, Moments, together
-from greenlane.experiments.quantiles import above, log_quantile
-from greenlane.experiments.quantiles import together as one_histogram
 from greenlane.experiments.records import Guarded, Standing
-from greenlane.experiments.sequential import (
+from greenlane.experiments.statistics.comparison import Arm, Epochs, compare
+from greenlane.experiments.statistics.means import Estimate, of_mean, of_ratio
+from greenlane.experiments.statistics.moments import UNIT, Moments, together
+from greenlane.experiments.statistics.quantiles import above, log_quantile
+from greenlane.experiments.statistics.quantiles import together as one_histogram
+from greenlane.experiments.statistics.sequential import (
     PER_EXPOSURE,
     critical_at,
     log_e_of_harm,

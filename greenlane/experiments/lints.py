@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from greenlane.errors import InvalidInput
 from greenlane.experiments.model import Experiment, ExperimentsDocument, MetricShape
-from greenlane.flags.lints import condition_problems, segment_problems
-from greenlane.flags.model import Condition
+from greenlane.flags.definitions.lints import condition_problems, segment_problems
+from greenlane.flags.definitions.model import Condition
 from greenlane.problems import Path, dotted, excerpt, suggest
 from greenlane.source import Source
 

@@ -4,7 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from greenlane.experiments.boundaries import (
+from greenlane.experiments.guarding import guard
+from greenlane.experiments.model import Experiment
+from greenlane.experiments.records import Guarded, HonestEffect, Look, Snapshot
+from greenlane.experiments.statistics.boundaries import (
     LARGEST_BOUND,
     LEAST_GROWTH,
     Bounded,
@@ -12,15 +15,12 @@ from greenlane.experiments.boundaries import (
     is_a_look,
     next_bound,
 )
-from greenlane.experiments.comparison import Epochs, compare, information
-from greenlane.experiments.effects import Effect
-from greenlane.experiments.guarding import guard
-from greenlane.experiments.model import Experiment
-from greenlane.experiments.moments import UNIT
-from greenlane.experiments.multiplicity import holm
-from greenlane.experiments.records import Guarded, HonestEffect, Look, Snapshot
-from greenlane.experiments.sequential import critical_at
-from greenlane.experiments.special import normal_isf, two_sided
+from greenlane.experiments.statistics.comparison import Epochs, compare, information
+from greenlane.experiments.statistics.effects import Effect
+from greenlane.experiments.statistics.moments import UNIT
+from greenlane.experiments.statistics.multiplicity import holm
+from greenlane.experiments.statistics.sequential import critical_at
+from greenlane.experiments.statistics.special import normal_isf, two_sided
 
 FEWEST_EVENTS = 5
 """Successes and failures of each arm, below which a confidence sequence of shares decides nothing:

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from greenlane.deployments.shapes import Document
 from greenlane.durations import Duration
 from greenlane.experiments.naming import Direction, Kind, Per, guessed, healthy
-from greenlane.flags.model import Condition, Percentage, Switch
+from greenlane.flags.definitions.model import Condition, Percentage, Switch
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 """Of tests, variants, metrics, layers, holdouts and segments."""

@@ -6,11 +6,11 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from greenlane.deployments.shapes import StoredModel
-from greenlane.experiments.boundaries import Bounded
-from greenlane.experiments.comparison import Arm
-from greenlane.experiments.effects import Effect
-from greenlane.experiments.moments import Moments
-from greenlane.experiments.sequential import Epoch, SampleRatio
+from greenlane.experiments.statistics.boundaries import Bounded
+from greenlane.experiments.statistics.comparison import Arm
+from greenlane.experiments.statistics.effects import Effect
+from greenlane.experiments.statistics.moments import Moments
+from greenlane.experiments.statistics.sequential import Epoch, SampleRatio
 
 Verdict = Literal[
     "invalid",
@@ -121,7 +121,8 @@ class Guarded(StoredModel):
 class HonestEffect(StoredModel):
     """The effect without the luck of the moment at which the test ended.
 
-    Median-unbiased, by the look that decided; see `greenlane.experiments.boundaries.honest`.
+    Median-unbiased, by the look that decided; see
+    `greenlane.experiments.statistics.boundaries.honest`.
     """
 
     look: int

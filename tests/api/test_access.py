@@ -2,8 +2,8 @@
 
 import pytest
 
-from greenlane.flags.api_routes import ADMIN, LOOKUPS, ROUTES
-from greenlane.flags.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.flags.api.api_routes import ADMIN, LOOKUPS, ROUTES
+from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
 from greenlane.routes import Route
 from tests.flag_api import DeployedApi, send, signature
 

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from greenlane import __version__
-from greenlane.flags.api_routes import ROUTES
+from greenlane.flags.api.api_routes import ROUTES
 from greenlane.openapi import document
 from greenlane.routes import Route
 from tests.api.conftest import FLAGS

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from greenlane.cli.flags import app as flags_app
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
-from greenlane.flags import fitting, stored_items
-from greenlane.flags.seen import PREFIX
-from greenlane.flags.stale import Finding
+from greenlane.flags.lifecycle.seen import PREFIX
+from greenlane.flags.lifecycle.stale import Finding
+from greenlane.flags.storing import fitting, stored_items
 from tests.docs.pages import ROOT, blocks, code, table
 from tests.flag_store import NOW, memory_store, put
 

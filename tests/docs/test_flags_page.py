@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from greenlane.flags.conditions import OPERATORS
-from greenlane.flags.evaluation import Evaluation
-from greenlane.flags.model import EnvironmentSettings
+from greenlane.flags.definitions.model import EnvironmentSettings
+from greenlane.flags.evaluating.conditions import OPERATORS
+from greenlane.flags.evaluating.evaluation import Evaluation
 from tests.docs.pages import ROOT, blocks, section, table
 
 PAGE = ROOT / "docs" / "flags.md"

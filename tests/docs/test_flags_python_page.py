@@ -14,12 +14,12 @@ import pytest
 from openfeature import api
 
 from greenlane.flags import FeatureFlagManager, use_manager
-from greenlane.flags import sources as chosen
-from greenlane.flags import telemetry as told
-from greenlane.flags.manager import FeatureFlagManager as Manager
 from greenlane.flags.names import TABLE
-from greenlane.flags.reader import Reader
-from greenlane.flags.sources import BotoSource
+from greenlane.flags.reading import sources as chosen
+from greenlane.flags.reading import telemetry as told
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import BotoSource
+from greenlane.flags.sdk.manager import FeatureFlagManager as Manager
 from tests.docs.pages import ROOT, blocks, table
 from tests.flag_store import memory_store, put
 from tests.table import Table

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
 from greenlane.deployments.document import read_document
-from greenlane.flags.flag_alarms import alarms_of
-from greenlane.flags.guards import guards
-from greenlane.flags.impact import LONGEST, PERMITTED, PROPAGATION, Behind, Questions
-from greenlane.flags.ramp import MAX_HOLD
-from greenlane.flags.schedule_guard import EAGER, SELDOM_MINUTES, SOON
-from greenlane.flags.state import RampStatus
+from greenlane.flags.ramps.flag_alarms import alarms_of
+from greenlane.flags.ramps.guards import guards
+from greenlane.flags.ramps.impact import LONGEST, PERMITTED, PROPAGATION, Behind, Questions
+from greenlane.flags.ramps.ramp import MAX_HOLD
+from greenlane.flags.ramps.schedule_guard import EAGER, SELDOM_MINUTES, SOON
+from greenlane.flags.storing.state import RampStatus
 from greenlane.health.alarm_definitions import FLAGS
 from greenlane.health.verdicts import ALPHA, LEAST_SAMPLES
 from tests.builders import SERVICE, service_config

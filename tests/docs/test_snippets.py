@@ -19,7 +19,7 @@ from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.document import read_document
 from greenlane.deployments.workload import Workload
 from greenlane.experiments.document import read_experiments
-from greenlane.flags.document import read_flags
+from greenlane.flags.definitions.document import read_flags
 from greenlane.local import images
 from greenlane.local.daemon import DaemonState
 from greenlane.people.webhook import signature

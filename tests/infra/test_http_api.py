@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from functions import look_up_flags, manage_flags
-from greenlane.flags.admin_api import FlagsApi
-from greenlane.flags.api_routes import ADMIN, LOOK_UP, LOOKUPS, MANAGE, ROUTES
-from greenlane.flags.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.flags.api.admin_api import FlagsApi
+from greenlane.flags.api.api_routes import ADMIN, LOOK_UP, LOOKUPS, MANAGE, ROUTES
+from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
 from greenlane.openapi import document
 from infra.nag import as_finding
 from infra.settings import Settings

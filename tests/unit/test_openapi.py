@@ -6,7 +6,7 @@ from typing import Any
 from openapi_spec_validator import validate
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.flags.api_routes import ROUTES
+from greenlane.flags.api.api_routes import ROUTES
 from greenlane.openapi import document
 from greenlane.routes import Reply, Route
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from greenlane.flags import keeping
-from greenlane.flags.state import FlagState
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.state import FlagState
 from tests.flag_town import FLAG, KINDS, Kind, Town, no_pauses  # noqa: F401
 
 TARGET, STEP, MINUTES = 10, 5, 3

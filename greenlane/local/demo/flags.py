@@ -14,10 +14,10 @@ from typing import Any
 from rich.console import Console
 
 from greenlane.apply import apply
-from greenlane.flags import keeping
-from greenlane.flags.ramp import GOING, percent
-from greenlane.flags.ramp_records import level
-from greenlane.flags.state import FlagState, Ramp, StoredFlags
+from greenlane.flags.ramps.ramp import GOING, percent
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.ramp_records import level
+from greenlane.flags.storing.state import FlagState, Ramp, StoredFlags
 from greenlane.local.loadgen import LoadGenerator
 from greenlane.local.stage import Stage
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from greenlane.flags.seen import Seen, boto_writer
+from greenlane.flags.lifecycle.seen import Seen, boto_writer
 from tests.flag_store import NOW, memory_store
 from tests.unit.deployments.test_document import SPEC
 

@@ -6,10 +6,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from greenlane.experiments.comparison import Arm
 from greenlane.experiments.model import Experiment
-from greenlane.experiments.moments import UNIT, Moments, UserTotal, change, millionths, together
 from greenlane.experiments.records import EpochCounts, Snapshot
+from greenlane.experiments.statistics.comparison import Arm
+from greenlane.experiments.statistics.moments import (
+    UNIT,
+    Moments,
+    UserTotal,
+    change,
+    millionths,
+    together,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SPEC = (ROOT / "tests/data/spec/ab-tests.yaml").read_text()

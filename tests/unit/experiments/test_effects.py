@@ -4,20 +4,31 @@ from dataclasses import replace
 
 import pytest
 
-from greenlane.experiments.bayesian import of_difference, of_proportions
-from greenlane.experiments.comparison import Arm, compare, information
-from greenlane.experiments.counts import compare_counts
-from greenlane.experiments.effects import Effect
-from greenlane.experiments.means import Estimate, fieller, of_cuped, of_mean, slope_of, welch
 from greenlane.experiments.model import MetricShape
-from greenlane.experiments.proportions import (
+from greenlane.experiments.statistics.bayesian import of_difference, of_proportions
+from greenlane.experiments.statistics.comparison import Arm, compare, information
+from greenlane.experiments.statistics.counts import compare_counts
+from greenlane.experiments.statistics.effects import Effect
+from greenlane.experiments.statistics.means import (
+    Estimate,
+    fieller,
+    of_cuped,
+    of_mean,
+    slope_of,
+    welch,
+)
+from greenlane.experiments.statistics.proportions import (
     compare_proportions,
     fisher,
     score_interval,
     score_lift,
 )
-from greenlane.experiments.quantiles import bucket_of, change_of_buckets, compare_quantiles
-from greenlane.experiments.special import two_sided
+from greenlane.experiments.statistics.quantiles import (
+    bucket_of,
+    change_of_buckets,
+    compare_quantiles,
+)
+from greenlane.experiments.statistics.special import two_sided
 from tests.unit.experiments.experimenting import ORACLES, Z95, arm, moments, succeeded
 
 CLOSE = 1e-6

@@ -17,7 +17,7 @@ from greenlane.experiments.assignment import (
     reallocated,
 )
 from greenlane.experiments.model import Holdout, Layer, Ramp
-from greenlane.experiments.special import chi_square_sf
+from greenlane.experiments.statistics.special import chi_square_sf
 from tests.unit.experiments.experimenting import ROOT, experiment
 
 USERS = [f"user-{number:07}" for number in range(20_000)]

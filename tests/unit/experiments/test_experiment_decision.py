@@ -8,7 +8,7 @@ from greenlane.errors import InvalidInput, Refused
 from greenlane.experiments.decision import decide, replay
 from greenlane.experiments.model import Experiment
 from greenlane.experiments.records import Look, Snapshot
-from greenlane.experiments.special import two_sided
+from greenlane.experiments.statistics.special import two_sided
 from tests.unit.experiments.experimenting import arm, experiment, snapshot, succeeded
 
 

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from greenlane.experiments.sequential import (
+from greenlane.experiments.statistics.sequential import (
     CERTAIN,
     Epoch,
     critical_at,

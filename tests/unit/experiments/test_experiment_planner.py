@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from greenlane.errors import InvalidInput
-from greenlane.experiments.planner import (
+from greenlane.experiments.statistics.planner import (
     Design,
     Plan,
     bounds_of,

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from greenlane.experiments.boundaries import (
+from greenlane.experiments.statistics.boundaries import (
     LARGEST_BOUND,
     Bounded,
     crossings,

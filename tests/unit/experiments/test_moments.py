@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenlane.errors import InvalidInput
-from greenlane.experiments.means import of_mean, of_ratio, slope_of
-from greenlane.experiments.moments import (
+from greenlane.experiments.statistics.means import of_mean, of_ratio, slope_of
+from greenlane.experiments.statistics.moments import (
     LARGEST,
     UNIT,
     Moments,

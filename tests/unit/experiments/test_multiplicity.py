@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.experiments.multiplicity import benjamini_hochberg, bonferroni, holm
-from greenlane.experiments.special import two_sided
+from greenlane.experiments.statistics.multiplicity import benjamini_hochberg, bonferroni, holm
+from greenlane.experiments.statistics.special import two_sided
 from tests.unit.experiments.experimenting import ORACLES
 
 FAMILIES = (bonferroni, holm, benjamini_hochberg)

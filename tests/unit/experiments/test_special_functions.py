@@ -1,7 +1,7 @@
 import mpmath  # type: ignore[import-untyped]
 import pytest
 
-from greenlane.experiments import special
+from greenlane.experiments.statistics import special
 from tests.unit.experiments.experimenting import ORACLES
 
 CLOSE = 1e-9

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from greenlane.flags.compiling import compile_snapshot
-from greenlane.flags.document import read_flags
-from greenlane.flags.engine import Engine
+from greenlane.flags.definitions.compiling import compile_snapshot
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.evaluating.engine import Engine
 
 NOW = 1_780_000_000.0
 

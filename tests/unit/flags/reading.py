@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from greenlane.flags import FeatureFlagManager
-from greenlane.flags.reader import Reader
+from greenlane.flags.reading.reader import Reader
 from tests.unit.flags.flagging import NOW, flag, rule
 
 

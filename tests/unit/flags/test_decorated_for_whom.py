@@ -11,7 +11,7 @@ from greenlane.flags import (
     use_manager,
     user_context,
 )
-from greenlane.flags.contexts import NOBODY, current
+from greenlane.flags.sdk.contexts import NOBODY, current
 from tests.unit.flags.flagging import flag, rule
 from tests.unit.flags.reading import managing
 

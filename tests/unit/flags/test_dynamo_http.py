@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenlane.errors import InvalidInput
-from greenlane.flags import dynamo_http
-from greenlane.flags.dynamo_http import StdlibSource, StoreUnreadable, signed
+from greenlane.flags.reading import dynamo_http
+from greenlane.flags.reading.dynamo_http import StdlibSource, StoreUnreadable, signed
 
 KEYS = {
     "AWS_REGION": "eu-west-1",

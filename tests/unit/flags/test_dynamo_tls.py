@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from greenlane.flags.dynamo_http import StdlibSource, StoreUnreadable
+from greenlane.flags.reading.dynamo_http import StdlibSource, StoreUnreadable
 
 KEYS = {"AWS_REGION": "r-1", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
 ANSWER = b'{"Item": {"version": {"N": "7"}}}'

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenlane.errors import ApprovalRefused, FlagConflict, UnknownProposal
-from greenlane.flags import keeping
-from greenlane.flags.document import read_flags
+from greenlane.flags.definitions.document import read_flags
 from greenlane.flags.names import TABLE
-from greenlane.flags.proposals import only_less
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.proposals import only_less
 from tests.fakes import timeout
 from tests.flag_store import NOW, Failing, memory_store
 from tests.table import Table

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.audit import GENESIS, AuditEntry, broken
 from greenlane.flags.names import TABLE
+from greenlane.flags.storing.audit import GENESIS, AuditEntry, broken
 from tests.flag_store import NOW, memory_store, percentage, put
 from tests.table import Table
 

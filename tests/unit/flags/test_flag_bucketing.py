@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.bucketing import BUCKETS, bucket, placer
-from greenlane.flags.murmur import murmur3
+from greenlane.flags.evaluating.bucketing import BUCKETS, bucket, placer
+from greenlane.flags.evaluating.murmur import murmur3
 from tests.docs.pages import code, table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,7 +35,8 @@ def test_the_published_vectors_are_what_is_computed() -> None:
 
 
 def test_vectors_from_a_fresh_process_with_another_hash_seed() -> None:
-    asked = "from greenlane.flags.bucketing import bucket; print(bucket('checkout', 'user-1'))"
+    module = "greenlane.flags.evaluating.bucketing"
+    asked = f"from {module} import bucket; print(bucket('checkout', 'user-1'))"
     found = {
         subprocess.run(
             [sys.executable, "-c", asked],
@@ -97,6 +98,6 @@ def test_murmur_is_the_known_one(data: bytes) -> None:
 def test_cbor_is_the_known_one(length: int) -> None:
     import cbor2
 
-    from greenlane.flags.murmur import cbor_text
+    from greenlane.flags.evaluating.murmur import cbor_text
 
     assert cbor_text("x" * length) == cbor2.dumps("x" * length, canonical=True)

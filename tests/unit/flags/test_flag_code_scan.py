@@ -1,6 +1,6 @@
 import pytest
 
-from greenlane.flags.code_scan import Use, scan
+from greenlane.flags.lifecycle.code_scan import Use, scan
 
 
 @pytest.fixture

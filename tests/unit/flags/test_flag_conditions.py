@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.conditions import OPERATORS, compile_condition, instant, semver
-from greenlane.flags.model import Operator
+from greenlane.flags.definitions.model import Operator
+from greenlane.flags.evaluating.conditions import OPERATORS, compile_condition, instant, semver
 
 WANTED: dict[str, Any] = {
     "==": "a",

@@ -11,7 +11,7 @@ from greenlane.flags import (
     FeatureFlagManager,
     feature_flag,
 )
-from greenlane.flags.reader import Reader
+from greenlane.flags.reading.reader import Reader
 from tests.unit.flags.flagging import flag, rule
 from tests.unit.flags.reading import Shelf, body, managing
 

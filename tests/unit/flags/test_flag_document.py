@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from greenlane.flags.bucketing import BUCKETS
-from greenlane.flags.compiling import compile_snapshot
-from greenlane.flags.document import read_flags
-from greenlane.flags.engine import Engine
+from greenlane.flags.definitions.compiling import compile_snapshot
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.evaluating.bucketing import BUCKETS
+from greenlane.flags.evaluating.engine import Engine
 from greenlane.problems import InvalidDocument
 from tests.unit.flags.flagging import NOW, from_yaml
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlane.flags.bucketing import BUCKETS, bucket
-from greenlane.flags.engine import Engine
-from greenlane.flags.explain import explain
+from greenlane.flags.evaluating.bucketing import BUCKETS, bucket
+from greenlane.flags.evaluating.engine import Engine
+from greenlane.flags.evaluating.explain import explain
 from tests.unit.flags.flagging import NOW, engine, flag, rule
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -350,8 +350,8 @@ HEAVY = ["boto3", "botocore", "pydantic", "aws_lambda_powertools", "yaml", "data
 def test_a_lookup_imports_nothing_heavy() -> None:
     asked = (
         "import sys; sys.path.insert(0, sys.argv[1]); before = set(sys.modules)\n"
-        "from greenlane.flags.engine import Engine\n"
-        "from greenlane.flags.explain import explain\n"
+        "from greenlane.flags.evaluating.engine import Engine\n"
+        "from greenlane.flags.evaluating.explain import explain\n"
         "e = Engine({'format': 1, 'version': 1, 'environment': '', 'segments': {}, 'flags': {'f': "
         "{'type': 'boolean', 'on': True, 'variants': {'on': True, 'off': False}, 'off': 'off',"
         "'salt': 'f', 'by': ['targetingKey'], 'requires': [], 'meta': {},"
@@ -368,5 +368,5 @@ def test_a_lookup_imports_nothing_heavy() -> None:
     )
     loaded = done.stdout.split()
 
-    assert "greenlane.flags.engine" in loaded
+    assert "greenlane.flags.evaluating.engine" in loaded
     assert not {name.partition(".")[0] for name in loaded} & {*HEAVY, "hashlib", "datetime", "re2"}

@@ -3,13 +3,19 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.compiling import compile_snapshot
-from greenlane.flags.document import read_flags
-from greenlane.flags.export import to_yaml
-from greenlane.flags.keeping import merging
-from greenlane.flags.model import FlagsDocument
-from greenlane.flags.state import StoredFlag, StoredFlags, StoredSegment, changed_keys, settled
-from greenlane.flags.stored_items import moved
+from greenlane.flags.definitions.compiling import compile_snapshot
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.definitions.model import FlagsDocument
+from greenlane.flags.storing.export import to_yaml
+from greenlane.flags.storing.keeping import merging
+from greenlane.flags.storing.state import (
+    StoredFlag,
+    StoredFlags,
+    StoredSegment,
+    changed_keys,
+    settled,
+)
+from greenlane.flags.storing.stored_items import moved
 from tests.flag_store import NOW
 
 texts = st.one_of(

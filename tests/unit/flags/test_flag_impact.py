@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from greenlane.flags.guards import Guard
-from greenlane.flags.impact import Behind, Questions, Stretch, judge_impact
-from greenlane.flags.impact_metrics import joined, needs_traffic
+from greenlane.flags.ramps.guards import Guard
+from greenlane.flags.ramps.impact import Behind, Questions, Stretch, judge_impact
+from greenlane.flags.ramps.impact_metrics import joined, needs_traffic
 from greenlane.health.catalogue import CATALOGUE
 from tests.builders import SERVICE, service_config
 from tests.flag_town import VARIANT_METRIC

@@ -6,13 +6,13 @@ import pytest
 
 from greenlane.documents import load
 from greenlane.errors import InvalidInput, Refused, UnknownFlag
-from greenlane.flags import keeping
-from greenlane.flags.document import read_flags
-from greenlane.flags.engine import Engine
-from greenlane.flags.model import FlagsDocument
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.definitions.model import FlagsDocument
+from greenlane.flags.evaluating.engine import Engine
 from greenlane.flags.names import TABLE
-from greenlane.flags.ramp_records import level
-from greenlane.flags.submitting import checked
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.ramp_records import level
+from greenlane.flags.storing.submitting import checked
 from greenlane.problems import InvalidDocument
 from tests.flag_store import NOW, Failing, memory_store, percentage, put
 from tests.table import Table

@@ -4,12 +4,12 @@ import boto3
 import moto
 import pytest
 
-from greenlane.flags.code_scan import Scan, Use
-from greenlane.flags.document import read_flags
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.lifecycle.code_scan import Scan, Use
+from greenlane.flags.lifecycle.seen import Seen, boto_writer, update_of
+from greenlane.flags.lifecycle.stale import findings, seen_from
 from greenlane.flags.names import TABLE
-from greenlane.flags.seen import Seen, boto_writer, update_of
-from greenlane.flags.stale import findings, seen_from
-from greenlane.flags.state import StoredFlag
+from greenlane.flags.storing.state import StoredFlag
 from tests.fakes import timeout
 from tests.flag_store import NOW, memory_store, percentage, put
 from tests.table import Table

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from greenlane.errors import InvalidInput, Refused, UnknownFlag
 from greenlane.flags import FeatureFlagManager, user_context
-from greenlane.flags.answers import as_type
 from greenlane.flags.names import TABLE
-from greenlane.flags.reader import Reader
-from greenlane.flags.sources import BotoSource
-from greenlane.flags.telemetry import Telemetry
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import BotoSource
+from greenlane.flags.reading.telemetry import Telemetry
+from greenlane.flags.sdk.answers import as_type
 from tests.flag_store import NOW, memory_store, put
 from tests.table import Table
 from tests.unit.flags.flagging import flag, rule

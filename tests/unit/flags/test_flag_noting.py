@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from functions import look_up_flags
-from greenlane.flags.dynamo_http import StdlibSource, StoreUnreadable
-from greenlane.flags.noting import PAUSE_SECONDS, Noted
-from greenlane.flags.reader import Reader
-from greenlane.flags.seen import Seen
-from greenlane.flags.sources import chosen_writer
+from greenlane.flags.lifecycle.noting import PAUSE_SECONDS, Noted
+from greenlane.flags.lifecycle.seen import Seen
+from greenlane.flags.reading.dynamo_http import StdlibSource, StoreUnreadable
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import chosen_writer
 from tests.unit.flags.flagging import NOW as NOON
 from tests.unit.flags.ofrep_asking import context, event
 from tests.unit.flags.reading import Shelf, body

@@ -16,9 +16,9 @@ from openfeature.flag_evaluation import Reason
 from openfeature.provider import FeatureProvider
 
 from greenlane.flags import FeatureFlagManager
-from greenlane.flags.provider import GreenlaneProvider, as_user
-from greenlane.flags.reader import Reader
-from greenlane.flags.telemetry import Telemetry
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.telemetry import Telemetry
+from greenlane.flags.sdk.provider import GreenlaneProvider, as_user
 from tests.unit.flags.flagging import flag, rule
 from tests.unit.flags.reading import Shelf, Time, body
 
@@ -227,7 +227,7 @@ def test_a_context_becomes_what_conditions_compare() -> None:
 
 
 def test_without_the_sdk_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['openfeature'] = None; import greenlane.flags.provider"
+    code = "import sys; sys.modules['openfeature'] = None; import greenlane.flags.sdk.provider"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from greenlane.errors import InvalidInput
-from greenlane.flags.evaluation import ERROR, GENERAL, STALE, STATIC
-from greenlane.flags.reader import Reader
+from greenlane.flags.evaluating.evaluation import ERROR, GENERAL, STALE, STATIC
+from greenlane.flags.reading.reader import Reader
 from tests.unit.flags.flagging import NOW, flag, rule
 from tests.unit.flags.reading import Shelf, Time, body
 

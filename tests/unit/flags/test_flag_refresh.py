@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from greenlane.flags import FeatureFlagManager
-from greenlane.flags.decorator import feature_flag
-from greenlane.flags.reader import Reader
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.sdk.decorator import feature_flag
 from tests.unit.flags.reading import Shelf, Time, body
 
 

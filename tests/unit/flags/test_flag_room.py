@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from greenlane.errors import FlagsTooLarge, InvalidInput, Refused
-from greenlane.flags import keeping, upkeep
-from greenlane.flags.compiling import COMPILER, compile_snapshot
-from greenlane.flags.document import read_flags
-from greenlane.flags.model import Flag
+from greenlane.flags.definitions.compiling import COMPILER, compile_snapshot
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.definitions.model import Flag
 from greenlane.flags.names import TABLE
-from greenlane.flags.reader import Reader
-from greenlane.flags.sources import BotoSource
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import BotoSource
+from greenlane.flags.storing import keeping, upkeep
 from tests.flag_store import NOW, memory_store, put
 from tests.table import Table
 
@@ -109,7 +109,7 @@ def test_environments_of_the_settings_leave_the_last_place_to_one_that_is_named(
 
 
 def test_flags_that_would_not_fit_into_all_environments_at_once_are_refused(monkeypatch):
-    monkeypatch.setattr("greenlane.flags.fitting.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("greenlane.flags.storing.fitting.MOST_BYTES", 1_000_000)
     store = memory_store()
     keeping.put_flag(store, "big", noisy(150_000), **BY)
     put(store, "feature_flags: {a: {environments: [e0, e1]}}")
@@ -199,7 +199,7 @@ def test_the_first_change_after_an_upgrade_writes_all_snapshots_anew(monkeypatch
     store = memory_store()
     put(store, "feature_flags: {a: {environments: [production, staging]}, b: {}}")
     assert keeping.disable(store, "b", "staging", **BY).environments == ("staging",)
-    monkeypatch.setattr("greenlane.flags.state.COMPILER", 2)
+    monkeypatch.setattr("greenlane.flags.storing.state.COMPILER", 2)
     changed = keeping.disable(store, "a", "staging", **BY)
     assert changed.environments == ("*", "production", "staging")
     assert keeping.enable(store, "a", "staging", **BY).environments == ("staging",)

@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.schedule import level_at, next_change, read_schedule
+from greenlane.flags.evaluating.schedule import level_at, next_change, read_schedule
 
 DAY = 86_400.0
 START = 1_706_745_600.0  # 2024-02-01 in UTC, as the spec's ui_redesign

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from greenlane.errors import InvalidInput, Refused
-from greenlane.flags import keeping
-from greenlane.flags.document import read_flags
-from greenlane.flags.ramp_records import level
-from greenlane.flags.submitting import check
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.ramp_records import level
+from greenlane.flags.storing.submitting import check
 from greenlane.problems import InvalidDocument
 from tests.flag_store import NOW, memory_store, put
 

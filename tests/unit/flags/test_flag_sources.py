@@ -14,16 +14,16 @@ from moto.server import ThreadedMotoServer
 
 from greenlane.errors import InvalidInput
 from greenlane.flags import FeatureFlagManager
-from greenlane.flags.dynamo_http import StdlibSource
-from greenlane.flags.reader import Reader
-from greenlane.flags.seen import update_of
-from greenlane.flags.sources import BotoSource, FileSource, chosen_source, chosen_writer
+from greenlane.flags.lifecycle.seen import update_of
+from greenlane.flags.reading.dynamo_http import StdlibSource
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import BotoSource, FileSource, chosen_source, chosen_writer
 from greenlane.problems import InvalidDocument
 from tests.flag_store import put
 from tests.unit.flags.reading import body
 
 if TYPE_CHECKING:
-    from greenlane.flags.sources import Source
+    from greenlane.flags.reading.sources import Source
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = "greenlane-flags"
@@ -233,10 +233,11 @@ HEAVY = [
 ]
 LOOKUP = """
 import json, sys
-import greenlane.flags.engine, greenlane.flags.reader, greenlane.flags.sources
-import greenlane.flags.dynamo_http, greenlane.flags.telemetry
+import greenlane.flags.evaluating.engine
+import greenlane.flags.reading.reader, greenlane.flags.reading.sources
+import greenlane.flags.reading.dynamo_http, greenlane.flags.reading.telemetry
 import greenlane.flags
-greenlane.flags.sources.chosen_source(
+greenlane.flags.reading.sources.chosen_source(
     dict.fromkeys(
         ["FLAGS_TABLE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "x"
     )
@@ -258,4 +259,4 @@ def test_the_lookup_path_imports_nothing_heavy() -> None:
     loaded = set(json.loads(done.stdout))
 
     assert loaded & set(HEAVY) == set()
-    assert "greenlane.flags.reader" in loaded
+    assert "greenlane.flags.reading.reader" in loaded

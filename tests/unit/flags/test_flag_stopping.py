@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.flags import keeping
+from greenlane.flags.storing import keeping
 from tests.builders import SERVICE
 from tests.fakes import error
 from tests.flag_town import FLAG, VARIANT_METRIC, Town, no_pauses, red  # noqa: F401

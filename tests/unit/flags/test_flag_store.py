@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from greenlane.errors import FlagConflict, FlagsTooLarge
-from greenlane.flags.engine import Engine
-from greenlane.flags.model import Flag
+from greenlane.flags.definitions.model import Flag
+from greenlane.flags.evaluating.engine import Engine
 from greenlane.flags.names import TABLE
-from greenlane.flags.sources import BotoSource
-from greenlane.flags.state import StoredFlag, StoredFlags
+from greenlane.flags.reading.sources import BotoSource
+from greenlane.flags.storing.state import StoredFlag, StoredFlags
 from tests.fakes import error, timeout
 from tests.flag_store import NOW, Failing, flags_from, memory_store, percentage, put
 from tests.table import Table
@@ -267,8 +267,8 @@ def test_more_environments_than_one_transaction_carries_are_refused_by_name():
 
 
 def test_more_bytes_than_one_transaction_carries_are_refused_with_their_sum(monkeypatch):
-    monkeypatch.setattr("greenlane.flags.fitting.MOST_BYTES", 2000)
-    monkeypatch.setattr("greenlane.flags.fitting.SPARE_BYTES", 100)
+    monkeypatch.setattr("greenlane.flags.storing.fitting.MOST_BYTES", 2000)
+    monkeypatch.setattr("greenlane.flags.storing.fitting.SPARE_BYTES", 100)
     client = Table(TABLE)
     noise = random.Random(2).randbytes(200).hex()
     names = ", ".join(f"e{number}" for number in range(8))

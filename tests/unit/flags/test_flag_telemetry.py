@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from greenlane.errors import InvalidInput
-from greenlane.flags.evaluation import STATIC, TARGETING_MATCH, Evaluation, failed
-from greenlane.flags.telemetry import MOST_KINDS, Telemetry
+from greenlane.flags.evaluating.evaluation import STATIC, TARGETING_MATCH, Evaluation, failed
+from greenlane.flags.reading.telemetry import MOST_KINDS, Telemetry
 from tests.unit.flags.flagging import NOW
 from tests.unit.flags.reading import Time
 
@@ -171,8 +171,8 @@ def test_a_share_that_is_none_is_refused(sampled: float) -> None:
 
 def test_lines_go_to_standard_output() -> None:
     code = (
-        "from greenlane.flags.telemetry import Telemetry\n"
-        "from greenlane.flags.evaluation import Evaluation\n"
+        "from greenlane.flags.reading.telemetry import Telemetry\n"
+        "from greenlane.flags.evaluating.evaluation import Evaluation\n"
         "Telemetry('qa', sampled=1, flush_seconds=0).tell(Evaluation('f', True, 'on', 'STATIC'), 1)"
     )
     done = subprocess.run(

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from greenlane.deployments.judging import Tick
-from greenlane.flags import keeping
-from greenlane.flags.executions import execution_arn, execution_name
-from greenlane.flags.flag_news import tell_owed
-from greenlane.flags.state import StoredFlags
-from greenlane.flags.ticking import tick_flags
+from greenlane.flags.ramps.executions import execution_arn, execution_name
+from greenlane.flags.ramps.flag_news import tell_owed
+from greenlane.flags.ramps.ticking import tick_flags
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.state import StoredFlags
 from tests.builders import SERVICE
 from tests.fakes import error
 from tests.flag_store import NOW, flags_from

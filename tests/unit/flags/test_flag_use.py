@@ -7,12 +7,12 @@ import pytest
 
 from greenlane.errors import InvalidInput
 from greenlane.flags import FeatureFlagManager
-from greenlane.flags.decorator import feature_flag
+from greenlane.flags.lifecycle.seen import Seen, boto_writer
+from greenlane.flags.lifecycle.use import Uses
 from greenlane.flags.names import TABLE
-from greenlane.flags.reader import Reader
-from greenlane.flags.seen import Seen, boto_writer
-from greenlane.flags.sources import BotoSource
-from greenlane.flags.use import Uses
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.sources import BotoSource
+from greenlane.flags.sdk.decorator import feature_flag
 from tests.flag_store import memory_store, put
 from tests.table import Table
 from tests.unit.flags.flagging import flag, rule

@@ -9,10 +9,10 @@ import pytest
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
 
-from greenlane.flags.compiling import compile_snapshot
-from greenlane.flags.document import read_flags
-from greenlane.flags.engine import Engine
-from greenlane.flags.flagd import export_flagd, import_flagd
+from greenlane.flags.definitions.compiling import compile_snapshot
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.definitions.flagd import export_flagd, import_flagd
+from greenlane.flags.evaluating.engine import Engine
 from greenlane.problems import InvalidDocument
 from tests.unit.flags.flagging import NOW
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from greenlane.flags.dynamo_http import StdlibSource
-from greenlane.flags.evaluation import STATIC, Evaluation
-from greenlane.flags.reader import Reader
-from greenlane.flags.telemetry import Telemetry
+from greenlane.flags.evaluating.evaluation import STATIC, Evaluation
+from greenlane.flags.reading.dynamo_http import StdlibSource
+from greenlane.flags.reading.reader import Reader
+from greenlane.flags.reading.telemetry import Telemetry
 from tests.unit.flags.reading import Shelf, body
 
 pytestmark = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlane.flags.reader import Reader
+from greenlane.flags.reading.reader import Reader
 from tests.unit.flags.flagging import NOW, flag, rule
 from tests.unit.flags.reading import Time, body
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import cold_start
 from functions import look_up_flags
-from greenlane.flags import dynamo_http
+from greenlane.flags.reading import dynamo_http
 from tests.docs.pages import ROOT
 from tests.unit.flags.ofrep_asking import context, event
 from tests.unit.flags.reading import Shelf, body

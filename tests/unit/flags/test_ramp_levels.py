@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.ramp import (
+from greenlane.flags.ramps.ramp import (
     MAX_HOLD,
     Impact,
     decide,
@@ -19,7 +19,7 @@ from greenlane.flags.ramp import (
     steps,
     whole_seconds,
 )
-from greenlane.flags.state import FlagState, Ramp
+from greenlane.flags.storing.state import FlagState, Ramp
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PASS, HOLD = Impact(outcome="pass"), Impact(outcome="hold", reason="no data")

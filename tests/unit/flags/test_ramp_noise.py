@@ -5,7 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from statistics import median
 
-from greenlane.flags.impact import Stretch, judge_impact
+from greenlane.flags.ramps.impact import Stretch, judge_impact
 from tests.observations import at, series
 from tests.unit.flags.test_flag_impact import SHARES, questions
 

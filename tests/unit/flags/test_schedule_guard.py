@@ -6,11 +6,11 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags import keeping
-from greenlane.flags.ramp import Impact
-from greenlane.flags.schedule import level_at
-from greenlane.flags.schedule_guard import judged_schedule, level_since, worth_a_look
-from greenlane.flags.state import FlagState
+from greenlane.flags.evaluating.schedule import level_at
+from greenlane.flags.ramps.ramp import Impact
+from greenlane.flags.ramps.schedule_guard import judged_schedule, level_since, worth_a_look
+from greenlane.flags.storing import keeping
+from greenlane.flags.storing.state import FlagState
 from tests.builders import NOW
 from tests.flag_town import Town, no_pauses  # noqa: F401
 

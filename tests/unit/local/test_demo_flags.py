@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from greenlane.flags.document import read_flags
-from greenlane.flags.state import FlagState, Ramp, StoredFlag, StoredFlags
+from greenlane.flags.definitions.document import read_flags
+from greenlane.flags.storing.state import FlagState, Ramp, StoredFlag, StoredFlags
 from greenlane.local.demo.flags import ENDINGS, FILE, STOPPED, FlagResult, broken_promises, lines
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""The arithmetic of a test: exact, sequential, and nothing of AWS in it."""

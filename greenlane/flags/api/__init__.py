@@ -1,0 +1,1 @@
+"""Flags over HTTP: lookups by OFREP, and what people and pipelines do."""

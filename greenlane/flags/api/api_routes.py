@@ -1,0 +1,313 @@
+"""The routes of the HTTP API that are about feature flags."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from greenlane.flags.api import ofrep_shapes as ofrep
+from greenlane.flags.api.api_models import (
+    LONGEST_ID,
+    AuditPage,
+    AuditQuery,
+    ChangeFlag,
+    ChangeView,
+    Deciding,
+    FlagList,
+    FlagView,
+    IfMatch,
+    NoQuery,
+    Preconditions,
+    ProposalList,
+    PutFlag,
+    RampQuery,
+    Reason,
+    StartRamp,
+    WhyQuery,
+)
+from greenlane.flags.definitions.model import FLAG_KEY
+from greenlane.rest import Problems
+from greenlane.routes import PROBLEM, Auth, Method, Reply, Route
+
+LOOK_UP, MANAGE = "look_up_flags", "manage_flags"
+
+_FLAG = {"key": {"type": "string", "pattern": FLAG_KEY, "examples": ["new_checkout"]}}
+_PROPOSAL = {"id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}}
+_ETAG = {"ETag": "The flag's revision, for `If-Match`."}
+
+_REFUSED_KEY = Reply("The API key is missing or wrong.", ofrep.GATEWAY_FAILURE)
+_REFUSED_SIGNATURE = Reply(
+    "The request is not signed, or the principal may not call this.", ofrep.GATEWAY_FAILURE
+)
+_THROTTLED = Reply(
+    "Too many requests at once.",
+    ofrep.GATEWAY_FAILURE,
+    headers={"Retry-After": "Whole seconds to wait."},
+)
+_UNREADABLE = Reply(
+    "There is no snapshot of the flags: the code's defaults count.",
+    ofrep.BULK_FAILURE,
+    headers={"Retry-After": "Whole seconds to wait."},
+)
+
+
+def _too_long(shape: Mapping[str, Any]) -> Reply:
+    return Reply("The body is longer than 64 KiB.", shape)
+
+
+def _problem(about: str) -> Reply:
+    return Reply(about, Problems, PROBLEM)
+
+
+def _admin(
+    method: Method,
+    path: str,
+    name: str,
+    about: str,
+    *replies: Mapping[int, Reply],
+    auth: Auth = "iam",
+    details: str = "",
+    parameters: type[BaseModel] = NoQuery,
+    headers: type[BaseModel] | None = None,
+    body: type[BaseModel] | None = None,
+    path_parameters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Route:
+    always = {
+        400: _problem("Something in the request is wrong; nothing was changed."),
+        403: _REFUSED_SIGNATURE if auth == "iam" else _REFUSED_KEY,
+        429: _THROTTLED,
+        503: _problem("The store did not answer."),
+    }
+    merged = {status: one for several in (always, *replies) for status, one in several.items()}
+    return Route(
+        method=method,
+        path=path,
+        name=name,
+        about=about,
+        details=details,
+        tag="Flags",
+        function=MANAGE,
+        auth=auth,
+        parameters=parameters,
+        headers=headers,
+        body=body,
+        body_optional=body in (Reason, Deciding),
+        path_parameters=path_parameters or {},
+        replies=dict(sorted(merged.items())),
+    )
+
+
+def _ok(about: str, model: type[BaseModel], **headers: str) -> dict[int, Reply]:
+    return {200: Reply(about, model, headers=headers)}
+
+
+_NO_FLAG = {404: _problem("There is no such flag.")}
+_NO_PROPOSAL = {404: _problem("There is no such proposal.")}
+_CONFLICT = {409: _problem("Somebody else changed it in between, or it is refused as things are.")}
+_MOVED = {412: _problem("What the precondition names is not so any more; nothing was changed.")}
+_CHANGED = {
+    **_ok("What came of it.", ChangeView),
+    202: Reply("Nothing changed yet: the change waits for a second person.", ChangeView),
+}
+
+
+def _flag(method: Method, path: str, name: str, about: str, *replies: Any, **more: Any) -> Route:
+    return _admin(
+        method, f"/v1/flags/{{key}}{path}", name, about, *replies, path_parameters=_FLAG, **more
+    )
+
+
+_KILL = (
+    "Off for everybody, groups included, and its ramp is stopped. It is never held up by "
+    "approvals, and applying a file does not undo it: only enabling does."
+)
+
+LOOKUPS = (
+    Route(
+        "POST",
+        "/ofrep/v1/evaluate/flags/{key+}",
+        "evaluateFlag",
+        "What one flag is for a user.",
+        LOOK_UP,
+        "api_key",
+        {
+            200: Reply("The flag.", ofrep.FLAG),
+            400: Reply("The request is wrong, or the flag cannot be told.", ofrep.FAILURE),
+            403: _REFUSED_KEY,
+            404: Reply("There is no such flag.", ofrep.NOT_FOUND),
+            413: _too_long(ofrep.FAILURE),
+            429: _THROTTLED,
+            503: _UNREADABLE,
+        },
+        tag="Lookups",
+        path_parameters={"key": ofrep.KEY},
+        parameters=None,
+        body=ofrep.REQUEST,
+        public=True,
+    ),
+    Route(
+        "POST",
+        "/ofrep/v1/evaluate/flags",
+        "evaluateFlags",
+        "What every flag is for a user.",
+        LOOK_UP,
+        "api_key",
+        {
+            200: Reply(
+                "All flags.", ofrep.BULK, headers={"ETag": "Covers the flags and the context."}
+            ),
+            304: Reply(
+                "As `If-None-Match` has it.", headers={"ETag": "Covers the flags and the context."}
+            ),
+            400: Reply("The request is wrong.", ofrep.BULK_FAILURE),
+            403: _REFUSED_KEY,
+            413: _too_long(ofrep.BULK_FAILURE),
+            429: _THROTTLED,
+            503: _UNREADABLE,
+        },
+        tag="Lookups",
+        body=ofrep.REQUEST,
+        public=True,
+    ),
+)
+
+ADMIN = (
+    _admin("GET", "/v1/flags", "listFlags", "All flags.", _ok("All flags.", FlagList)),
+    _flag("GET", "", "getFlag", "One flag.", _ok("The flag.", FlagView, **_ETAG), _NO_FLAG),
+    _flag(
+        "PUT",
+        "",
+        "putFlag",
+        "Put a flag as a whole.",
+        _CHANGED,
+        _CONFLICT,
+        _MOVED,
+        headers=Preconditions,
+        body=PutFlag,
+    ),
+    _flag(
+        "PATCH",
+        "",
+        "changeFlag",
+        "Change some keys of a flag, everywhere or in one environment.",
+        _CHANGED,
+        _NO_FLAG,
+        _CONFLICT,
+        _MOVED,
+        headers=IfMatch,
+        body=ChangeFlag,
+    ),
+    _flag(
+        "DELETE",
+        "",
+        "deleteFlag",
+        "Take a flag out.",
+        _CHANGED,
+        _NO_FLAG,
+        _CONFLICT,
+        _MOVED,
+        headers=IfMatch,
+        parameters=WhyQuery,
+    ),
+    _flag(
+        "POST",
+        "/enable",
+        "enableFlag",
+        "Switch a flag on, in one environment or everywhere.",
+        _CHANGED,
+        _NO_FLAG,
+        _CONFLICT,
+        _MOVED,
+        headers=IfMatch,
+        body=Deciding,
+    ),
+    _flag(
+        "POST",
+        "/disable",
+        "disableFlag",
+        "Switch a flag off, in one environment or everywhere: the kill switch.",
+        _CHANGED,
+        _NO_FLAG,
+        _CONFLICT,
+        details=_KILL,
+        body=Deciding,
+    ),
+    _flag(
+        "POST",
+        "/ramp",
+        "startRamp",
+        "Begin a rollout in steps.",
+        _CHANGED,
+        _NO_FLAG,
+        _CONFLICT,
+        _MOVED,
+        headers=IfMatch,
+        body=StartRamp,
+    ),
+    _flag(
+        "DELETE",
+        "/ramp",
+        "stopRamp",
+        "Stop a rollout where it is.",
+        _CHANGED,
+        _NO_FLAG,
+        _CONFLICT,
+        parameters=RampQuery,
+    ),
+    _flag(
+        "GET",
+        "/audit",
+        "auditFlag",
+        "Who changed a flag, when and why; newest first.",
+        _ok("A part of it.", AuditPage),
+        details="Also of a flag that is gone.",
+        parameters=AuditQuery,
+    ),
+    _admin(
+        "GET",
+        "/v1/flag-audit",
+        "auditFlags",
+        "Who changed which flag, when and why; newest first.",
+        _ok("A part of it.", AuditPage),
+        parameters=AuditQuery,
+    ),
+    _admin(
+        "GET",
+        "/v1/flag-proposals",
+        "listProposals",
+        "Changes that wait for a second person.",
+        _ok("All of them.", ProposalList),
+    ),
+    _admin(
+        "POST",
+        "/v1/flag-proposals/{id}/approve",
+        "approveProposal",
+        "Carry out what somebody else has proposed.",
+        _ok("What came of it.", ChangeView),
+        _NO_PROPOSAL,
+        _CONFLICT,
+        body=Reason,
+        path_parameters=_PROPOSAL,
+    ),
+    _admin(
+        "POST",
+        "/v1/flag-proposals/{id}/reject",
+        "rejectProposal",
+        "Refuse what was proposed.",
+        _ok("What came of it.", ChangeView),
+        _NO_PROPOSAL,
+        _CONFLICT,
+        body=Reason,
+        path_parameters=_PROPOSAL,
+    ),
+    _admin(
+        "GET",
+        "/openapi.json",
+        "describe",
+        "This document.",
+        {200: Reply("OpenAPI 3.1.", {"type": "object"})},
+        auth="api_key",
+    ),
+)
+
+ROUTES = LOOKUPS + ADMIN

@@ -1,0 +1,1 @@
+"""Which flags are used, by whom, and which should be gone."""

@@ -1,0 +1,1 @@
+"""Rollouts that go up by themselves and retreat by themselves."""

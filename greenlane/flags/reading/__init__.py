@@ -1,0 +1,1 @@
+"""How a process comes by its snapshot, and tells of what it evaluated."""

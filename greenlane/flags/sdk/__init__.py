@@ -1,0 +1,1 @@
+"""Flags in Python services: manager, decorator, contexts, OpenFeature provider."""

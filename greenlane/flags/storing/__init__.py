@@ -1,0 +1,1 @@
+"""Where flags are kept, and the way of every change: checked, proposed, kept, audited."""
