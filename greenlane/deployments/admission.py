@@ -166,6 +166,7 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
         scaling=_inherited(before, look.live),
         held_before=_held_before(before),
         scaling_rests=before is not None and before.scaling_rests,
+        scaled_in=before.scaled_in if before is not None else None,
         stickiness=before.stickiness if before is not None else None,
         stickiness_due=before.stickiness_due if before is not None else None,
     )
@@ -174,7 +175,8 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
             raise Refused(f"{plan.deployment_id} was planned already; it is {before.phase.value}")
         return runtime.store.plan(plan.deployment_id), before, look
     runtime.store.put_plan(plan)
-    return plan, runtime.store.acquire(record), look
+    seen = before.updated_at if before is not None else None
+    return plan, runtime.store.acquire(record, seen=seen), look
 
 
 def _held_before(before: Record | None) -> tuple[str, ...]:

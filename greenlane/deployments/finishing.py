@@ -8,6 +8,7 @@ from greenlane.deployments.fence import fenced
 from greenlane.deployments.journal import note, note_best_effort, summarise, tell
 from greenlane.deployments.model import Deployment, Plan, Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.scale_in import announce_scale_in
 from greenlane.errors import FenceLost, NotDrained, WeightsDrifted
 from greenlane.logs import logger
 from greenlane.runtime import Runtime
@@ -86,9 +87,10 @@ def drain_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
 def finish_deployment(deployment: Deployment, runtime: Runtime) -> Deployment:
     """Free the lease, tell, let go of the old slot, give auto scaling back, clean up.
 
-    The phase moves first, by its condition: an alarm in that second finds either a warm slot or
-    one that it must scale up again, and knows which. From then on the deployment has succeeded,
-    and the next one may begin, which takes the old slot over.
+    The phase moves first, by its condition, and ECS is asked for fewer tasks under a fence that
+    says so: an alarm in that second finds either a warm slot or one that it must scale up again,
+    and knows which. From the first on the deployment has succeeded, and the next one may begin,
+    which takes the old slot over.
 
     Raises:
         FenceLost: a rollback began; the old slot is its to use.
@@ -176,7 +178,7 @@ def let_go(runtime: Runtime, plan: Plan, record: Record, *, floor: int) -> None:
     )
     if service.desired > floor:
         # Those calls may have taken long: a rollback that began meanwhile needs the slot.
-        runtime.store.update(record, {"updated_at": runtime.clock.now()}, phases={record.phase})
+        announce_scale_in(runtime, record, slot=plan.live, tasks=floor)
         fleet.set_service(runtime.ecs, cluster, old, desired=floor)
     runtime.store.update(record, {"scaling_rests": False}, phases={record.phase})
     tidy(runtime, plan, active=plan.workload.slots[plan.candidate].service, standby=old)

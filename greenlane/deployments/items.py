@@ -20,7 +20,7 @@ from greenlane.deployments.phases import Phase
 Item = dict[str, dict[str, Any]]
 
 _JSON_FIELDS = frozenset(
-    {"recipe", "trigger", "signal", "scaling", "stickiness", "drift", "shifts"}
+    {"recipe", "trigger", "signal", "scaling", "scaled_in", "stickiness", "drift", "shifts"}
 )
 
 

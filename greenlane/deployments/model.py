@@ -216,6 +216,14 @@ class SuspendedScaling(StoredModel):
     scheduled: bool
 
 
+class ScaleIn(StoredModel):
+    """ECS was asked, or is about to be, for so few `tasks` of a slot; see `scale_in`."""
+
+    slot: Slot
+    tasks: int
+    at: datetime
+
+
 class Drift(StoredModel):
     """Something that somebody else changed: told once, never overwritten.
 
@@ -277,6 +285,7 @@ class Record(StoredModel):
     primary_deployment: str | None = None
     scaling: tuple[SuspendedScaling, ...] = ()
     scaling_rests: bool = False
+    scaled_in: ScaleIn | None = Field(None, description="the latest one, sent or about to be")
     scaling_given_again: bool = Field(
         False, description="it was found suspended after the end, and given back once more"
     )

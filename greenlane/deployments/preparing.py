@@ -5,6 +5,7 @@ from greenlane.deployments.fence import fenced, still_wanted
 from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Plan, Probe, Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.scale_in import LANDS_WITHIN, under_way
 from greenlane.errors import FenceLost, NotStable, UnstableCandidate
 from greenlane.runtime import Runtime
 
@@ -46,10 +47,12 @@ def prepare_slot(deployment: Deployment, runtime: Runtime) -> Deployment:
         task_definition=record.task_definition,
         force=anew,
     )
+    # What the deployment before asked for may take tasks once more; that is not ours to answer for.
+    asked = under_way(record, plan.candidate, runtime.clock.now())
+    begins = runtime.clock.now() if asked is None else asked.at + LANDS_WITHIN
     changes = {
         "primary_deployment": started.primary_id,
-        "stable_by": record.stable_by
-        or runtime.clock.now() + plan.config.deployment.stability_timeout,
+        "stable_by": record.stable_by or begins + plan.config.deployment.stability_timeout,
     }
     runtime.store.update(record, changes, phases=PREPARING)
     return deployment
@@ -138,6 +141,12 @@ def check_stability(deployment: Deployment, runtime: Runtime) -> Deployment:
         if service.primary_task_definition == record.task_definition:
             _raise_again(runtime, deployment, plan, service)
         raise NotStable(missing)
+    asked = under_way(record, plan.candidate, runtime.clock.now())
+    if asked is not None:
+        until = (asked.at + LANDS_WITHIN).isoformat(timespec="seconds")
+        raise NotStable(
+            f"the deployment before asked for {asked.tasks} tasks, which may land until {until}"
+        )
     note(runtime, deployment.deployment_id, "slot stable", tasks=len(health.healthy))
     settle = plan.config.deployment.alarm_settle
     runtime.store.update(record, {"settled_by": runtime.clock.now() + settle}, phases=PREPARING)

@@ -181,11 +181,12 @@ class DynamoStore(DynamoTable):
         )
         return record_from(answer["Item"]) if "Item" in answer else None
 
-    def acquire(self, record: Record) -> Record:
+    def acquire(self, record: Record, *, seen: datetime | None = None) -> Record:
         """Take the lease for a new deployment and close the watch of the one before.
 
         The record's epoch must be one more than the one last read. Asking again for the same
-        deployment (a retried function) gives its record as it stands.
+        deployment (a retried function) gives its record as it stands. With `seen`, the
+        `updated_at` that was read, a scale-in that the one before announced since is carried along.
 
         Raises:
             DeploymentInFlight: another deployment holds the lease.
@@ -194,6 +195,9 @@ class DynamoStore(DynamoTable):
             ":before": {"N": str(record.epoch - 1)},
             ":id": {"S": record.deployment_id},
         }
+        unchanged = ""
+        if seen is not None:
+            unchanged, values[":seen"] = " AND updated_at = :seen", attribute("updated_at", seen)
         try:
             self.client.put_item(
                 TableName=self.table,
@@ -201,7 +205,7 @@ class DynamoStore(DynamoTable):
                 ConditionExpression=(
                     "attribute_not_exists(pk) OR "
                     f"(epoch = :before AND phase IN ({phase_list(values, FREE)}) "
-                    "AND deployment_id <> :id)"
+                    f"AND deployment_id <> :id{unchanged})"
                 ),
                 ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
@@ -212,6 +216,9 @@ class DynamoStore(DynamoTable):
             held = self.record(record.service)
             if held is not None and held.deployment_id == record.deployment_id:
                 return held
+            if held and held.epoch == record.epoch - 1 and held.phase in FREE and seen is not None:
+                again = record.model_copy(update={"scaled_in": held.scaled_in})
+                return self.acquire(again, seen=held.updated_at)
             owner = held.deployment_id if held else "another deployment"
             phase = held.phase.value if held else "unknown"
             raise DeploymentInFlight(

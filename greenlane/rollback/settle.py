@@ -11,6 +11,7 @@ from greenlane.deployments.drain import still_served, weight_of
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Plan, Recipe, Record, Trigger, other
 from greenlane.deployments.phases import LET_GO, Phase
+from greenlane.deployments.scale_in import LANDS_WITHIN, announce_scale_in, staying
 from greenlane.errors import FenceLost, Held, NotDrained, NotSettled
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin
@@ -25,9 +26,6 @@ PREPARE_TIMEOUT = timedelta(seconds=60)
 """The Lambda timeout of those that start the idle slot's tasks: how late that may still land."""
 
 SETTLE_FOR = SHIFT_TIMEOUT + timedelta(seconds=30)
-
-LET_GO_TIMEOUT = timedelta(seconds=60)
-"""The Lambda timeout of those that scale the old slot down: how late that may still land."""
 
 GIVE_UP_AFTER = timedelta(hours=1)
 """A good slot that has not grown until then, or that ECS does not answer for, needs a person."""
@@ -104,9 +102,7 @@ def hold_traffic(rollback: Rollback, runtime: Runtime) -> Rollback:
             raise Held(f"the good slot did not grow back within {GIVE_UP_AFTER}")
         raise NotSettled("the good slot is growing back to its capacity")
     # A forward step could pass its check until the fence was written.
-    settle_for = SETTLE_FOR
-    if record.previous_phase in LET_GO:
-        settle_for = LET_GO_TIMEOUT + timedelta(seconds=30)
+    settle_for = LANDS_WITHIN if record.previous_phase in LET_GO else SETTLE_FOR
     if runtime.clock.now() < max(took_back_at, record.updated_at) + settle_for:
         raise NotSettled("a late forward write might still land")
     if rollback.action == "raise":
@@ -166,7 +162,7 @@ def _one_round(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> _Round:
             _reassert(rollback, recipe, runtime)
         if record is not None:
             record = _rest_scale_in(record, runtime)
-            grown = _grown(rollback, recipe, runtime)
+            grown = _grown(rollback, recipe, record, runtime)
             if grown and rollback.action == "raise":
                 _reassert(rollback, recipe, runtime)
     except (ClientError, BotoCoreError) as error:
@@ -240,11 +236,10 @@ def _rest_scale_in(record: Record, runtime: Runtime) -> Record:
     return runtime.store.update(record, {"scaling_rests": True}, phases={Phase.ROLLING_BACK})
 
 
-def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
+def _grown(rollback: Rollback, recipe: Recipe, record: Record, runtime: Runtime) -> bool:
     """Bring the good slot back to its capacity; shift what it carries meanwhile.
 
-    Also for a slot of full size: a scale-down that was on its way when the rollback began may
-    still land.
+    Also for a slot of full size, which has all of the traffic: nobody knows what still lands.
     """
     if rollback.deployment_id is None:
         return True
@@ -270,9 +265,10 @@ def _grown(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> bool:
         # It has all of the traffic already: none of it goes back to the bad version meanwhile.
         return True
     healthy = len(traffic.slot_health(runtime.elbv2_back, recipe.good_target_group).healthy)
-    if healthy < needed and healthy:
-        put_share_back(runtime, rollback, recipe, good=healthy)
-    return healthy >= needed
+    stay = staying(record, recipe.good_slot, healthy, runtime.clock.now())
+    if healthy and stay < needed:
+        put_share_back(runtime, rollback, recipe, good=stay)
+    return stay >= needed
 
 
 def _reassert(rollback: Rollback, recipe: Recipe, runtime: Runtime) -> None:
@@ -346,8 +342,7 @@ def empty_later(runtime: Runtime, record: Record) -> None:
 def _stop_tasks(runtime: Runtime, plan: Plan, record: Record) -> None:
     """Give auto scaling back and stop the bad slot; done when scaling rests no more."""
     bad = plan.workload.slots[plan.candidate].service
-    fence = {"updated_at": runtime.clock.now()}
-    runtime.store.update(record, fence, phases={record.phase})
+    announce_scale_in(runtime, record, slot=plan.candidate, tasks=0)
     stop_task(runtime, plan, record)
     scaling.give_back_as_found(runtime.autoscaling, plan.workload, record.scaling, idle=bad)
     fleet.set_service(runtime.ecs, plan.workload.cluster, bad, desired=0)

@@ -13,6 +13,7 @@ from greenlane.deployments import traffic
 from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Recipe, Record, Slot, other
 from greenlane.deployments.phases import LET_GO, WITHOUT_TRAFFIC, Phase
+from greenlane.deployments.scale_in import LANDS_WITHIN, staying, under_way
 from greenlane.errors import Held, OwnerUnknown, UnknownDeployment
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin, take_over
@@ -73,11 +74,22 @@ def _with_record(
     if record.previous_phase in WITHOUT_TRAFFIC or record.recipe is None:
         _report(runtime, rollback, weights=None)
         return rollback
-    let_go = record.previous_phase in LET_GO
-    action, weights = _put_back(runtime, rollback, record.recipe, let_go=let_go)
+    action, weights = _put_back(runtime, rollback, record.recipe, record)
     rollback = _acted(runtime, rollback, record.recipe, action)
-    _report(runtime, rollback, weights=weights)
+    _report(runtime, rollback, weights=weights, waits=_waits(record, record.recipe, runtime))
     return rollback
+
+
+def _waits(record: Record, recipe: Recipe, runtime: Runtime) -> str | None:
+    """Why the good slot does not get everything yet, though it looks whole."""
+    asked = under_way(record, recipe.good_slot, runtime.clock.now())
+    if asked is None:
+        return None
+    until = (asked.at + LANDS_WITHIN).isoformat(timespec="seconds")
+    return (
+        f"{asked.slot} was being scaled in to {asked.tasks} tasks; until {until} no more of them "
+        "are counted on"
+    )
 
 
 def _acted(runtime: Runtime, rollback: Rollback, recipe: Recipe, action: Action) -> Rollback:
@@ -89,14 +101,16 @@ def _acted(runtime: Runtime, rollback: Rollback, recipe: Recipe, action: Action)
 
 
 def _put_back(
-    runtime: Runtime, rollback: Rollback, recipe: Recipe, *, let_go: bool = False
+    runtime: Runtime, rollback: Rollback, recipe: Recipe, record: Record | None
 ) -> tuple[Action, dict[str, int] | None]:
     """One look at the good slot, one `ModifyRule`; what is left to do, and the weights written.
 
-    A good slot that was `let_go` is measured by what the other one carries now: the capacity on
+    A good slot that was let go is measured by what the other one carries now: the capacity on
     record is that of hours ago. One whose health cannot be read is trusted, unless it was let go:
-    it was healthy and has been kept so, and the other one is known to be bad (ADR 0018).
+    it was healthy and has been kept so, and the other one is known to be bad (ADR 0018). Tasks
+    that ECS may be about to stop are not counted (ADR 0029); without the table nobody knows.
     """
+    let_go = record is not None and record.previous_phase in LET_GO
     try:
         health = traffic.slot_health(runtime.elbv2_back, recipe.good_target_group)
     except (ClientError, BotoCoreError) as error:
@@ -114,16 +128,19 @@ def _put_back(
         # All there and none healthy: sick too. Let go of, or just starting: it must grow first.
         sick = bool(health.total) and not health.starting and not let_go
         return ("held" if sick else "raise"), None
-    return "raise", put_share_back(runtime, rollback, recipe, good=len(health.healthy))
+    good = len(health.healthy)
+    if record is not None:
+        good = staying(record, recipe.good_slot, good, runtime.clock.now())
+    return "raise", put_share_back(runtime, rollback, recipe, good=good)
 
 
 def put_share_back(
     runtime: Runtime, rollback: Rollback, recipe: Recipe, *, good: int
-) -> dict[str, int]:
+) -> dict[str, int] | None:
     """The good slot has shrunk: its healthy share now, the rest once it has grown again.
 
     All at once when the bad slot serves nothing; and the bad slot never gets more than it had.
-    The weights written, by target group.
+    The weights written, by target group; None for a share of nothing.
     """
     bad = len(traffic.slot_health(runtime.elbv2_back, recipe.bad_target_group).healthy)
     needed = max(rollback.capacity, bad)
@@ -131,6 +148,8 @@ def put_share_back(
     if not bad or share == 100:
         traffic.write_actions(runtime.elbv2_back, recipe.rule_arn, recipe.actions)
         return {recipe.good_target_group: 100}
+    if not share:
+        return None
     weights = {recipe.good_target_group: share, recipe.bad_target_group: 100 - share}
     rule = traffic.LiveRule(arn=recipe.rule_arn, actions=recipe.actions)
     traffic.write_actions(
@@ -246,7 +265,7 @@ def _without_record(
     rollback = rollback.model_copy(
         update={"reason": "the table was down; by the recipe outside it"}
     )
-    action, _ = _put_back(runtime, rollback, recipe)
+    action, _ = _put_back(runtime, rollback, recipe, record=None)
     return _acted(runtime, rollback, recipe, action)
 
 
@@ -281,7 +300,13 @@ def _recipe_from_tags(runtime: Runtime, request: RollbackRequest) -> Recipe | No
     )
 
 
-def _report(runtime: Runtime, rollback: Rollback, *, weights: dict[str, int] | None) -> None:
+def _report(
+    runtime: Runtime,
+    rollback: Rollback,
+    *,
+    weights: dict[str, int] | None,
+    waits: str | None = None,
+) -> None:
     """After the traffic: a report never comes before it."""
     if rollback.deployment_id is None:
         return
@@ -292,5 +317,6 @@ def _report(runtime: Runtime, rollback: Rollback, *, weights: dict[str, int] | N
         action=rollback.action,
         trigger=rollback.trigger.model_dump(mode="json", exclude_none=True),
         weights=weights,
+        waits=waits,
         epoch=rollback.epoch,
     )

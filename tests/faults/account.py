@@ -117,6 +117,7 @@ class Account:
             bad={NEW_IMAGE} if bad else set(),
             stale_seconds=conditions.stale_seconds,
             health_lag_seconds=conditions.health_lag_seconds,
+            scale_in_seconds=conditions.scale_in_seconds,
         )
         self.watch = Watch(self.kernel, self.traffic, self.deliveries.rang)
         rate = conditions.calls_per_second

@@ -71,7 +71,6 @@ class Outcome:
     name: str
     outcome: str
     broken: tuple[str, ...]
-    known: bool = False
     call: tuple[str, str] = ("", "")
     kind: str = ""
     scene: str = ""
@@ -216,18 +215,19 @@ def run(cell: Cell) -> Outcome:
     else:
         assert cell.kind != "twice"
         call = cell.at.caller, f"{cell.at.service}.{cell.at.operation}"
-        may = allowed(call, cell.kind, cell.scene.disturbance)
+        may = allowed(call, cell.kind)
         faults = one(cell.at, cell.kind)
         verdict, account = cell.scene.play(
             faults, may_hold=may.hold, may_leave=may.leave, then=too_many_pages
         )
-    unknown = may.unknown(verdict.broken)
     outcome = _outcome(cell.scene, verdict)
     return Outcome(
         name=f"{cell.scene.name}: {cell.kind} at {cell.at}",
         outcome=outcome,
-        broken=(*may.unlisted(unknown, outcome), *_unlisted_end(cell.scene, outcome, may, account)),
-        known=len(unknown) < len(verdict.broken),
+        broken=(
+            *may.unlisted(verdict.broken, outcome),
+            *_unlisted_end(cell.scene, outcome, may, account),
+        ),
         call=call,
         kind=cell.kind,
         scene=cell.scene.name,

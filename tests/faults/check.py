@@ -133,12 +133,14 @@ class Invariants:
         elif record.phase not in FOLLOWS[before]:
             self._break(f"{caller} moved the phase from {before} to {record.phase}")
 
-    def _stopping(self, slot: str) -> None:
+    def _stopping(self, slot: str, staying: int) -> None:
+        """ECS drains what it stops: only those that stay must carry what nodes send the slot."""
         share, hands = self._account.traffic.share(slot), self._account.hands
-        now = self._account.kernel.seconds
+        now, record = self._account.kernel.seconds, self._account.record()
         late = hands.wrote_at is not None and now < hands.wrote_at + LATE_STOP_SECONDS
-        if share and not hands.at_work and not late:
-            self._break(f"tasks of {slot} stopped while nodes send it {share:.0%}")
+        needed = record.full_capacity if record is not None else 1
+        if share * needed > staying + 1e-9 and not late:
+            self._break(f"tasks of {slot} stopped while nodes send it {share:.0%}, {staying} stay")
 
 
 def settle(account: Account) -> None:

@@ -15,6 +15,7 @@ class Conditions:
             ended one said to run.
         stale_seconds: how old what ECS says of services and tasks may be.
         health_lag_seconds: how long a task that died still counts as healthy in its target group.
+        scale_in_seconds: how long a task that ECS is about to stop still counts as healthy.
         calls_per_second: of each kind that AWS answers, for all functions together; 0 for no limit.
     """
 
@@ -24,6 +25,7 @@ class Conditions:
     unknown_seconds: float = 0.0
     stale_seconds: float = 0.0
     health_lag_seconds: float = 0.0
+    scale_in_seconds: float = 0.0
     calls_per_second: float = 0.0
 
 

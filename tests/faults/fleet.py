@@ -5,6 +5,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.builders import SERVICE
@@ -21,6 +22,12 @@ class Task:
     address: str
     definition: str
     state: str = "starting"
+    ends: bool = False
+    """ECS has decided to stop it."""
+
+
+Stopping = Callable[[str, int], None]
+"""Told of a slot whose healthy tasks are stopped, and of how many healthy ones stay."""
 
 
 class Fleet(Containers):
@@ -33,6 +40,8 @@ class Fleet(Containers):
         never_healthy: which image fails its health checks.
         stale_seconds: how old what ECS says may be.
         health_lag_seconds: how long a task that died counts as healthy.
+        scale_in_seconds: how long a task that ECS stops serves on, and counts as healthy. That
+            ECS is asked for more meanwhile does not save it.
     """
 
     def __init__(
@@ -44,16 +53,18 @@ class Fleet(Containers):
         never_healthy: str | None = None,
         stale_seconds: float = 0.0,
         health_lag_seconds: float = 0.0,
+        scale_in_seconds: float = 0.0,
     ) -> None:
         super().__init__()
         self.kernel, self.settle = kernel, settle
         self.bad, self.never_healthy = bad or set(), never_healthy
         self.died_at = -1e9
         self.stale_seconds, self.health_lag_seconds = stale_seconds, health_lag_seconds
+        self.scale_in_seconds = scale_in_seconds
         self.dying: dict[str, list[str]] = {"blue": [], "green": []}
         self._dice = random.Random("how old an answer is")
         self._past: list[tuple[float, Any, Any]] = []
-        self.stopping: Callable[[str], None] = lambda slot: None
+        self.stopping: Stopping = lambda slot, staying: None
         self._numbers = itertools.count(1)
         first = self.services[f"{SERVICE}-blue"]["taskDefinition"]
         self.all: dict[str, list[Task]] = {
@@ -125,19 +136,39 @@ class Fleet(Containers):
         """Start what is missing, stop what is too many, replace what is outdated."""
         entry = self.services[f"{SERVICE}-{slot}"]
         wanted, definition = entry["desiredCount"], entry["taskDefinition"]
-        ours = [task for task in self.all[slot] if task.definition == definition]
+        running = [task for task in self.all[slot] if not task.ends]
+        ours = [task for task in running if task.definition == definition]
         for _ in range(wanted - len(ours)):
             self._start(slot, definition)
         ours.sort(key=lambda task: task.state != "healthy")  # those that serve stay
         spare = ours[wanted:]
         if sum(task.state == "healthy" for task in ours) >= wanted:
-            spare += [task for task in self.all[slot] if task.definition != definition]
-        if spare:
-            if any(task.state == "healthy" for task in spare):
-                self.stopping(slot)
-            self.settle()
-            self.all[slot] = [task for task in self.all[slot] if task not in spare]
+            spare += [task for task in running if task.definition != definition]
+        for task in spare:
+            task.ends = True
+        if spare and self.scale_in_seconds:
+            stop = partial(self._stop, slot, spare, self.stopping)
+            self.kernel.after(self.scale_in_seconds, stop)
+        elif spare:
+            self._stop(slot, spare, self.stopping)
         self._publish(slot)
+
+    def _stop(self, slot: str, spare: list[Task], stopping: Stopping) -> None:
+        """They are gone from their target group."""
+        staying = [task for task in self.all[slot] if task not in spare]
+        if any(task.state == "healthy" for task in spare):
+            stopping(slot, sum(task.state == "healthy" for task in staying))
+        self.settle()
+        self.all[slot] = staying
+        self._publish(slot)
+
+    def resize_by_hand(self, slot: str, tasks: int) -> None:
+        """Somebody, or auto scaling, sets a slot's count; if it shrinks, no drain is waited for."""
+        if tasks < len(self.all[slot]):
+            self.died_at = max(self.died_at, self.kernel.seconds + self.scale_in_seconds)
+        told, self.stopping = self.stopping, lambda slot, staying: None
+        self.update_service(cluster=SERVICE, service=f"{SERVICE}-{slot}", desiredCount=tasks)
+        self.stopping = told
 
     def _start(self, slot: str, definition: str) -> None:
         task = Task(f"10.0.{0 if slot == 'blue' else 1}.{next(self._numbers)}", definition)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tests.builders import GROUPS, RULE_ARN, SERVICE
+from tests.builders import GROUPS, RULE_ARN
 
 if TYPE_CHECKING:
     from tests.faults.account import Account
@@ -20,7 +20,6 @@ class Hands:
 
     def __init__(self, account: "Account") -> None:
         self._account = account
-        self.at_work = False
         self.wrote_at: float | None = None
         self.resized: set[str] = set()
 
@@ -34,10 +33,5 @@ class Hands:
 
     def resize(self, slot: str, tasks: int) -> None:
         """Set a slot's desired count, whatever it serves."""
-        fleet = self._account.fleet
         self.resized.add(slot)
-        if tasks < len(fleet.all[slot]):
-            fleet.died_at = max(fleet.died_at, self._account.kernel.seconds)
-        self.at_work = True
-        fleet.update_service(cluster=SERVICE, service=f"{SERVICE}-{slot}", desiredCount=tasks)
-        self.at_work = False
+        self._account.fleet.resize_by_hand(slot, tasks)

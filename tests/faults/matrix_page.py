@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from tests.faults.cells import FEW, Outcome
 from tests.faults.faults import KINDS
 from tests.faults.matrix_rows import NO_ROW, NOT_ON_THE_WAY
-from tests.faults.published import DENIED, GOES_BACK, KNOWN, STAYED
+from tests.faults.published import DENIED, GOES_BACK, STAYED
 
 COLUMNS = (*KINDS, "twice")
 LETTERS = {"retired": "p", "rolled_back": "b", "refused": "n", "nothing began": "n", "held": "h"}
@@ -31,7 +31,6 @@ def page(found: Sequence[Outcome], schedules: Sequence[Outcome]) -> str:
         *_scenes(found),
         *_published(),
         *_goes_back(),
-        *_known(),
         *_without_a_row(),
         *_broken((*found, *schedules)),
     ]
@@ -42,13 +41,13 @@ def letter(outcome: Outcome) -> str:
     """How an outcome is shown."""
     if outcome.broken:
         return "!"
-    return "k" if outcome.known else LETTERS.get(outcome.outcome, "!")
+    return LETTERS.get(outcome.outcome, "!")
 
 
 def _summary(what: str, found: Sequence[Outcome]) -> str:
     letters = Counter(letter(outcome) for outcome in found)
     whole = sum(letters[one] for one in "pbn")
-    trying = sum(letters[one] for one in "twuk")
+    trying = sum(letters[one] for one in "twu")
     numbers = (len(found), whole, letters["h"], trying, letters["!"])
     return f"| {what} | {' | '.join(str(number) for number in numbers)} |"
 
@@ -65,9 +64,9 @@ def _calls(found: Sequence[Outcome]) -> Iterable[str]:
         "Outcomes over all scenes: `p` promoted to the end, `b` back on the version before, `n`",
         "refused or never begun, `h` held with a page, `t` on one healthy version, paged and still",
         "trying, `w` promoted, paged, and its watch does not end, `u` paged, and nobody goes on,",
-        "`k` [known](#known), `!` broken. `h`, `t`, `w` and `u` are on",
-        "[the published list](#the-published-list), or by design of the scene. Functions that run",
-        "twice, at once or up to 30 seconds later, have rows of their own.",
+        "`!` broken. `h`, `t`, `w` and `u` are on [the published list](#the-published-list), or",
+        "by design of the scene. Functions that run twice, at once or up to 30 seconds later, have",
+        "rows of their own.",
         "",
         "| Function | Call | " + " | ".join(kind.replace("_", " ") for kind in COLUMNS) + " |",
         "|---|---|" + "---|" * len(COLUMNS),
@@ -133,21 +132,6 @@ def _goes_back() -> Iterable[str]:
     for one in GOES_BACK:
         kinds = ", ".join(one.kinds)
         yield f"| `{one.function}` | `{one.call}` | {kinds} | {one.why} |"
-
-
-def _known() -> Iterable[str]:
-    yield from (
-        "",
-        "## Known",
-        "",
-        "What no look before a call can keep from happening, since the call lands after it.",
-        "",
-        "| Function | Call | Faults | Scenes | What happens |",
-        "|---|---|---|---|---|",
-    )
-    for one in KNOWN:
-        kinds, scenes = ", ".join(one.kinds), "; ".join(one.scenes)
-        yield f"| `{one.function}` | `{one.call}` | {kinds} | {scenes} | {one.why} |"
 
 
 def _without_a_row() -> Iterable[str]:

@@ -151,16 +151,7 @@ def unheard(account: Account) -> Act:
 
 def resize(account: Account, slot: str, tasks: int) -> Act:
     """Somebody, or auto scaling, sets a slot's count; if it shrinks, no drain is waited for."""
-
-    def act() -> None:
-        fleet = account.fleet
-        if tasks < len(fleet.all[slot]):
-            fleet.died_at = account.kernel.seconds
-        told, fleet.stopping = fleet.stopping, lambda slot: None
-        fleet.update_service(cluster=SERVICE, service=f"{SERVICE}-{slot}", desiredCount=tasks)
-        fleet.stopping = told
-
-    return act
+    return lambda: account.fleet.resize_by_hand(slot, tasks)
 
 
 def sicken(account: Account, slot: str) -> Act:

@@ -184,41 +184,6 @@ ELSEWHERE = {
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is broken by a call that lands late, and cannot be mended by asking before it is made.
-
-    Args:
-        function: its module.
-        call: as `service.operation`.
-        kinds: of faults.
-        scenes: the disturbances in which it happens.
-        words: what each invariant that is broken says, in part.
-        why: what happens, in words.
-    """
-
-    function: str
-    call: str
-    kinds: tuple[Kind, ...]
-    scenes: tuple[str, ...]
-    words: tuple[str, ...]
-    why: str
-
-
-KNOWN = (
-    Known(
-        "finish_deployment",
-        "ecs.update_service",
-        ("late", "slow"),
-        ("alarm as the phase moves to retired", "alarm as the lease is freed"),
-        ("stopped while nodes send it", "met a slot without a healthy task"),
-        "an alarm in the second in which the old slot is let go, and that very call to ECS lands "
-        "after the traffic went back: the slot is raised again within 5 seconds, and until its "
-        "tasks are healthy requests fail",
-    ),
-)
-
-
-@dataclass(frozen=True)
 class GoesBack:
     """Where one fault that passes by itself takes a good version back, or keeps it from beginning.
 
@@ -250,7 +215,7 @@ GOES_BACK = (
 
 @dataclass(frozen=True)
 class May:
-    """What a cell may leave: see `tests.faults.check.judge`; `words` of what is known.
+    """What a cell may leave: see `tests.faults.check.judge`.
 
     `turn`: it may end otherwise than without the fault, though as its scene allows.
     """
@@ -260,11 +225,6 @@ class May:
     splits: bool = False
     turn: bool = False
     ends: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-
-    def unknown(self, broken: list[str]) -> list[str]:
-        """Without what is known."""
-        return [one for one in broken if not any(words in one for words in self.words)]
 
     def unlisted(self, broken: list[str], outcome: str) -> list[str]:
         """Without a split, or a version that should have gone back, that is on the list."""
@@ -280,16 +240,10 @@ def denied(call: Call) -> Iterator[Denied]:
     return (one for one in DENIED if one.function == function and name in one.calls)
 
 
-def allowed(call: Call, kind: Kind, scene: str) -> May:
+def allowed(call: Call, kind: Kind) -> May:
     """What the published lists allow a cell."""
     found = list(denied(call)) if kind == "denied" else []
-    known = [
-        one
-        for one in KNOWN
-        if (one.function, one.call) == call and kind in one.kinds and scene in one.scenes
-    ]
     return May(
-        words=tuple(words for one in known for words in one.words),
         hold=bool(found),
         turn=kind == "denied"
         or any((one.function, one.call) == call and kind in one.kinds for one in GOES_BACK),

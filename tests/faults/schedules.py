@@ -5,6 +5,7 @@ Each also has a next deployment at its end, which must be admitted.
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from greenlane.deployments.model import SignalName
@@ -136,6 +137,11 @@ def conditions(dice: random.Random) -> Conditions:
     )
 
 
+def how_soon(seed: int) -> float:
+    """After how many seconds ECS stops what is too many."""
+    return random.Random(f"{seed} scale-in").choice((0.0, 5.0, 20.0))
+
+
 def play(seed: int) -> Verdict:
     """One schedule, wholly decided by its seed."""
     dice, more = random.Random(seed), random.Random(f"{seed} more")
@@ -146,7 +152,7 @@ def play(seed: int) -> Verdict:
         propagation_seconds=dice.choice((0.0, 5.0, 25.0, 115.0)),
         lose_events=dice.random() < 0.3,
         sticky=dice.random() < 0.3,
-        conditions=conditions(more),
+        conditions=replace(conditions(more), scale_in_seconds=how_soon(seed)),
     )
     faults = Random(seed, chance=dice.choice((0.0, 0.005, 0.02)), most=dice.randint(0, 4)).faults()
     present: list[Actors] = []

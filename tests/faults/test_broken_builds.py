@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from greenlane.deployments import admission, finishing, shifting, store, traffic
+from greenlane.deployments import admission, finishing, scale_in, shifting, store, traffic
 from greenlane.deployments.phases import LEASED, Phase
 from greenlane.people import ledger
 from greenlane.rollback import settle, take_back
+from tests.faults.cells import Cell, run
+from tests.faults.faults import Kind, Site
+from tests.faults.letting_go import WAYS, next_deployments, rollbacks
+from tests.faults.scenes import Scene
 from tests.faults.schedules import play
 
 SEEDS = range(1000, 1040)
@@ -54,7 +59,7 @@ def with_stickiness_kept(patch: pytest.MonkeyPatch) -> None:
 def without_capacity(patch: pytest.MonkeyPatch) -> None:
     """All traffic goes back at once, whatever is left of the good slot."""
 
-    def at_once(runtime: Any, rollback: Any, recipe: Any, **_: Any) -> Any:
+    def at_once(runtime: Any, rollback: Any, recipe: Any, *_: Any, **__: Any) -> Any:
         traffic.write_actions(runtime.elbv2, recipe.rule_arn, recipe.actions)
         return "settle", {recipe.good_target_group: 100}
 
@@ -69,6 +74,11 @@ def blind_to_drift(patch: pytest.MonkeyPatch) -> None:
         return int((rule.percent(plan.workload) or {plan.candidate: 0})[plan.candidate])
 
     patch.setattr(shifting, "_expected", whatever)
+
+
+def believing_the_balancer(patch: pytest.MonkeyPatch) -> None:
+    """Whatever is healthy counts, though ECS has been asked to stop it."""
+    patch.setattr(scale_in, "LANDS_WITHIN", timedelta(0))
 
 
 def with_a_slow_way_back(patch: pytest.MonkeyPatch) -> None:
@@ -90,6 +100,12 @@ def without_an_end(patch: pytest.MonkeyPatch) -> None:
 def without_a_claim(patch: pytest.MonkeyPatch) -> None:
     """Whatever SNS delivers twice is told twice."""
     patch.setattr(ledger.Ledger, "claim", lambda *_: True)
+
+
+def cell_of_let_go(kind: Kind) -> Cell:
+    """An alarm in the second in which the old slot is let go, and a call that lands after that."""
+    scene = Scene(disturbance="alarm as the phase moves to retired")
+    return Cell(scene, Site("finish_deployment", "ecs", "update_service", 1), kind)
 
 
 def violations(seeds: range) -> list[str]:
@@ -128,3 +144,26 @@ def test_a_build_without_one_of_the_rules_is_caught(
 
 def test_the_real_build_passes_where_the_broken_ones_do_not() -> None:
     assert violations(SEEDS) == []
+
+
+@pytest.mark.parametrize("kind", ["late", "slow"])
+def test_a_build_that_counts_on_tasks_which_a_late_call_stops_is_caught(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    assert run(cell_of_let_go(kind)).broken == ()
+    believing_the_balancer(monkeypatch)
+    assert any("met a slot without" in one for one in run(cell_of_let_go(kind)).broken)
+
+
+def test_so_it_is_where_ecs_only_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    believing_the_balancer(monkeypatch)
+    for way in WAYS:
+        broken = rollbacks(way, None, 5.0, [0.6], 999)
+        assert any("stopped while nodes send it" in one for one in broken), way
+
+
+def test_so_it_is_by_a_next_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    believing_the_balancer(monkeypatch)
+    for way in WAYS:
+        broken = next_deployments(way, "late", [0.0])
+        assert any("stopped while nodes send it" in one for one in broken), way

@@ -254,6 +254,7 @@ def undoing(world):
     world.traffic("green", requests=100)
     finish_deployment(state, world.runtime)
     world.change(phase=Phase.RETIRED)
+    world.clock.advance(minutes=2)  # nothing of the letting go can land any more
     asked = undo_of(f"{SERVICE}:1", despite_alarms="undo to d-0: it is slow")
     given = asked.model_dump(exclude_none=True) | {"image": None}
     state = prepare_slot(world.planned(deployment_id="d-2", **given), world.runtime)

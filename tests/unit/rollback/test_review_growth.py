@@ -58,11 +58,13 @@ def test_a_scale_down_that_was_on_its_way_is_waited_for(world):
     watching(world)
     world.serve("blue", 2)
     rollback = taken_back(world)
-    world.clock.advance(seconds=59)
-    with pytest.raises(NotSettled, match="late"):
+    world.clock.advance(seconds=89)
+    with pytest.raises(NotSettled, match="growing"):
         hold_traffic(rollback, world.runtime)
-    world.clock.advance(seconds=31)
+    assert world.weights() == (50, 50)
+    world.clock.advance(seconds=1)
     assert hold_traffic(rollback, world.runtime).fenced
+    assert world.weights() == (100, 0)
 
 
 def test_a_slot_that_does_not_grow_is_held_after_an_hour(world):
