@@ -103,6 +103,7 @@ def measured(module: str, endpoint: str) -> dict[str, float]:
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_ENDPOINT_URL": endpoint,
         "FLAGS_TABLE": "greenlane-flags",
+        "EXPERIMENTS_TABLE": "greenlane-experiments",
         "POWERTOOLS_SERVICE_NAME": "flags",
         # With this Powertools' tracer takes itself to be on Lambda, and patches as it does there.
         "LAMBDA_TASK_ROOT": str(ROOT),

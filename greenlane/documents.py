@@ -8,13 +8,24 @@ Everything wrong with a file is reported at once, as one `InvalidDocument`.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from greenlane.errors import InvalidInput
-from greenlane.problems import Excerpt, InvalidDocument, Path, dotted, excerpt, explain, too_large
+from greenlane.problems import (
+    HALF_A_CHARACTER,
+    Excerpt,
+    InvalidDocument,
+    Path,
+    dotted,
+    excerpt,
+    explain,
+    too_large,
+    whole,
+)
 from greenlane.source import Source as Source
 
 MAX_BYTES = 128 * 1024
@@ -109,7 +120,9 @@ class _Builder:
                     )
                 )
                 continue
-            key = key_node.value
+            key = self._text(key_node, path, line)
+            if key is None:
+                continue
             where = (*path, key)
             if key in built:
                 self.problems.append(
@@ -129,7 +142,7 @@ class _Builder:
         text: str = node.value
         match node.tag.removeprefix(_TAG):
             case "str":
-                return text
+                return self._text(node, path, line)
             case "bool" if text.lower() in ("true", "false"):
                 return text.lower() == "true"
             case "null":
@@ -147,6 +160,19 @@ class _Builder:
             case _:
                 self._refuse_tag(node, path, line)
                 return None
+
+    def _text(self, node: yaml.ScalarNode, path: Path, line: int) -> str | None:
+        """Text; None, with a problem, where an escape is half a character.
+
+        JSON writes characters beyond the first plane as two escapes, which YAML takes one by one.
+        """
+        try:
+            return whole(node.value)
+        except ValueError:
+            self.problems.append(
+                InvalidInput(dotted(path), excerpt(node.value), HALF_A_CHARACTER, line=line)
+            )
+            return None
 
     def _refuse_tag(self, node: yaml.Node, path: Path, line: int) -> None:
         self.problems.append(
@@ -235,3 +261,28 @@ def validate(model: type[ModelT], source: Source, path: Path = ()) -> ModelT:
     except OverflowError:
         problem = too_large(part, prefix=path, source=source)
         raise InvalidDocument(source.name, [problem]) from None
+
+
+def read(
+    model: type[ModelT],
+    lints: Callable[[ModelT, Source], list[InvalidInput]],
+    text: str,
+    name: str = "document",
+) -> ModelT:
+    """Read a whole file as `model`, and check what takes more than one value to judge.
+
+    Args:
+        model: of the whole file.
+        lints: everything that is wrong beyond the shapes, with lines.
+        text: the file.
+        name: what to call it.
+
+    Raises:
+        InvalidDocument: with everything that is wrong, by line.
+    """
+    source = load(text, name)
+    document = validate(model, source)
+    problems = lints(document, source)
+    if problems:
+        raise InvalidDocument(source.name, problems)
+    return document

@@ -27,6 +27,12 @@ class Excerpt(str):
 ABSENT = Excerpt("nothing")
 """Stands for the value of a key that is missing."""
 
+HALF_A_CHARACTER = (
+    "one half of a character is no text; write the character itself, or both halves, such as "
+    r"\ud83d\ude00"
+)
+"""The way out of what `whole` refuses."""
+
 
 class InvalidDocument(InvalidInput):
     """Everything that is wrong with one file, in the order of its lines; nothing was changed.
@@ -189,6 +195,17 @@ def excerpt(value: object) -> object:
     """The value itself, or the beginning of it when it is too long for an error's line."""
     shown = repr(value)
     return value if len(shown) <= 60 else Excerpt(f"{shown[:57]}...")
+
+
+def whole(text: str) -> str:
+    """Text in which each pair of UTF-16 halves is the character that it is.
+
+    Raises:
+        ValueError: a half stands alone; `HALF_A_CHARACTER` says what to do.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 def as_error(problems: Sequence[InvalidInput], name: str) -> InvalidInput:

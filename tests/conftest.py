@@ -1,9 +1,16 @@
 """For all tests."""
 
+import functools
 import os
+import sys
 from typing import Any
 
 from botocore.loaders import JSONFileLoader
+from hypothesis import settings
+
+# Two busy cores pause any test for longer than hypothesis's 200 milliseconds.
+settings.register_profile("greenlane", deadline=None)
+settings.load_profile("greenlane")
 
 # moto would otherwise make hundreds of machine images for each account that a test begins with.
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
@@ -27,3 +34,10 @@ def _read_once() -> None:
 
 
 _read_once()
+
+
+def pytest_collection_finish() -> None:
+    """Let moto make its 1,600 answers for the library `requests` once, not for each test."""
+    models: Any = sys.modules.get("moto.core.models")
+    if models is not None:
+        models.CallbackResponse = functools.cache(models.CallbackResponse)

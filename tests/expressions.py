@@ -231,11 +231,19 @@ class Parser:
     def update(self) -> dict[str, tuple[Any, ...]]:
         sections: dict[str, tuple[Any, ...]] = {}
         while self.at < len(self.tokens):
-            word = self.take("SET", "REMOVE") or self.unexpected()
+            word = self.take("SET", "REMOVE", "ADD") or self.unexpected()
             if word in sections:
                 self.refuse(f'The "{word}" section can only be used once;')
-            sections[word] = self.listed(self.assignment if word == "SET" else self.path)
+            part = {"SET": self.assignment, "REMOVE": self.path, "ADD": self.addition}[word]
+            sections[word] = self.listed(part)
         return sections
+
+    def addition(self) -> tuple[Path, Literal]:
+        target = self.path()
+        value = self.operand()
+        if not isinstance(value, Literal):
+            self.unexpected()
+        return target, value
 
     def assignment(self) -> tuple[Path, Operand]:
         target = self.path()

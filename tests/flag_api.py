@@ -14,8 +14,16 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from greenlane.experiments.names import TABLE as EXPERIMENTS
+from greenlane.experiments.storing.apply import apply_experiments
+from greenlane.experiments.storing.store import DynamoExperimentStore
 from greenlane.flags.definitions.document import read_flags
-from greenlane.flags.storing.state import StoredApprovals, StoredFlag, StoredFlags
+from greenlane.flags.storing.state import (
+    StoredApprovals,
+    StoredFlag,
+    StoredFlags,
+    StoredSegment,
+)
 from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.deploy import Artifact, Deployer, read_assembly
@@ -101,11 +109,27 @@ class DeployedApi:
             return StoredFlags(
                 version=flags.version,
                 flags={key: StoredFlag(flag=one) for key, one in document.feature_flags.items()},
+                segments={
+                    name: StoredSegment(condition=one) for name, one in document.segments.items()
+                },
                 approvals=StoredApprovals(environments=approvals),
                 environments=flags.environments,
             )
 
         return self.store.change(edit, by="a test", why="", at=datetime.now(UTC)).version
+
+    @property
+    def experiments(self) -> DynamoExperimentStore:
+        return DynamoExperimentStore(self.cloud.client("dynamodb"), EXPERIMENTS)
+
+    def begin(self, yaml: str) -> None:
+        """Have the A/B tests of a file run."""
+        apply_experiments(self.experiments, yaml, by="a test", at=datetime.now(UTC), start=True)
+
+    def tell(self, path: str, content: Any, **headers: str) -> Answer:
+        """One request by API key of what users were shown and did."""
+        given = {"content-type": "application/json", "x-api-key": self.key, **headers}
+        return send("POST", self.url + path, json.dumps(content).encode(), given)
 
     def look_up(self, path: str = "", context: Any = None, **headers: str) -> Answer:
         """One lookup: of all flags, or of `/<key>`."""

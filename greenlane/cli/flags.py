@@ -8,6 +8,7 @@ import typer
 
 from greenlane.cli import flags_approving, flags_files, flags_lifecycle
 from greenlane.cli.exits import ExitCode
+from greenlane.cli.flags_tracing import traced
 from greenlane.cli.flags_views import (
     as_json,
     detailed,
@@ -16,7 +17,7 @@ from greenlane.cli.flags_views import (
     tell_kept,
 )
 from greenlane.cli.session import Session
-from greenlane.errors import InvalidInput
+from greenlane.errors import InvalidInput, UnknownFlag
 
 app = typer.Typer(help="Feature flags: look at them, change them.", no_args_is_help=True)
 
@@ -49,7 +50,7 @@ def get(context: typer.Context, key: Key) -> None:
     flags = session.flags.read()
     found = flag_in(flags, key)
     session.emit(found)
-    for line in detailed(key, found, flags.environments):
+    for line in detailed(key, found, flags.environments, session.now):
         session.say(line)
 
 
@@ -113,7 +114,8 @@ def disable(
     kept = keeping.disable(
         session.flags, key, environment, by=session.principal, why=why, at=session.now
     )
-    tell_kept(session, kept, kept.keys, kept.proposal)
+    means = f"off for everybody in {environment or 'all environments'}"
+    tell_kept(session, kept, kept.keys, kept.proposal, means=means)
 
 
 @app.command()
@@ -155,13 +157,15 @@ def explain(
         way_out = """write a JSON object, such as '{"targetingKey": "user-1"}'"""
         raise InvalidInput("--context", user, way_out)
     snapshot = flags_files.snapshot_of(session, file, environment)
+    if key not in snapshot["flags"]:
+        raise UnknownFlag(key, sorted(snapshot["flags"]))
     now = session.now if file is None else None
     at = now.timestamp() if now is not None else flags_files.local_now()
     trace = explained(Engine(snapshot), key, attributes, at)
     session.emit(trace)
     served = f" by {trace['rule']}" if trace.get("rule") else ""
     session.say(f"{key} in {environment}: {as_json(trace['value'])} ({trace['reason']}{served})")
-    for line in _trace(trace):
+    for line in traced(trace):
         session.say(f"  {line}")
 
 
@@ -216,8 +220,10 @@ def ramp(
         raise InvalidInput("--back", back, "it goes with --stop")
     by, at = session.principal, session.now
     if stop:
+        means = "its ramp is stopped, at 0 percent" if back else "its ramp is stopped where it was"
         kept = keeping.stop_ramp(session.flags, key, environment, by, at=at, why=why, back=back)
     else:
+        means = f"{increment}% more each {interval}, to {to}%; it begins within a minute"
         kept = keeping.start_ramp(
             session.flags,
             key,
@@ -229,7 +235,7 @@ def ramp(
             at=at,
             why=why,
         )
-    tell_kept(session, kept, kept.keys, kept.proposal)
+    tell_kept(session, kept, kept.keys, kept.proposal, means=means)
 
 
 def _percent(option: str, text: str | None) -> Any:
@@ -266,20 +272,6 @@ def _assignment(text: str) -> tuple[str, Any]:
     if found.keys() != {"value"}:
         raise InvalidInput("set", text, "write one key=value for each key")
     return name, found["value"]
-
-
-def _trace(trace: dict[str, Any]) -> list[str]:
-    lines = [trace["message"]] if trace.get("message") else []
-    for one in trace.get("requires", ()):
-        met = "met" if one["met"] else "not met"
-        lines.append(f"needs {one['flag']} at {one['wanted']}: {one['variant']}, {met}")
-    for rule in trace.get("rules", ()):
-        bucket = f"bucket {rule['bucket']} of " if "bucket" in rule else ""
-        asked = rule.get("condition")
-        said = "" if asked is None else f"condition {'met' if asked['met'] else 'not met'}, "
-        served = rule["served"] or "goes on"
-        lines.append(f"rule {rule['rule']}: {said}{bucket}threshold {rule['threshold']}: {served}")
-    return lines
 
 
 flags_files.register(app)

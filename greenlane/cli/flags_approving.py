@@ -1,11 +1,13 @@
 """`greenlane flags proposals`, `approve` and `reject`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from greenlane.cli.flags_views import differences, table, tell_kept
 from greenlane.cli.session import Session
+
+WAITING: Literal["waiting"] = "waiting"
 
 Id = Annotated[str, typer.Argument(help="The proposal's id.", show_default=False)]
 Why = Annotated[str, typer.Option(help="Why, for the audit.")]
@@ -21,8 +23,10 @@ def proposals(
     context: typer.Context,
     id: Annotated[str | None, typer.Argument(help="One of them, whole.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    before: Annotated[str | None, typer.Option(help="Only older ones than this id.")] = None,
 ) -> None:
-    """List the changes that wait for a second person."""
+    """List the changes that wait for a second person, newest first."""
     session: Session = context.obj
     if id is not None:
         one = session.flags.proposal(id)
@@ -31,17 +35,21 @@ def proposals(
         for line in differences(one.changes(session.flags.read())):
             session.say(line)
         return
-    found = [one for one in session.flags.proposals() if everything or one.status == "waiting"]
-    session.emit(found)
-    if not found:
-        session.say("nothing waits")
+    status = None if everything else WAITING
+    found = session.flags.proposals(status, before, limit + 1)
+    page = found[:limit]
+    session.emit(page)
+    if not page:
+        session.say("nothing waits" if status else "nothing was proposed")
         return
     rows = [("id", "status", "by", "changes", "environments", "why")]
-    for one in found:
+    for one in page:
         about = ", ".join(one.based)
         rows.append((one.id, one.status, one.by, about, ", ".join(one.environments), one.why))
     for line in table(rows):
         session.say(line)
+    if len(found) > limit:
+        session.say(f"there are more: --before {page[-1].id}")
 
 
 def approve(context: typer.Context, id: Id, why: Why = "") -> None:

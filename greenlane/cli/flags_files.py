@@ -78,7 +78,7 @@ def diff(context: typer.Context, file: File, prune: Prune = False) -> None:
     session: Session = context.obj
     document, source = read_part(*text_of(file))
     flags = session.flags.read()
-    check(keeping.merging(document, prune=prune)(flags), source)
+    check(keeping.merging(document, prune=prune, source=source)(flags), source)
     changes = keeping.difference(flags, document, prune=prune)
     session.emit(list(changes))
     for line in differences(changes) or ["nothing would change"]:
@@ -88,10 +88,12 @@ def diff(context: typer.Context, file: File, prune: Prune = False) -> None:
 
 def apply(context: typer.Context, file: File, prune: Prune = False, why: Why = "") -> None:
     """Put the flags of a file over those that are stored, as `greenlane apply` does."""
-    from greenlane.flags.storing.apply import apply_flags
+    from greenlane.apply import check_flag_names
+    from greenlane.flags.storing.apply import apply_flags, read_part
 
     session: Session = context.obj
     text, name = text_of(file)
+    check_flag_names(session.client, read_part(text, name)[0].feature_flags, session.warn)
     applied = apply_flags(
         session.flags,
         text,
@@ -144,6 +146,7 @@ def import_flags(
     why: Why = "",
 ) -> None:
     """Put the flags of a flagd definition; nobody changes sides, its bucketing is kept."""
+    from greenlane.apply import check_flag_names
     from greenlane.flags.definitions.flagd import import_flagd
     from greenlane.flags.storing import keeping
 
@@ -156,5 +159,6 @@ def import_flags(
     if not isinstance(definition, dict) or not isinstance(definition.get("flags"), dict):
         raise InvalidInput("--file", name, "write flagd's JSON: an object with the key flags")
     document = import_flagd(definition, hashing.value)
+    check_flag_names(session.client, document.feature_flags, session.warn)
     kept = keeping.put(session.flags, document, by=session.principal, why=why, at=session.now)
     tell_kept(session, kept, kept.keys, kept.proposal)

@@ -1,25 +1,31 @@
 """How flags, their changes and their audit are printed."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from greenlane.cli.session import Session
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from pydantic import BaseModel
 
     from greenlane.flags.storing.audit import AuditEntry, FlagChange
     from greenlane.flags.storing.proposals import Proposal
-    from greenlane.flags.storing.state import StoredFlag, StoredFlags
+    from greenlane.flags.storing.state import Ramp, StoredFlag, StoredFlags
 
 
 def tell_kept(
-    session: Session, result: "BaseModel", keys: Sequence[str], proposal: "Proposal | None"
+    session: Session,
+    result: "BaseModel",
+    keys: Sequence[str],
+    proposal: "Proposal | None",
+    *,
+    means: str = "",
 ) -> None:
-    """What a change of flags came to."""
+    """What a change of flags came to, and what that `means`; or which flags stay switched off."""
     session.emit(result)
     if proposal is not None and proposal.status == "waiting":
         session.say(
@@ -29,7 +35,10 @@ def tell_kept(
         return
     version = getattr(result, "version", 0)
     said = ", ".join(keys) if keys else "unchanged"
-    session.say(f"{said}, version {version}")
+    session.say(f"{said}, version {version}{f': {means}' if means and keys else ''}")
+    for key, where in {} if means else getattr(result, "switched_off", {}).items():
+        places = ", ".join(where)
+        session.warn(f"{key} stays switched off in {places}; see greenlane flags enable")
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -69,7 +78,7 @@ def level_text(stored: "StoredFlag", environment: str, now: "datetime") -> str:
             ("rules", flag.rules),
             ("groups", flag.user_groups),
             ("targeted", flag.targeting and flag.targeting.user_attributes),
-            ("ramping", state.ramp is not None and state.ramp.status in ("running", "held")),
+            ("ramping", state.going is not None),
         )
         if given
     ]
@@ -78,37 +87,82 @@ def level_text(stored: "StoredFlag", environment: str, now: "datetime") -> str:
     return " ".join([found, *(f"+{word}" for word in also)])
 
 
-def detailed(key: str, stored: "StoredFlag", environments: Iterable[str]) -> list[str]:
-    """One flag: what was written, and its state where it has one."""
+def detailed(
+    key: str, stored: "StoredFlag", environments: Iterable[str], now: "datetime"
+) -> list[str]:
+    """One flag: what was written, and what became of it in each environment that it is for."""
     from greenlane.flags.storing.state import as_written
 
-    at = f" at {stored.at:%Y-%m-%d %H:%M} UTC" if stored.at else ""
+    at = f" at {_moment(stored.at)}" if stored.at else ""
     lines = [f"{key}: revision {stored.revision}, by {stored.by or 'nobody'}{at}"]
     lines += [f"  {name}: {as_json(value)}" for name, value in as_written(stored.flag).items()]
     for environment in environments:
-        state = stored.states.get(environment)
-        told = (
-            state.model_dump(mode="json", exclude_none=True, exclude_defaults=True) if state else {}
-        )
-        if told:
-            lines.append(f"  in {environment}: {as_json(told)}")
+        if stored.flag.environments and environment not in stored.flag.environments:
+            continue
+        state = stored.state(environment)
+        since = state.enabled_since
+        on = f", on since {_moment(since)}" if since and stored.is_on(environment) else ""
+        lines.append(f"  in {environment}: {level_text(stored, environment, now)}{on}")
+        if state.retreated:
+            lines.append(f"    {state.retreated}")
+        if state.ramp is not None:
+            lines += [f"    {line}" for line in _ramp(state.ramp)]
     return lines
+
+
+def _ramp(ramp: "Ramp") -> list[str]:
+    from greenlane.durations import format_seconds
+
+    each = format_seconds(ramp.interval.total_seconds())
+    by = f" by {ramp.by}" if ramp.by else ""
+    why = f": {ramp.reason}" if ramp.reason else ""
+    lines = [
+        f"ramp {ramp.id}{by}: {_percent(ramp.increment)} more each {each}, to "
+        f"{_percent(ramp.target)}",
+        f"  {ramp.status}{why}; judged good up to {_percent(ramp.last_good)}",
+    ]
+    if ramp.goes and ramp.raised_at is not None:
+        due = ramp.raised_at + ramp.interval
+        lines.append(f"  raised at {_moment(ramp.raised_at)}, next at {_moment(due)} if it is good")
+    return lines
+
+
+def _moment(at: "datetime") -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _percent(level: "Decimal") -> str:
+    return f"{level.normalize():f}%"
 
 
 def differences(changes: Sequence["FlagChange"]) -> list[str]:
     """What changes, one line for each key that differs."""
     lines = []
     for change in changes:
-        before, after = _flat(change.before), _flat(change.after)
         if change.before is None or change.after is None:
             lines.append(f"{'+' if change.before is None else '-'} {change.key}")
             continue
         lines.append(f"~ {change.key}")
-        for name in dict.fromkeys([*before, *after]):
-            old, new = before.get(name), after.get(name)
-            if as_json(old) != as_json(new):
-                lines.append(f"    {name}: {_shown(name, before)} -> {_shown(name, after)}")
+        lines += [f"    {line}" for line in _differing(_named(change.before), _named(change.after))]
     return lines
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any], where: str = "") -> Iterator[str]:
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if as_json(old) == as_json(new):
+            continue
+        if isinstance(old, _Parts) and isinstance(new, _Parts) and old.same_as(new):
+            yield from _differing(old, new, f"{where}{name}: ")
+        else:
+            yield f"{where}{name}: {_shown(name, before)} -> {_shown(name, after)}"
+
+
+class _Parts(dict[str, Any]):
+    """What is compared by its parts: a state, and a ramp as long as it is the same one."""
+
+    def same_as(self, other: "_Parts") -> bool:
+        return bool(self.get("id") == other.get("id"))
 
 
 def entries(found: Sequence["AuditEntry"]) -> list[str]:
@@ -129,16 +183,25 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _flat(content: Any) -> dict[str, Any]:
-    """A flag's content by key: its own keys, and `in <environment>` for states."""
-    if not isinstance(content, dict) or "flag" not in content:
+def _named(content: Any) -> dict[str, Any]:
+    """A change's content by key: a flag's own keys, and `in <environment>` for its states."""
+    if not isinstance(content, dict):
+        return {"environments" if isinstance(content, list) else "is": content}
+    if "flag" not in content:
         return {"is": content}
-    states = {f"in {name}": _set(state) for name, state in content.get("states", {}).items()}
+    states = {f"in {name}": _parts(state) for name, state in content.get("states", {}).items()}
     return {**content["flag"], **states}
 
 
-def _set(state: Any) -> Any:
-    return {name: value for name, value in state.items() if value not in (None, False)}
+def _parts(state: dict[str, Any]) -> _Parts:
+    """What a state says; what is empty, off or unknown says nothing."""
+    return _Parts(
+        {
+            name: _parts(value) if isinstance(value, dict) else value
+            for name, value in state.items()
+            if value not in (None, False, "")
+        }
+    )
 
 
 def _shown(name: str, values: dict[str, Any]) -> str:

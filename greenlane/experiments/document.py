@@ -1,9 +1,8 @@
 """From a file of A/B tests to checked definitions, with line numbers for what is wrong."""
 
-from greenlane.documents import load, validate
+from greenlane.documents import read
 from greenlane.experiments.lints import problems_of
 from greenlane.experiments.model import ExperimentsDocument
-from greenlane.problems import InvalidDocument
 
 
 def read_experiments(text: str, name: str = "document") -> ExperimentsDocument:
@@ -16,9 +15,4 @@ def read_experiments(text: str, name: str = "document") -> ExperimentsDocument:
     Raises:
         InvalidDocument: with everything that is wrong, by line.
     """
-    source = load(text, name)
-    document = validate(ExperimentsDocument, source)
-    problems = problems_of(document, source)
-    if problems:
-        raise InvalidDocument(source.name, problems)
-    return document
+    return read(ExperimentsDocument, problems_of, text, name)

@@ -1,15 +1,19 @@
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from greenlane.cli.main import app
 from greenlane.flags.definitions.model import EnvironmentSettings
 from greenlane.flags.evaluating.conditions import OPERATORS
 from greenlane.flags.evaluating.evaluation import Evaluation
 from tests.docs.pages import ROOT, blocks, section, table
 
 PAGE = ROOT / "docs" / "flags.md"
+KINDS = ("yaml", "bash", "text")
 
 
 def test_the_examples_run_as_they_stand(
@@ -30,6 +34,17 @@ def test_the_examples_run_as_they_stand(
     assert groups.startswith("groups ")
     assert rollout.startswith("rollout ")
     assert "'fractional': [['on', 25], ['off', 75]]" in flagd
+
+
+def test_the_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = {kind: [one.text for one in blocks(kind) if one.page == PAGE] for kind in KINDS}
+    Path("feature-flags.yaml").write_text(texts["yaml"][0])
+    lines = [line for line in texts["bash"][0].splitlines() if line.startswith("greenlane ")]
+    results = [CliRunner().invoke(app, shlex.split(line)[1:]) for line in lines]
+
+    assert [one.exit_code for one in results] == [0, 0]
+    assert "".join(one.stdout for one in results) == texts["text"][0]
 
 
 def test_every_operator_is_described() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import MagicMock, patch
 
 import pytest
 from typer.testing import CliRunner
@@ -17,9 +17,10 @@ from greenlane.deployments.document import read_document
 from greenlane.flags.ramps.flag_alarms import alarms_of
 from greenlane.flags.ramps.guards import guards
 from greenlane.flags.ramps.impact import LONGEST, PERMITTED, PROPAGATION, Behind, Questions
-from greenlane.flags.ramps.ramp import MAX_HOLD
+from greenlane.flags.ramps.ramp import MAX_HOLD, raised
 from greenlane.flags.ramps.schedule_guard import EAGER, SELDOM_MINUTES, SOON
-from greenlane.flags.storing.state import RampStatus
+from greenlane.flags.storing.state import RampStatus, StoredFlags
+from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.health.alarm_definitions import FLAGS
 from greenlane.health.verdicts import ALPHA, LEAST_SAMPLES
 from tests.builders import SERVICE, service_config
@@ -72,21 +73,41 @@ def test_each_condition_of_the_example_can_be_asked_and_is_watched() -> None:
     assert len(alarms.whose) == 3
 
 
+def one_step_up(store: DynamoFlagStore) -> None:
+    def edit(flags: StoredFlags) -> StoredFlags:
+        one = flags.flags["new_checkout"]
+        state = one.state("production")
+        assert state.ramp is not None
+        after = raised(state, state.ramp, NOW + timedelta(minutes=1))
+        states = {**one.states, "production": after}
+        return flags.with_flag("new_checkout", one.model_copy(update={"states": states}))
+
+    store.change(edit, by="greenlane", why="", at=NOW)
+
+
 def test_the_commands_and_the_python_example_work_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GREENLANE_LOCAL", raising=False)
+    monkeypatch.setattr("secrets.token_hex", lambda size: "1a2b")
     (tmp_path / "feature-flags.yaml").write_text(flags_file())
     store = memory_store()
-    who = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW), principal="arn:jo")
-    client = SimpleNamespace(flags=store, connection=who)
+    who = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW), principal="jo")
+    client = SimpleNamespace(flags=store, connection=who, experiments=MagicMock())
     text = next(text for text in on_page("bash") if "flags ramp" in text)
     for line in text.splitlines():
+        if line == "greenlane apply -f greenlane.yaml":
+            continue  # the service's own file, which has other pages
         session = Session()
         session.__dict__["client"] = client
         result = CliRunner().invoke(app, shlex.split(line)[1:], obj=session)
         assert result.exit_code == 0, (line, result.output)
+        if "--to" in line:
+            one_step_up(store)
+        if "flags get" in line:
+            (shown,) = on_page("text")
+            assert shown in result.stdout
     state = store.read().flags["new_checkout"].state("production")
     assert state.ramp is not None
     assert (state.ramp.status, state.ramp.interval) == ("stopped", timedelta(minutes=10))

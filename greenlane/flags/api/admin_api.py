@@ -9,11 +9,16 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
 
 from greenlane import __version__, aws
+from greenlane.api import ROUTES
 from greenlane.clock import Clock, current_clock
 from greenlane.errors import InvalidInput, PreconditionFailed, UnknownProposal
+from greenlane.experiments.namesakes import Names, check_new_flags, names_of_tests
 from greenlane.flags.api.api_models import (
     LONGEST_ID,
     AuditPage,
@@ -27,15 +32,15 @@ from greenlane.flags.api.api_models import (
     NoQuery,
     Preconditions,
     ProposalList,
+    ProposalQuery,
     PutFlag,
     RampQuery,
     Reason,
     StartRamp,
     WhyQuery,
 )
-from greenlane.flags.api.api_routes import MANAGE, ROUTES
+from greenlane.flags.api.api_routes import ADMIN
 from greenlane.flags.definitions.model import FLAG_KEY
-from greenlane.flags.storing.audit import AuditEntry
 from greenlane.flags.storing.keeping import (
     approve,
     delete,
@@ -50,13 +55,14 @@ from greenlane.flags.storing.keeping import (
 from greenlane.flags.storing.state import StoredFlags
 from greenlane.flags.storing.store import Changed, DynamoFlagStore, Edit, FlagStore
 from greenlane.flags.storing.submitting import Kept, flag_in
+from greenlane.logs import logger
 from greenlane.openapi import document
 from greenlane.rest import Handler, Request, Response, respond
 
 MOST_CHARACTERS = 3_000_000
-"""Of entries in one answer about the audit: Lambda takes 6 MB, in which quotes count twice."""
+"""Of audit entries, or proposals, in one answer: Lambda takes 6 MB, in which quotes count twice."""
 
-_MINE = tuple(route for route in ROUTES if route.function == MANAGE)
+PartT = TypeVar("PartT", bound=BaseModel)
 
 
 class FlagsApi:
@@ -65,11 +71,12 @@ class FlagsApi:
     Args:
         store: where flags are kept.
         clock: tells when something is changed.
+        tests: reads the names of all A/B tests, which new flags may not have.
     """
 
-    def __init__(self, store: FlagStore, clock: Clock) -> None:
+    def __init__(self, store: FlagStore, clock: Clock, tests: Names = tuple) -> None:
         """See the class."""
-        self.store, self.clock = store, clock
+        self.store, self.clock, self._tests = store, clock, tests
         self.handlers: Mapping[str, Handler] = {
             "listFlags": self.list,
             "getFlag": self.get,
@@ -90,10 +97,10 @@ class FlagsApi:
 
     @classmethod
     def from_environment(cls) -> "FlagsApi":
-        """As its template has it: `FLAGS_TABLE` and, by commas, `FLAGS_ENVIRONMENTS`.
+        """As its template has it: `FLAGS_TABLE`, `EXPERIMENTS_TABLE`, `FLAGS_ENVIRONMENTS`.
 
         Raises:
-            KeyError: the template did not set the table.
+            KeyError: the template did not set a table.
         """
         names = os.environ.get("FLAGS_ENVIRONMENTS", "")
         client = aws.client("dynamodb", read_timeout_seconds=5.0, attempts=3)
@@ -102,11 +109,12 @@ class FlagsApi:
             os.environ["FLAGS_TABLE"],
             environments=tuple(name for name in names.split(",") if name),
         )
-        return cls(store, current_clock())
+        tests = partial(names_of_tests, client, os.environ["EXPERIMENTS_TABLE"])
+        return cls(store, current_clock(), tests)
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """One request, as API Gateway sends it, to its answer."""
-        return respond(event, _MINE, self.handlers)
+        return respond(event, ADMIN, self.handlers)
 
     def list(self, request: Request) -> Response:
         """All flags."""
@@ -130,6 +138,7 @@ class FlagsApi:
         request.parameters(NoQuery)
         body, key = request.json(PutFlag), _key(request)
         store = self._if(key, request.conditions(Preconditions))
+        check_new_flags([key], self.store.read().flags, self._tests, logger.warning)
         return _told(put_flag(store, key, body.flag, **self._who(request, body.why)), key)
 
     def change(self, request: Request) -> Response:
@@ -199,8 +208,11 @@ class FlagsApi:
 
     def proposals(self, request: Request) -> Response:
         """Changes that wait, and those decided."""
-        request.parameters(NoQuery)
-        return Response(content=ProposalList(proposals=tuple(self.store.proposals())))
+        asked = request.parameters(ProposalQuery)
+        found = self.store.proposals(asked.status, asked.before, asked.limit + 1)
+        page = _that_fit(found[: asked.limit])
+        more = page[-1].id if len(found) > len(page) else None
+        return Response(content=ProposalList(proposals=page, next=more))
 
     def approve(self, request: Request) -> Response:
         """Carry out what somebody else has proposed."""
@@ -280,15 +292,15 @@ def _key(request: Request) -> str:
     return key
 
 
-def _that_fit(entries: Sequence[AuditEntry]) -> tuple[AuditEntry, ...]:
-    """The first entries, at least one: a file with all flags may change them all at once."""
-    page: list[AuditEntry] = []
+def _that_fit(found: Sequence[PartT]) -> tuple[PartT, ...]:
+    """The first of a page, at least one: a file with all flags may change them all at once."""
+    page: list[PartT] = []
     left = MOST_CHARACTERS
-    for entry in entries:
-        left -= len(json.dumps(entry.model_dump(mode="json")))
+    for one in found:
+        left -= len(json.dumps(one.model_dump(mode="json")))
         if page and left < 0:
             break
-        page.append(entry)
+        page.append(one)
     return tuple(page)
 
 

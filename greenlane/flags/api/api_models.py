@@ -10,7 +10,7 @@ from greenlane.deployments.shapes import Document
 from greenlane.durations import Duration
 from greenlane.flags.definitions.model import Flag, Percentage
 from greenlane.flags.storing.audit import AuditEntry
-from greenlane.flags.storing.proposals import Proposal
+from greenlane.flags.storing.proposals import Proposal, Status
 from greenlane.flags.storing.state import FlagState, StoredFlag, StoredFlags, as_written
 
 MOST_ENTRIES = 100
@@ -83,6 +83,16 @@ class AuditQuery(_Query):
     """A part of the audit, newest first."""
 
     before: int | None = Field(None, ge=1, le=LAST_VERSION, description="Versions below this one.")
+    limit: int = Field(50, ge=1, le=MOST_ENTRIES)
+
+
+class ProposalQuery(_Query):
+    """Some of the proposals, newest first."""
+
+    status: Status | None = Field(None, description="Only these; all when left out.")
+    before: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)] | None = Field(
+        None, description="Proposals older than the one of this id."
+    )
     limit: int = Field(50, ge=1, le=MOST_ENTRIES)
 
 
@@ -168,6 +178,10 @@ class AuditPage(BaseModel):
 
 
 class ProposalList(BaseModel):
-    """Changes that wait for a second person, and those decided before; oldest first."""
+    """Changes that wait for a second person, and those decided before; newest first.
+
+    `next` is the `before` of the next page.
+    """
 
     proposals: tuple[Proposal, ...]
+    next: str | None = None

@@ -19,6 +19,7 @@ from greenlane.flags.api.api_models import (
     NoQuery,
     Preconditions,
     ProposalList,
+    ProposalQuery,
     PutFlag,
     RampQuery,
     Reason,
@@ -26,8 +27,8 @@ from greenlane.flags.api.api_models import (
     WhyQuery,
 )
 from greenlane.flags.definitions.model import FLAG_KEY
-from greenlane.rest import Problems
-from greenlane.routes import PROBLEM, Auth, Method, Reply, Route
+from greenlane.replies import GATEWAY_FAILED, REFUSED_KEY, THROTTLED, always, merged, ok, problem
+from greenlane.routes import Auth, Method, Reply, Route
 
 LOOK_UP, MANAGE = "look_up_flags", "manage_flags"
 
@@ -35,15 +36,6 @@ _FLAG = {"key": {"type": "string", "pattern": FLAG_KEY, "examples": ["new_checko
 _PROPOSAL = {"id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}}
 _ETAG = {"ETag": "The flag's revision, for `If-Match`."}
 
-_REFUSED_KEY = Reply("The API key is missing or wrong.", ofrep.GATEWAY_FAILURE)
-_REFUSED_SIGNATURE = Reply(
-    "The request is not signed, or the principal may not call this.", ofrep.GATEWAY_FAILURE
-)
-_THROTTLED = Reply(
-    "Too many requests at once.",
-    ofrep.GATEWAY_FAILURE,
-    headers={"Retry-After": "Whole seconds to wait."},
-)
 _UNREADABLE = Reply(
     "There is no snapshot of the flags: the code's defaults count.",
     ofrep.BULK_FAILURE,
@@ -53,10 +45,6 @@ _UNREADABLE = Reply(
 
 def _too_long(shape: Mapping[str, Any]) -> Reply:
     return Reply("The body is longer than 64 KiB.", shape)
-
-
-def _problem(about: str) -> Reply:
-    return Reply(about, Problems, PROBLEM)
 
 
 def _admin(
@@ -72,13 +60,6 @@ def _admin(
     body: type[BaseModel] | None = None,
     path_parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Route:
-    always = {
-        400: _problem("Something in the request is wrong; nothing was changed."),
-        403: _REFUSED_SIGNATURE if auth == "iam" else _REFUSED_KEY,
-        429: _THROTTLED,
-        503: _problem("The store did not answer."),
-    }
-    merged = {status: one for several in (always, *replies) for status, one in several.items()}
     return Route(
         method=method,
         path=path,
@@ -93,20 +74,16 @@ def _admin(
         body=body,
         body_optional=body in (Reason, Deciding),
         path_parameters=path_parameters or {},
-        replies=dict(sorted(merged.items())),
+        replies=merged(always(auth), *replies),
     )
 
 
-def _ok(about: str, model: type[BaseModel], **headers: str) -> dict[int, Reply]:
-    return {200: Reply(about, model, headers=headers)}
-
-
-_NO_FLAG = {404: _problem("There is no such flag.")}
-_NO_PROPOSAL = {404: _problem("There is no such proposal.")}
-_CONFLICT = {409: _problem("Somebody else changed it in between, or it is refused as things are.")}
-_MOVED = {412: _problem("What the precondition names is not so any more; nothing was changed.")}
+_NO_FLAG = {404: problem("There is no such flag.")}
+_NO_PROPOSAL = {404: problem("There is no such proposal.")}
+_CONFLICT = {409: problem("Somebody else changed it in between, or it is refused as things are.")}
+_MOVED = {412: problem("What the precondition names is not so any more; nothing was changed.")}
 _CHANGED = {
-    **_ok("What came of it.", ChangeView),
+    **ok("What came of it.", ChangeView),
     202: Reply("Nothing changed yet: the change waits for a second person.", ChangeView),
 }
 
@@ -122,6 +99,11 @@ _KILL = (
     "approvals, and applying a file does not undo it: only enabling does."
 )
 
+_TESTS = (
+    "A key that is no flag's may be an A/B test's name: then the value is the name of a variant. "
+    "To look a variant up does not say that the user saw it, see `/v1/exposures`."
+)
+
 LOOKUPS = (
     Route(
         "POST",
@@ -133,12 +115,14 @@ LOOKUPS = (
         {
             200: Reply("The flag.", ofrep.FLAG),
             400: Reply("The request is wrong, or the flag cannot be told.", ofrep.FAILURE),
-            403: _REFUSED_KEY,
+            403: REFUSED_KEY,
             404: Reply("There is no such flag.", ofrep.NOT_FOUND),
             413: _too_long(ofrep.FAILURE),
-            429: _THROTTLED,
+            429: THROTTLED,
+            **GATEWAY_FAILED,
             503: _UNREADABLE,
         },
+        details=_TESTS,
         tag="Lookups",
         path_parameters={"key": ofrep.KEY},
         parameters=None,
@@ -160,11 +144,13 @@ LOOKUPS = (
                 "As `If-None-Match` has it.", headers={"ETag": "Covers the flags and the context."}
             ),
             400: Reply("The request is wrong.", ofrep.BULK_FAILURE),
-            403: _REFUSED_KEY,
+            403: REFUSED_KEY,
             413: _too_long(ofrep.BULK_FAILURE),
-            429: _THROTTLED,
+            429: THROTTLED,
+            **GATEWAY_FAILED,
             503: _UNREADABLE,
         },
+        details=_TESTS,
         tag="Lookups",
         body=ofrep.REQUEST,
         public=True,
@@ -172,8 +158,8 @@ LOOKUPS = (
 )
 
 ADMIN = (
-    _admin("GET", "/v1/flags", "listFlags", "All flags.", _ok("All flags.", FlagList)),
-    _flag("GET", "", "getFlag", "One flag.", _ok("The flag.", FlagView, **_ETAG), _NO_FLAG),
+    _admin("GET", "/v1/flags", "listFlags", "All flags.", ok("All flags.", FlagList)),
+    _flag("GET", "", "getFlag", "One flag.", ok("The flag.", FlagView, **_ETAG), _NO_FLAG),
     _flag(
         "PUT",
         "",
@@ -259,7 +245,7 @@ ADMIN = (
         "/audit",
         "auditFlag",
         "Who changed a flag, when and why; newest first.",
-        _ok("A part of it.", AuditPage),
+        ok("A part of it.", AuditPage),
         details="Also of a flag that is gone.",
         parameters=AuditQuery,
     ),
@@ -268,22 +254,23 @@ ADMIN = (
         "/v1/flag-audit",
         "auditFlags",
         "Who changed which flag, when and why; newest first.",
-        _ok("A part of it.", AuditPage),
+        ok("A part of it.", AuditPage),
         parameters=AuditQuery,
     ),
     _admin(
         "GET",
         "/v1/flag-proposals",
         "listProposals",
-        "Changes that wait for a second person.",
-        _ok("All of them.", ProposalList),
+        "Changes that wait for a second person, and those decided; newest first.",
+        ok("A part of them.", ProposalList),
+        parameters=ProposalQuery,
     ),
     _admin(
         "POST",
         "/v1/flag-proposals/{id}/approve",
         "approveProposal",
         "Carry out what somebody else has proposed.",
-        _ok("What came of it.", ChangeView),
+        ok("What came of it.", ChangeView),
         _NO_PROPOSAL,
         _CONFLICT,
         body=Reason,
@@ -294,7 +281,7 @@ ADMIN = (
         "/v1/flag-proposals/{id}/reject",
         "rejectProposal",
         "Refuse what was proposed.",
-        _ok("What came of it.", ChangeView),
+        ok("What came of it.", ChangeView),
         _NO_PROPOSAL,
         _CONFLICT,
         body=Reason,

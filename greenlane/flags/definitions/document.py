@@ -1,9 +1,10 @@
 """From a file of feature flags to checked definitions, with line numbers for what is wrong."""
 
-from greenlane.documents import load, validate
-from greenlane.flags.definitions.lints import problems_of
+from greenlane.documents import read
+from greenlane.errors import InvalidInput
+from greenlane.flags.definitions.lints import problems_of, unprotecting
 from greenlane.flags.definitions.model import FlagsDocument
-from greenlane.problems import InvalidDocument
+from greenlane.source import Source
 
 
 def read_flags(text: str, name: str = "document") -> FlagsDocument:
@@ -16,9 +17,9 @@ def read_flags(text: str, name: str = "document") -> FlagsDocument:
     Raises:
         InvalidDocument: with everything that is wrong, by line.
     """
-    source = load(text, name)
-    document = validate(FlagsDocument, source)
-    problems = problems_of(document, source)
-    if problems:
-        raise InvalidDocument(source.name, problems)
-    return document
+    return read(FlagsDocument, _problems, text, name)
+
+
+def _problems(document: FlagsDocument, source: Source) -> list[InvalidInput]:
+    protected = document.approvals.environments if document.approvals else ()
+    return problems_of(document, source) + unprotecting(document, source, new=protected)

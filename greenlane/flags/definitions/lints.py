@@ -7,17 +7,23 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pydantic_core import PydanticSerializationError
+
 from greenlane.deployments.names import Names
 from greenlane.errors import InvalidInput
 from greenlane.flags.definitions.compiling import GROUPS, ROLLOUT, compiled, in_order, segments_of
 from greenlane.flags.definitions.model import Condition, Flag, FlagRule, FlagsDocument
 from greenlane.flags.definitions.reach import unreachable
 from greenlane.flags.evaluating.conditions import compile_condition
-from greenlane.problems import Excerpt, Path, dotted, excerpt, suggest
+from greenlane.problems import HALF_A_CHARACTER, Excerpt, Path, dotted, excerpt, suggest
 from greenlane.source import Source
 
 MOST_ASKED = 100
 """Flags that one lookup may ask in all, for prerequisites of prerequisites."""
+
+ALMOST = 0.85
+"""How alike two names of environments are, 0 to 1, of which one is taken for the other misspelt:
+`prodution` and `production`, and not `prod` and `preprod`, nor `prod-eu` and `prod-us`."""
 
 Found = Iterator[tuple[Path, object, str]]
 
@@ -33,7 +39,8 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
 
 def problems_of(document: FlagsDocument, source: Source) -> list[InvalidInput]:
     """Everything that is wrong, with lines."""
-    found = [
+    # Alone, for what else is wrong would be told by names that nothing can print.
+    found = list(_halves(document)) or [
         *segment_problems(document.segments),
         *_prerequisites(document.feature_flags),
         *_names(document),
@@ -49,6 +56,33 @@ def problems_of(document: FlagsDocument, source: Source) -> list[InvalidInput]:
     ]
 
 
+def _halves(document: FlagsDocument) -> Found:
+    """Text that no answer could tell. A file cannot have it (see `documents`), Python and JSON can.
+
+    Writing all of it is the quick way to see that there is none: pydantic refuses it, or in a key
+    puts what stands for no character.
+    """
+    try:
+        suspect = "\ufffd" in document.model_dump_json(exclude_unset=True)
+    except PydanticSerializationError:
+        suspect = True
+    if suspect:
+        yield from _half_texts((), document.model_dump(exclude_unset=True, by_alias=True))
+
+
+def _half_texts(at: Path, value: object) -> Found:
+    if isinstance(value, str):
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            yield at, value, HALF_A_CHARACTER
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            halves = list(_half_texts(at, key))
+            yield from halves or _half_texts((*at, key), part)
+    elif isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            yield from _half_texts((*at, number), part)
+
+
 def _names(document: FlagsDocument) -> Found:
     """Names that no environment can have: they are keys in the table, and stages of the API."""
     approvals = document.approvals
@@ -57,6 +91,37 @@ def _names(document: FlagsDocument) -> Found:
     for key, flag in document.feature_flags.items():
         yield from _misnamed(("feature_flags", key, "environments"), flag.environments)
         yield from _misnamed(("feature_flags", key, "per_environment"), flag.per_environment)
+
+
+def unprotecting(
+    document: FlagsDocument, source: Source, *, new: Iterable[str], known: Iterable[str] = ()
+) -> list[InvalidInput]:
+    """Names under `approvals` that protect nothing, since they are misspelt or no flag is there.
+
+    A flag without `environments` is in environments that nobody names, so an unknown name is wrong
+    only if it is almost another one, or if there is no such flag.
+
+    Args:
+        document: all flags.
+        source: the file, for line numbers.
+        new: the names that were not protected before; others may have lost their flags since.
+        known: environments that are known besides those that the flags name.
+    """
+    flags = document.feature_flags.values()
+    named = {*known, *(name for one in flags for name in (*one.environments, *one.per_environment))}
+    limited = bool(flags) and all(one.environments for one in flags)
+    at: Path = ("approvals", "environments")
+    found = []
+    for name in sorted({*new} - named - {"*"}):
+        near = suggest(
+            name, [one for one in sorted(named) if abs(len(one) - len(name)) < 3], ALMOST
+        )
+        if near or limited:
+            said = near or f"; there are {', '.join(sorted(named))}"
+            way_out = f"no flag names it, so this protects nothing{said}; if it is right, name it "
+            way_out += "in a flag's `environments` or `per_environment` first"
+            found.append(InvalidInput(dotted(at), name, way_out, line=source.line(at)))
+    return found
 
 
 def _misnamed(at: Path, names: Iterable[str]) -> Found:

@@ -97,10 +97,13 @@ def keep_flag_alarms(
 ) -> dict[str, KeptAlarms]:
     """Write the alarms that are missing or different, and delete those that no flag asks for.
 
+    Those of a service that is no more are deleted too: its flags ask nobody.
+
     Args:
         cloudwatch: the client.
         flags: all of them.
-        behind: the services that could be looked up, by name; alarms of others stay as they are.
+        behind: the services that could be looked up, by name; alarms of the other services that
+            there are stay as they are.
         services: the names of all that there are.
         pause: how to wait some seconds.
 
@@ -113,4 +116,22 @@ def keep_flag_alarms(
         kept[service] = keep_alarms(
             cloudwatch, alarms.plan, service, flags.version, pause=pause, family=FLAGS
         )
+    for service in sorted(_with_alarms(cloudwatch) - {*services}):
+        kept[service] = keep_alarms(
+            cloudwatch, AlarmPlan(), service, flags.version, pause=pause, family=FLAGS
+        )
     return kept
+
+
+def _with_alarms(cloudwatch: Any) -> set[str]:
+    """The services that have alarms of flags, by the alarms' names."""
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=f"{FLAGS}.", AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+    )
+    kinds = ("MetricAlarms", "CompositeAlarms")
+    return {
+        one["AlarmName"].split(".")[1]
+        for page in pages
+        for kind in kinds
+        for one in page.get(kind, [])
+    }

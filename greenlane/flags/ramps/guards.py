@@ -10,7 +10,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from greenlane.flags.definitions.model import Flag
-from greenlane.flags.ramps.ramp import GOING
 from greenlane.flags.storing.ramp_records import level
 from greenlane.flags.storing.state import StoredFlag, StoredFlags
 
@@ -87,8 +86,8 @@ def answers_since(stored: StoredFlag, environment: str) -> datetime | None:
     """Since when a flag answers for what is wrong: what began earlier has another cause."""
     state = stored.state(environment)
     moments = [state.enabled_since] if state.enabled_since is not None else []
-    if state.ramp is not None and state.ramp.status in GOING:
-        moments.append(state.ramp.started_at)
+    if state.going is not None:
+        moments.append(state.going.started_at)
     return max(moments, default=None)
 
 
@@ -99,9 +98,9 @@ def without_anybody(stored: StoredFlag, environment: str, reason: str) -> Stored
     """
     state = stored.state(environment)
     changes: dict[str, object] = {"stopped": True, "retreated": reason, "owed": "stopped"}
-    if state.ramp is not None and state.ramp.status in GOING:
+    if state.going is not None:
         over = {"status": "retreated", "reason": reason}
-        changes |= {"ramp": state.ramp.model_copy(update=over), "ceiling": Decimal(0)}
+        changes |= {"ramp": state.going.model_copy(update=over), "ceiling": Decimal(0)}
     elif stored.flag.within(environment).scheduled_rollout is not None and state.ramp is None:
         changes |= {"ceiling": None, "judged": None, "judged_at": None}
     return stored.with_state(environment, **changes)

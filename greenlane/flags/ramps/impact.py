@@ -5,7 +5,8 @@ would say. And whether the level is shown to do harm: a condition that limits a 
 tested as a success criterion is, over all minutes of the ramp, and a metric by variant is compared
 between those who have the flag and those who do not. The tests stay valid however often one looks.
 
-No data is a hold, never a pass.
+No data is a hold, never a pass: unless the service's configuration says `on_no_data: pass` of the
+metric, for a count that is only reported when something happens, and the service served somebody.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -129,6 +130,15 @@ class Questions:
                     found[one.name] = one
         return list(found.values())
 
+    def may_be_silent(self, name: str) -> bool:
+        """Whether a metric without any data says that nothing happened.
+
+        Never of those who have the flag alone: whether there was anybody is what has to be seen.
+        """
+        declared = self.behind.config.metrics.get(name)
+        passes = declared is not None and declared.on_no_data == "pass"
+        return passes and name not in self.variants
+
     def compares(self, tree: Expression) -> bool:
         """Whether a condition is about those who have the flag, beside those who do not."""
         return any(name in self.variants for name in self.named(tree))
@@ -242,7 +252,8 @@ def _read(
     if not wanted or end <= start:
         return ()
     throughput = CATALOGUE["throughput"]
-    weighed = [throughput] if any(needs_traffic(metric) for metric in wanted.values()) else []
+    counts = any(needs_traffic(one) or questions.may_be_silent(one.name) for one in wanted.values())
+    weighed = [throughput] if counts else []
     read = read_series(
         runtime,
         questions.behind.workload,
@@ -256,6 +267,8 @@ def _read(
         name: joined(metric, [one for one in read if one.metric == name], traffic)
         for name, metric in wanted.items()
     }
+    if weighed:
+        both[throughput.name] = joined(throughput, traffic)
     placed = []
     for name, pair in questions.variants.items():
         on, off = both.pop(pair.on.name), both.pop(pair.off.name)
@@ -335,8 +348,23 @@ def _lacking(
                 continue  # the condition itself holds for it
             minutes = [it for one in mine for it in one.minutes if start <= it.at < end]
             said = _too_little(metric, minutes) or _too_old(metric, minutes, end)
+            if not minutes and questions.may_be_silent(name):
+                said = "" if _served(series, start, end) else "no data, and no requests either"
             if said:
                 yield CheckResult(name=text, verdict="hold", reason=f"{name}: {said}")
+
+
+def _served(series: tuple[Series, ...], start: datetime, end: datetime) -> bool:
+    """Whether the service is known to have served somebody, and lately."""
+    return any(
+        one.complete
+        and any(
+            minute.parts.get("r", 0.0) > 0 and start <= minute.at and end - minute.at <= STALE
+            for minute in one.minutes
+        )
+        for one in series
+        if one.metric == "throughput"
+    )
 
 
 def _too_little(metric: Metric, minutes: list[Minute]) -> str:

@@ -12,10 +12,8 @@ from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from greenlane.deployments.shapes import StoredModel
+from greenlane.flags.storing.state import GOING as GOING
 from greenlane.flags.storing.state import FlagState, Owed, Ramp, StoredFlag
-
-GOING = ("running", "held")
-"""The statuses of a ramp that may still be raised."""
 
 LOOK_AGAIN = timedelta(seconds=60)
 """How long a step waits for evidence before it is looked at again."""
@@ -96,8 +94,8 @@ def due_at(ramp: Ramp) -> datetime:
 
 def ramp_of(stored: StoredFlag | None, run: RampRun) -> Ramp | None:
     """The ramp that a run is about, as long as it may still be raised."""
-    ramp = stored.state(run.environment).ramp if stored is not None else None
-    return ramp if ramp is not None and ramp.id == run.ramp_id and ramp.status in GOING else None
+    ramp = stored.state(run.environment).going if stored is not None else None
+    return ramp if ramp is not None and ramp.id == run.ramp_id else None
 
 
 def decide(

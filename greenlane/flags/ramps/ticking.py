@@ -3,15 +3,15 @@
 Ramps that were recorded get their execution, and one that died a new one. Waiting steps are looked
 into, so that a bad one ends at once. Scheduled rollouts are judged. Alarms are kept as the flags
 ask for them, and one that is red without its event having come is acted on.
+
+Where there are more flags than a minute has time for, the next one goes on with those that have
+waited longest (see `turns`).
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments.judging import Tick
 from greenlane.errors import GreenlaneError, NotReconciled
@@ -22,17 +22,21 @@ from greenlane.flags.ramps.flag_news import tell_owed
 from greenlane.flags.ramps.guards import answers_since, exposed
 from greenlane.flags.ramps.guards import guards as all_guards
 from greenlane.flags.ramps.impact import Behind, Questions, is_true
-from greenlane.flags.ramps.ramp import GOING, RampRun, decide, due_at, level_of
+from greenlane.flags.ramps.ramp import RampRun, decide, due_at, level_of
 from greenlane.flags.ramps.ramping import SWITCHED_OFF, carry_out, impact_of, raise_ramp
 from greenlane.flags.ramps.runtime import FlagRuntime
 from greenlane.flags.ramps.schedule_guard import follow_schedule, worth_a_look
 from greenlane.flags.ramps.stopping import RedFlagAlarm, stop, stop_watched
+from greenlane.flags.ramps.turns import Look, Ring, take_turns
 from greenlane.flags.storing.state import ANYWHERE, Ramp, StoredFlag, StoredFlags
 from greenlane.health.alarms import read_alarms
 from greenlane.logs import logger
 
-AT_ONCE = 5
-"""Flags that are looked at beside each other."""
+LOOKS_WITHIN = timedelta(seconds=20)
+"""Later in a run no flag is begun to look at; the next run goes on there."""
+
+CONDITIONS_WITHIN = timedelta(seconds=45)
+"""The same of the conditions that no alarm watches. The function has sixty seconds."""
 
 EVENT_OVERDUE = timedelta(seconds=60)
 """An alarm that is red for longer should have stopped its flags by its event."""
@@ -61,7 +65,8 @@ def tick_flags(tick: Tick, runtime: FlagRuntime) -> None:
     if not flags.version:
         return  # nobody has ever had a flag, so nothing of one can be left
     services = runtime.store.services()
-    problems = list(_each(_looks(runtime, flags, services)))
+    looks = Ring("flags", _looks(runtime, flags, services), runtime.flags)
+    problems = looks.take(runtime.clock, began + LOOKS_WITHIN)
     behind: dict[str, Behind] = {}
     guards: dict[str, FlagAlarms] = {}
 
@@ -70,22 +75,20 @@ def tick_flags(tick: Tick, runtime: FlagRuntime) -> None:
         if isinstance(found, Behind):
             behind[name], guards[name] = found, alarms_of(flags, name, found, services)
 
-    problems += _each([(f"service {name}", partial(look_up, name)) for name in services])
+    lookups = [(f"service {name}", partial(look_up, name)) for name in services]
+    problems += take_turns(lookups, runtime.clock).problems
     keep = partial(_keep_alarms, runtime, flags, behind, services, began + WRITES_WITHIN)
-    looks: list[Look] = [("alarms", keep)]
+    red: list[Look] = [("alarms", keep)]
+    unwatched: list[Look] = []
     for name, alarms in guards.items():
         missed = partial(_missed, runtime, flags, alarms, behind[name], services)
-        looks += [
-            (f"alarms of {name}", missed),
-            *_unwatched(runtime, flags, alarms, behind[name], services),
-        ]
-    problems += _each(looks)
+        red.append((f"alarms of {name}", missed))
+        unwatched += _unwatched(runtime, flags, alarms, behind[name], services)
+    conditions = Ring("conditions", unwatched, runtime.flags)
+    problems += conditions.take(runtime.clock, began + CONDITIONS_WITHIN, first=red)
     problems += list(_unguarded(flags, behind, services, runtime.clock.now()))
     if problems:
         raise NotReconciled("; ".join(problems))
-
-
-Look = tuple[str, Callable[[], None]]
 
 
 def _looks(runtime: FlagRuntime, flags: StoredFlags, services: Sequence[str]) -> list[Look]:
@@ -99,7 +102,7 @@ def _looks(runtime: FlagRuntime, flags: StoredFlags, services: Sequence[str]) ->
 def _to_look_at(stored: StoredFlag, environments: Sequence[str]) -> Iterator[str]:
     for environment in environments:
         state = stored.state(environment)
-        going = state.ramp is not None and state.ramp.status in GOING
+        going = state.going is not None
         scheduled = stored.flag.within(environment).scheduled_rollout is not None
         if environment not in stored.states and ANYWHERE in stored.states:
             # It has the state of all that nobody names, which is looked at once; its schedule and
@@ -110,32 +113,13 @@ def _to_look_at(stored: StoredFlag, environments: Sequence[str]) -> Iterator[str
             yield environment
 
 
-def _each(looks: Sequence[Look]) -> Iterator[str]:
-    """Do all of it, none in another's way; what went wrong."""
-
-    def one(look: Look) -> str | None:
-        name, act = look
-        try:
-            act()
-        except (GreenlaneError, ClientError, BotoCoreError) as error:
-            logger.error("a flag was not looked at", about=name, error=str(error))
-            return f"{name}: {type(error).__name__}"
-        except Exception as error:  # such as a state of another version
-            logger.exception("a flag was not looked at", about=name)
-            return f"{name}: {type(error).__name__}"
-        return None
-
-    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        yield from [problem for problem in pool.map(one, looks) if problem is not None]
-
-
 def _look(
     runtime: FlagRuntime, key: str, stored: StoredFlag, environment: str, services: Sequence[str]
 ) -> None:
     state = stored.state(environment)
     try:
-        if state.ramp is not None and state.ramp.status in GOING:
-            _look_at_ramp(runtime, key, stored, environment, state.ramp, services)
+        if state.going is not None:
+            _look_at_ramp(runtime, key, stored, environment, state.going, services)
         else:
             follow_schedule(runtime, key, stored, environment, services)
     finally:
@@ -226,7 +210,8 @@ def _unwatched(
     for watched in alarms.unwatched:
         questions = Questions(watched.guard, behind)
         if watched.condition in questions.trees and _may_have_it(flags, watched, now):
-            name = f"{watched.condition} of {watched.guard.flag}"
+            whose = f"{watched.guard.flag} in {watched.guard.environment}"
+            name = f"{watched.condition} of {whose}"
             yield name, partial(act, watched, questions)
 
 

@@ -24,7 +24,10 @@ class CheckedFlags(StoredModel):
 
 
 class AppliedFlags(StoredModel):
-    """What applying a file of flags came to; with a `proposal` it waits for a second person."""
+    """What applying a file of flags came to; with a `proposal` it waits for a second person.
+
+    `switched_off` has where flags of it stay switched off, whatever the file says.
+    """
 
     kind: Literal["feature_flags"] = "feature_flags"
     version: int
@@ -32,6 +35,7 @@ class AppliedFlags(StoredModel):
     keys: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     proposal: Proposal | None = None
+    switched_off: dict[str, tuple[str, ...]] = {}
 
 
 def is_flags(text: str, name: str = "document") -> bool:
@@ -88,4 +92,5 @@ def apply_flags(
         keys=kept.keys,
         environments=kept.environments,
         proposal=kept.proposal,
+        switched_off=kept.switched_off,
     )

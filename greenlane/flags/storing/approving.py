@@ -6,7 +6,7 @@ from greenlane.errors import ApprovalRefused, FlagConflict
 from greenlane.flags.storing.proposals import Proposal
 from greenlane.flags.storing.state import StoredFlags
 from greenlane.flags.storing.store import FlagStore
-from greenlane.flags.storing.submitting import LONGEST_WHY, Kept, check, kept
+from greenlane.flags.storing.submitting import LONGEST_WHY, Kept, check, kept, readable
 
 
 def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) -> Kept:
@@ -19,6 +19,7 @@ def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) 
         ApprovalRefused: its author asks, it was decided before, or what it is based on has moved.
         InvalidDocument: with what else changed meanwhile, the flags would be wrong.
     """
+    by, why = readable(by), readable(why)
     proposal = store.proposal(id)
     if proposal.status == "approved" and proposal.decided_by == by:
         return Kept(version=store.read().version, proposal=proposal)
@@ -59,6 +60,7 @@ def reject(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) -
         UnknownProposal: there is none of that id.
         ApprovalRefused: it was decided before.
     """
+    by, why = readable(by), readable(why)
     proposal = store.proposal(id)
     if proposal.status == "rejected" and proposal.decided_by == by:
         return proposal

@@ -1,11 +1,11 @@
-"""Flags as the YAML that `greenlane apply` takes."""
+"""Flags, and A/B tests, as the YAML that `greenlane apply` takes."""
 
 import re
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
-from greenlane.flags.definitions.model import FlagsDocument
 from greenlane.flags.storing.state import as_written
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*( [A-Za-z0-9_./-]+)*")
@@ -24,10 +24,15 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def to_yaml(document: FlagsDocument) -> str:
-    """A document as YAML that reads as the same again, with the keys that were written."""
+def to_yaml(document: BaseModel, kind: str = "feature_flags") -> str:
+    """A document as YAML that reads as the same again, with the keys that were written.
+
+    Args:
+        document: a file's content.
+        kind: the key that says what kind of file it is.
+    """
     written: dict[str, Any] = {
-        name: part for name, part in as_written(document).items() if part or name == "feature_flags"
+        name: part for name, part in as_written(document).items() if part or name == kind
     }
     text: str = yaml.dump(written, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text

@@ -9,11 +9,12 @@ does not switch the flag on; only `enable` does. It is never held up, and never 
 whatever else changes meanwhile, the flag goes off.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from greenlane.errors import Refused
+from greenlane.flags.definitions.lints import unprotecting
 from greenlane.flags.definitions.model import Flag, FlagsDocument
 from greenlane.flags.storing.approving import approve as approve
 from greenlane.flags.storing.approving import reject as reject
@@ -32,14 +33,17 @@ from greenlane.flags.storing.state import (
 from greenlane.flags.storing.store import Edit, FlagStore
 from greenlane.flags.storing.submitting import (
     LONGEST_WHY,
+    NOWHERE,
     Kept,
     checked,
     environments_of,
     flag_in,
     known,
+    readable,
     submit,
     surely,
 )
+from greenlane.problems import InvalidDocument
 from greenlane.source import Source
 
 
@@ -77,12 +81,12 @@ def put(
         Refused: it changes the percentage of a flag whose ramp runs, or `prune` would take out a
             flag that was switched off, and with it that it was.
     """
-    edit = merging(document, prune=prune)
+    edit = merging(document, prune=prune, source=source)
     return submit(store, edit, by=by, why=why, at=at, touches=touches, source=source)
 
 
-def merging(document: FlagsDocument, *, prune: bool = False) -> Edit:
-    """The edit that puts a file over what is stored."""
+def merging(document: FlagsDocument, *, prune: bool = False, source: Source | None = None) -> Edit:
+    """The edit that puts a file over what is stored; see `put` for what it raises."""
 
     def edit(flags: StoredFlags) -> StoredFlags:
         kept = {} if prune else dict(flags.flags)
@@ -105,11 +109,22 @@ def merging(document: FlagsDocument, *, prune: bool = False) -> Edit:
             approvals = StoredApprovals(
                 environments=document.approvals.environments, revision=approvals.revision
             )
-        return flags.model_copy(
+        after = flags.model_copy(
             update={"flags": kept, "segments": segments, "approvals": approvals}
         )
+        _check_protects(flags, after, source or NOWHERE)
+        return after
 
     return edit
+
+
+def _check_protects(before: StoredFlags, after: StoredFlags, source: Source) -> None:
+    old = {*before.approvals.environments}
+    new = {*after.approvals.environments} - old
+    # An environment may be known by its protection alone, which says nothing about its name.
+    known = {*before.environments} - old
+    if new and (found := unprotecting(after.document(), source, new=new, known=known)):
+        raise InvalidDocument(source.name, found)
 
 
 def put_flag(
@@ -212,11 +227,13 @@ def enable(
     Without an environment, `enabled: false` of single environments stays.
     """
 
+    def on(stored: StoredFlag, name: str) -> StoredFlag:
+        if not stored.state(name).stopped:
+            return stored
+        return stored.with_state(name, stopped=False, retreated=None)
+
     def edit(flags: StoredFlags) -> StoredFlags:
-        stored = flag_in(flags, key)
-        for name in environments_of(flags, environment):
-            if stored.state(name).stopped:
-                stored = stored.with_state(name, stopped=False, retreated=None)
+        stored = _switched(flags, key, environment, on)
         flag = stored.flag
         if environment is None and not flag.enabled:
             flag = flag.model_copy(update={"enabled": True})
@@ -241,20 +258,34 @@ def disable(
     A ramp that runs there is stopped. This is never held up by approvals, nor by other changes.
     """
     # Kept for each environment, so a whole log in it must not make the flags too large.
-    reason = f"disabled by {by}{f': {why}' if why else ''}"[:LONGEST_WHY]
+    reason = readable(f"disabled by {by}{f': {why}' if why else ''}")[:LONGEST_WHY]
+
+    def off(stored: StoredFlag, name: str) -> StoredFlag:
+        state = stored.state(name)
+        if state.stopped:
+            return stored
+        ramp = state.ramp
+        if ramp is not None and ramp.goes:
+            ramp = ramp.model_copy(update={"status": "stopped", "reason": reason})
+        return stored.with_state(name, stopped=True, retreated=reason, ramp=ramp)
 
     def edit(flags: StoredFlags) -> StoredFlags:
-        stored = flag_in(flags, key)
-        for name in environments_of(flags, environment):
-            state = stored.state(name)
-            if not state.stopped:
-                ramp = state.ramp
-                if ramp is not None and ramp.status in ("running", "held"):
-                    ramp = ramp.model_copy(update={"status": "stopped", "reason": reason})
-                stored = stored.with_state(name, stopped=True, retreated=reason, ramp=ramp)
-        return flags.with_flag(key, stored)
+        return flags.with_flag(key, _switched(flags, key, environment, off))
 
     return surely(lambda: submit(store, edit, by=by, why=why, at=at, takes_away=True))
+
+
+def _switched(
+    flags: StoredFlags,
+    key: str,
+    environment: str | None,
+    switch: Callable[[StoredFlag, str], StoredFlag],
+) -> StoredFlag:
+    """A flag after `switch` in the environment that is meant, or in each that there is."""
+    stored = flag_in(flags, key)
+    for name in environments_of(flags, environment):
+        stored = switch(stored, name)
+    return stored
 
 
 def _is_of(flag: Flag, name: str, environment: str | None) -> bool:
@@ -287,10 +318,10 @@ def _with_definition(
         same = flag.within(name).percentage == before.flag.within(name).percentage
         if same and name not in anew:
             continue
-        if state.ramp is not None and state.ramp.status in ("running", "held"):
+        if state.going is not None:
             raise Refused(
-                f"{key}: its percentage in {name} belongs to the ramp {state.ramp.id}, which is "
-                f"{state.ramp.status}; stop that first: "
+                f"{key}: its percentage in {name} belongs to the ramp {state.going.id}, which is "
+                f"{state.going.status}; stop that first: "
                 f"`greenlane flags ramp {key} --environment {name} --stop`"
             )
         if state.ramp is not None or state.ceiling is not None:

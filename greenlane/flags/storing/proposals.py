@@ -31,8 +31,6 @@ from greenlane.flags.storing.state import (
 
 Status = Literal["waiting", "approved", "rejected"]
 
-_GOING = ("running", "held")
-
 
 class Proposal(StoredModel):
     """A change as it would be: what it puts, and what it takes out.
@@ -136,11 +134,9 @@ def held_up(before: StoredFlags, after: StoredFlags, *, by: str, at: datetime) -
 
 def _begins(before: StoredFlag | None, after: StoredFlag, name: str) -> bool:
     """Whether a ramp goes in an environment that did not go before."""
-    old = None if before is None else before.state(name).ramp
-    new = after.state(name).ramp
-    if new is None or new.status not in _GOING:
-        return False
-    return old is None or old.id != new.id or old.status not in _GOING
+    old = None if before is None else before.state(name).going
+    new = after.state(name).going
+    return new is not None and (old is None or old.id != new.id)
 
 
 def _unguards(before: StoredFlag | None, after: StoredFlag, name: str) -> bool:

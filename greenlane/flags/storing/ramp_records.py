@@ -15,8 +15,6 @@ from greenlane.flags.storing.submitting import LONGEST_WHY, Kept, flag_in, known
 INCREMENT = Decimal(5)
 INTERVAL = timedelta(seconds=300)
 
-_GOING = ("running", "held")
-
 
 def level(stored: StoredFlag, environment: str, now: float) -> Decimal:
     """How many percent of the eligible have a flag in an environment, by its short keys.
@@ -95,9 +93,9 @@ def start_ramp(
     def edit(flags: StoredFlags) -> StoredFlags:
         stored = flag_in(flags, flag)
         state = stored.state(known(flags, environment))
-        if state.ramp is not None and state.ramp.status in _GOING:
+        if state.going is not None:
             raise Refused(
-                f"{flag}: the ramp {state.ramp.id} is {state.ramp.status} in {environment}; stop "
+                f"{flag}: the ramp {state.going.id} is {state.going.status} in {environment}; stop "
                 f"it first: `greenlane flags ramp {flag} --environment {environment} --stop`"
             )
         if not stored.is_on(environment):
@@ -145,7 +143,7 @@ def stop_ramp(
         if state.ramp is None:
             raise Refused(f"{flag}: it has no ramp in {environment}; nothing was changed")
         ramp, ceiling = state.ramp, Decimal(0) if back else state.ceiling
-        if ramp.status in _GOING:
+        if ramp.goes:
             reason = why[:LONGEST_WHY] or f"stopped by {by}"
             ramp = ramp.model_copy(update={"status": "stopped", "reason": reason})
         return flags.with_flag(flag, stored.with_state(environment, ramp=ramp, ceiling=ceiling))

@@ -1,6 +1,7 @@
-"""What is kept beside the flags: their audit, and changes that wait for a second person."""
+"""What is kept beside the flags: their audit, changes that wait for a second person, whose turn."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,7 +12,7 @@ from greenlane.errors import ApprovalRefused, UnknownProposal
 from greenlane.flags.lifecycle.seen import PREFIX
 from greenlane.flags.lifecycle.stale import SeenFlag, seen_from
 from greenlane.flags.storing.audit import GENESIS, AuditEntry, Verified, broken, digest_of
-from greenlane.flags.storing.proposals import Proposal
+from greenlane.flags.storing.proposals import Proposal, Status
 from greenlane.flags.storing.state import StoredFlags, same
 from greenlane.flags.storing.stored_items import (
     AUDIT,
@@ -20,6 +21,7 @@ from greenlane.flags.storing.stored_items import (
     HEAD,
     PROPOSAL,
     SNAPSHOT,
+    TURN,
     VERSION,
     audit_key,
     key,
@@ -71,6 +73,19 @@ class FlagRecords(DynamoTable):
         # No sort key of this partition comes before those of the audit.
         narrow = "begins_with(sk, :sk)" if before is None else "sk < :sk"
         bound = AUDIT if before is None else audit_key(before)
+        return self._pages(narrow, bound, newest_first=newest_first)
+
+    def _pages(
+        self, narrow: str, bound: str, *, newest_first: bool, after: str | None = None
+    ) -> Iterator[Item]:
+        """Items beside the flags whose sort key is as `narrow` says, a page at a time.
+
+        Args:
+            narrow: the condition, of `sk` and `:sk`.
+            bound: what `:sk` is.
+            newest_first: in which order.
+            after: the sort key after which they begin; there need not be such an item.
+        """
         arguments: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": f"pk = :pk AND {narrow}",
@@ -79,6 +94,8 @@ class FlagRecords(DynamoTable):
             "ConsistentRead": True,
             "Limit": 50,
         }
+        if after is not None:
+            arguments["ExclusiveStartKey"] = key(FLAGS, after)
         while True:
             answer = self.client.query(**arguments)
             yield from answer["Items"]
@@ -131,6 +148,16 @@ class FlagRecords(DynamoTable):
         """When flags were evaluated in an environment."""
         return [seen_from(item) for item in self.query(f"{PREFIX}{environment}", "")]
 
+    def turn(self, ring: str) -> str:
+        """With whom the minute tick goes on; nothing where it begins with the first."""
+        item = self.get(FLAGS, f"{TURN}{ring}")
+        return "" if item is None else item["next"]["S"]
+
+    def next_turn(self, ring: str, name: str) -> None:
+        """Keep with whom it goes on; two ticks at once only make one look again."""
+        item = key(FLAGS, f"{TURN}{ring}") | {"next": {"S": name}}
+        self.client.put_item(TableName=self.table, Item=item)
+
     def propose(self, proposal: Proposal) -> None:
         """Keep a change that waits for a second person; the same one again changes nothing."""
         try:
@@ -144,9 +171,27 @@ class FlagRecords(DynamoTable):
             if not condition_failed(error) or self.proposal(proposal.id) != proposal:
                 raise
 
-    def proposals(self) -> list[Proposal]:
-        """All of them, decided ones too, oldest first."""
-        return [Proposal.model_validate(unpacked(item)) for item in self.query(FLAGS, PROPOSAL)]
+    def proposals(
+        self,
+        status: Status | None = None,
+        before: str | None = None,
+        limit: int | None = None,
+    ) -> list[Proposal]:
+        """Changes that wait for a second person, and those that were decided; newest first.
+
+        Args:
+            status: only those with this one.
+            before: only those older than the one of this id, to read on.
+            limit: how many at most.
+        """
+        after = None if before is None else f"{PROPOSAL}{before}"
+        items = self._pages("begins_with(sk, :sk)", PROPOSAL, newest_first=True, after=after)
+        found = (
+            Proposal.model_validate(unpacked(item))
+            for item in items
+            if status is None or item["status"]["S"] == status
+        )
+        return list(islice(found, limit))
 
     def proposal(self, id: str) -> Proposal:
         """One of them; raises `UnknownProposal`."""

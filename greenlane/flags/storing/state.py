@@ -12,6 +12,7 @@ import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
@@ -36,6 +37,9 @@ SEGMENT, APPROVALS = "segment:", "approvals:"
 """Keys of what is no flag; a flag's key has no colon."""
 
 StoredPercent = Annotated[Decimal, Field(ge=0, le=100)]
+GOING = ("running", "held")
+"""The statuses of a ramp that may still be raised."""
+
 RampStatus = Literal["running", "held", "done", "retreated", "stopped"]
 Owed = Literal["", "refused", "held", "retreated", "stopped"]
 
@@ -78,6 +82,11 @@ class Ramp(StoredModel):
     execution: str | None = None
     raised_at: datetime | None = None
 
+    @property
+    def goes(self) -> bool:
+        """Whether it may still be raised."""
+        return self.status in GOING
+
 
 class FlagState(StoredModel):
     """What is known of a flag in one environment.
@@ -97,6 +106,11 @@ class FlagState(StoredModel):
     judged: StoredPercent | None = None
     judged_at: datetime | None = None
     owed: Owed = ""
+
+    @property
+    def going(self) -> Ramp | None:
+        """The ramp, as long as it may still be raised."""
+        return self.ramp if self.ramp is not None and self.ramp.goes else None
 
 
 class StoredFlag(StoredModel):
@@ -126,8 +140,15 @@ class StoredFlag(StoredModel):
         return overridden(flag, environment, enabled=False) if state.stopped else flag
 
     def with_state(self, environment: str, **changes: Any) -> "StoredFlag":
-        """The same flag with some fields of its state in one environment changed."""
-        state = self.state(environment).model_copy(update=changes)
+        """The same flag with some fields of its state in one environment changed.
+
+        An environment that had the state of all others gets one of its own. A ramp that goes there
+        goes on as another one: each is raised by an execution that is named after it.
+        """
+        state = self.state(environment)
+        if environment not in self.states and state.going is not None:
+            changes = {"ramp": _apart(state.going, environment), **changes}
+        state = state.model_copy(update=changes)
         return self.model_copy(update={"states": {**self.states, environment: state}})
 
     @property
@@ -211,6 +232,12 @@ class StoredFlags(StoredModel):
             enabled_since=since,
             ceilings=ceilings,
         )
+
+
+def _apart(ramp: Ramp, environment: str) -> Ramp:
+    """The same ramp for one environment; its id keeps the whole of the other's, and stays short."""
+    digest = blake2b(environment.encode(), digest_size=3).hexdigest()
+    return ramp.model_copy(update={"id": f"{ramp.id}-{digest}", "execution": None})
 
 
 def overridden(flag: Flag, environment: str, **changes: Any) -> Flag:

@@ -32,7 +32,7 @@ from greenlane.flags.storing.fitting import (
     check_room,
     that_fits,
 )
-from greenlane.flags.storing.proposals import Proposal
+from greenlane.flags.storing.proposals import Proposal, Status
 from greenlane.flags.storing.records import FlagRecords
 from greenlane.flags.storing.state import (
     StoredFlags,
@@ -131,8 +131,10 @@ class FlagStore(Protocol):
         """Keep a change that waits for a second person."""
         ...
 
-    def proposals(self) -> list[Proposal]:
-        """All of them, decided ones too, oldest first."""
+    def proposals(
+        self, status: Status | None = None, before: str | None = None, limit: int | None = None
+    ) -> list[Proposal]:
+        """Those that wait, and those that were decided; newest first."""
         ...
 
     def proposal(self, id: str) -> Proposal:

@@ -7,6 +7,7 @@ pk                      sk                  what
 ``flags``               ``document``        version, hash, body: gzipped JSON of `StoredFlags`
 ``flags``               ``audit#<version>`` version, body: gzipped JSON of an `AuditEntry`
 ``flags``               ``proposal#<id>``   status, body: gzipped JSON of a `Proposal`
+``flags``               ``turn#<ring>``     next: with whom the minute tick goes on
 ``snapshot#<environ.>`` ``version``         version, digest (SHA-256, hex, of the snapshot)
 ``snapshot#<environ.>`` ``snapshot``        version, body: gzipped JSON, see `compile_snapshot`
 ======================  ==================  ===================================================
@@ -26,7 +27,7 @@ from greenlane.problems import Excerpt
 
 FLAGS = "flags"
 HEAD, DOCUMENT = "head", "document"
-AUDIT, PROPOSAL = "audit#", "proposal#"
+AUDIT, PROPOSAL, TURN = "audit#", "proposal#", "turn#"
 VERSION, SNAPSHOT = "version", "snapshot"
 
 LARGEST_BYTES = 400 * 1024 - 1024

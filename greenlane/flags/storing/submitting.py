@@ -25,6 +25,10 @@ SURELY = 20
 """How often a flag is tried to be switched off while others change it."""
 
 
+NOWHERE = Source("the flags", "", {})
+"""Of what came from no file: errors have no lines."""
+
+
 class Kept(StoredModel):
     """What a change came to.
 
@@ -37,6 +41,16 @@ class Kept(StoredModel):
     environments: tuple[str, ...] = ()
     flags: dict[str, StoredFlag | None] = {}
     proposal: Proposal | None = None
+
+    @property
+    def switched_off(self) -> dict[str, tuple[str, ...]]:
+        """Where a flag that was changed is switched off by a person or a condition, by key."""
+        found = {
+            key: tuple(sorted(name for name, state in one.states.items() if state.stopped))
+            for key, one in self.flags.items()
+            if one is not None
+        }
+        return {key: where for key, where in found.items() if where}
 
     @property
     def changed(self) -> bool:
@@ -56,6 +70,15 @@ def flag_in(flags: StoredFlags, key: str) -> StoredFlag:
     if key not in flags.flags:
         raise UnknownFlag(key, sorted(flags.flags))
     return flags.flags[key]
+
+
+def readable(text: str) -> str:
+    """Text that a terminal can print: what is half a character, or no UTF-8, becomes `?`.
+
+    A shell hands on any bytes. They must not keep a flag from going off, nor the audit from being
+    read.
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def surely(change: Callable[[], Kept]) -> Kept:
@@ -88,6 +111,7 @@ def submit(
         InvalidInput: a reason that is too long.
         InvalidDocument, FlagConflict, FlagsTooLarge: nothing was written.
     """
+    by, why = readable(by), readable(why)
     if len(why) > LONGEST_WHY:
         if not takes_away:
             raise InvalidInput("why", excerpt(why), f"write at most {LONGEST_WHY} characters")
@@ -139,7 +163,7 @@ def check(flags: StoredFlags, source: Source | None = None) -> None:
     Raises:
         InvalidDocument: with everything that is wrong, by line where `source` has it.
     """
-    source = source or Source("the flags", "", {})
+    source = source or NOWHERE
     if found := problems_of(flags.document(), source):
         raise InvalidDocument(source.name, found)
 

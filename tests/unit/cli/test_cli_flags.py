@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from greenlane.flags.lifecycle.seen import Seen, boto_writer
+from tests.experiment_store import Laboratory
 from tests.flag_store import NOW, memory_store
 from tests.unit.deployments.test_document import SPEC
 
@@ -24,7 +25,7 @@ def client():
     """A cloud with flags; the credentials are those of whoever `who` names."""
     store = memory_store()
     connection = SimpleNamespace(clock=SimpleNamespace(now=lambda: NOW), principal="arn:jo")
-    return SimpleNamespace(flags=store, connection=connection)
+    return SimpleNamespace(flags=store, experiments=Laboratory().store, connection=connection)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_an_explanation_shows_the_rule_the_bucket_and_the_threshold(run, applied
     out = said(run("flags", "explain", "checkout", *who))
     assert out.splitlines() == [
         "checkout in production: true (SPLIT by rollout)",
-        "  rule rollout: bucket 1518 of threshold 25000: on",
+        "  rule rollout: bucket 1518 is below 25000 (25 percent): on",
     ]
     assert said(run("flags", "explain", "checkout", *who, "-f", file)) == out
     assert run("flags", "explain", "checkout", "-c", "user-3").exit_code == 2

@@ -9,7 +9,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from greenlane.flags.api.admin_api import FlagsApi
 from greenlane.flags.api.api_routes import ADMIN
+from greenlane.flags.definitions.model import Flag
 from greenlane.flags.storing import keeping
+from greenlane.flags.storing.state import StoredFlag
 from greenlane.rest import DEEPEST, Response
 from tests.flag_store import NOW, Failing, flags_from, memory_store
 from tests.table import Table
@@ -275,7 +277,7 @@ def test_the_document_names_the_stage_that_was_asked(ask: Asked) -> None:
     assert told["servers"] == [{"url": "https://api.example.com/production"}]
 
 
-HALF = r"\ud800"  # of a character, as JSON and YAML can write it
+HALF = r"\ud800"  # of a character, as JSON can write it
 
 
 def variant(written: str) -> str:
@@ -312,9 +314,9 @@ def test_what_is_nested_as_deeply_as_is_allowed_can_be_read_again(ask: Asked) ->
 
 
 def test_a_flag_with_half_a_character_hides_no_other(ask: Asked) -> None:
-    """A file can have one: who lists flags, or reads the audit, must not pay for it."""
-    text = f'feature_flags: {{odd: {{metadata: {{owner: "{HALF}"}}}}}}'
-    ask.store.change(flags_from(text), by="a test", why="", at=NOW)
+    """One may be stored since long ago: who lists flags or reads the audit must not pay for it."""
+    odd = StoredFlag(flag=Flag(metadata={"owner": json.loads(f'"{HALF}"')}))
+    ask.store.change(lambda flags: flags.with_flag("odd", odd), by="a test", why="", at=NOW)
 
     listed = ask("GET", "/v1/flags")
     audit = ask("GET", "/v1/flag-audit")
