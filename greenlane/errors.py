@@ -9,6 +9,7 @@
     │   ├── UnknownDeployment   no deployment of that id
     │   ├── UnknownFlag         no flag of that key is stored
     │   ├── UnknownProposal     no change of flags waits under that id
+    │   ├── UnknownTest         no A/B test of that name is stored
     │   └── FlagsTooLarge       the flags, or one change of them, do not fit where they are stored
     ├── Refused                 plan looked at the live system and said no; nothing was changed
     │   ├── DeploymentInFlight  another deployment holds the service's lease
@@ -21,7 +22,8 @@
     │   ├── NotFinished         the task or hook before traffic still runs
     │   ├── NotDrained          the slot still receives requests
     │   ├── NotSettled          the rollback still watches over the weights it wrote
-    │   └── OwnerUnknown        nobody can say whether the rollback that was elected still lives
+    │   ├── OwnerUnknown        nobody can say whether the rollback that was elected still lives
+    │   └── CountersBusy        too many write the same counters of an A/B test; send it again
     ├── DeploymentFailed        the deployment must go back
     │   ├── UnstableCandidate   the candidate did not become stable within its deadline
     │   ├── ValidationFailed    a test, a warm-up, a hook or the task before traffic failed
@@ -101,6 +103,17 @@ class UnknownProposal(InvalidInput):
         super().__init__("proposal", proposal, way_out)
 
 
+class UnknownTest(InvalidInput):
+    """No A/B test of that name is stored."""
+
+    def __init__(self, test: str, known: Sequence[str] = ()) -> None:
+        close = get_close_matches(test, known, n=1)
+        near = f"; did you mean {close[0]}?" if close else ""
+        way_out = f"there is no such test{near}; see `greenlane experiments list`"
+        self.known = tuple(known)
+        super().__init__("ab_test", test, way_out)
+
+
 class FlagsTooLarge(InvalidInput):
     """The flags, or one change of them, do not fit where they are stored; nothing was changed."""
 
@@ -166,6 +179,13 @@ class NotSettled(NotYet):
 
 class OwnerUnknown(NotYet):
     """Another rollback was elected, and nobody can say whether it still lives."""
+
+
+class CountersBusy(NotYet):
+    """Too many others write the same counters of an A/B test, or the table does not answer.
+
+    Whatever was sent may be sent once more: what got in before does not count twice.
+    """
 
 
 class DeploymentFailed(GreenlaneError):

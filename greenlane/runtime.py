@@ -21,6 +21,8 @@ class Settings:
     incidents_bucket: str = ""
     flags_table: str = ""
     flag_machine_arn: str = ""
+    experiments_table: str = ""
+    experiment_machine_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -37,6 +39,8 @@ class Settings:
             incidents_bucket=os.environ.get("INCIDENTS_BUCKET", ""),
             flags_table=os.environ.get("FLAGS_TABLE", ""),
             flag_machine_arn=os.environ.get("FLAG_MACHINE_ARN", ""),
+            experiments_table=os.environ.get("EXPERIMENTS_TABLE", ""),
+            experiment_machine_arn=os.environ.get("EXPERIMENT_MACHINE_ARN", ""),
         )
 
 

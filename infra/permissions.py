@@ -31,6 +31,8 @@ class Permissions:
     rollback_machine: str
     flags_arn: str
     flag_machine: str
+    experiments_arn: str
+    experiment_machine: str
 
     def table(self, *actions: str) -> Allow:
         """Items of the deployments table."""
@@ -39,6 +41,45 @@ class Permissions:
     def flags(self, *actions: str) -> Allow:
         """Items of the table of flags."""
         return Allow("UseFlags", [f"dynamodb:{action}" for action in actions], [self.flags_arn])
+
+    def experiments(self, *actions: str) -> Allow:
+        """Items of the table of A/B tests.
+
+        A transaction needs no action of its own but those of its parts: `PutItem`, `UpdateItem`,
+        `DeleteItem`, `ConditionCheckItem`.
+        """
+        named = [f"dynamodb:{action}" for action in actions]
+        return Allow("UseExperiments", named, [self.experiments_arn])
+
+    def end_experiments(self) -> Allow:
+        """End the execution of a test that is over."""
+        return Allow(
+            "EndExperiments",
+            ["states:StopExecution"],
+            [self._executions_of(self.experiment_machine)],
+            because="each execution of our own machine of A/B tests.",
+        )
+
+    def run_experiments(self) -> list[Allow]:
+        """Start the executions of tests, see whether they live, and end them."""
+        return [
+            Allow("StartExperiments", ["states:StartExecution"], [self.experiment_machine]),
+            Allow(
+                "SeeExperiments",
+                ["states:DescribeExecution", "states:StopExecution"],
+                [self._executions_of(self.experiment_machine)],
+                because="each execution of our own machine of A/B tests.",
+            ),
+        ]
+
+    def write_experiment_reports(self) -> Allow:
+        """Write the reports of tests into the bucket of reports."""
+        return Allow(
+            "WriteReports",
+            ["s3:PutObject"],
+            [f"{self.reports_arn}/experiments/*"],
+            because="the keys name a test and its run.",
+        )
 
     def keep_flag_alarms(self) -> Allow:
         """Keep the alarms of flags' conditions, which are known by their prefix."""

@@ -28,7 +28,7 @@ from tests.expressions import (
     parse,
 )
 from tests.fakes import client
-from tests.table_values import LARGEST_PAGE, check_item, check_value, copied, size
+from tests.table_values import LARGEST_PAGE, Overflow, added, check_item, check_value, copied, size
 
 Place = tuple[str, str]
 Names = Mapping[str, str]
@@ -36,6 +36,8 @@ Values = Mapping[str, Value]
 T = TypeVar("T")
 
 _CONDITION = "ConditionalCheckFailedException"
+MOST_WRITES, LONGEST_EXPRESSION = 100, 4096
+"""Of a transaction; bytes of one expression."""
 
 
 def place_in(item: Attributes) -> Place:
@@ -126,6 +128,9 @@ class Write:
             for name in ("ConditionExpression", "UpdateExpression")
             if (text := getattr(self, name, None)) is not None
         }
+        for name in parsed:
+            if len(getattr(self, name).encode()) > LONGEST_EXPRESSION:
+                raise Refusal(f"Invalid {name}: Expression size has exceeded the maximum allowed")
         names, values = self.ExpressionAttributeNames, self.ExpressionAttributeValues
         check_placeholders(list(parsed.values()), names, values)
         condition = parsed.get("ConditionExpression")
@@ -173,11 +178,13 @@ class Update(Write):
         update = parse("UpdateExpression", self.UpdateExpression).tree
         sets = [(scope.name(path), value) for path, value in update.get("SET", ())]
         removes = [scope.name(path) for path in update.get("REMOVE", ())]
-        _check_targets([name for name, _ in sets] + removes)
+        adds = [(scope.name(path), path, value) for path, value in update.get("ADD", ())]
+        _check_targets([name for name, *_ in (*sets, *adds)] + removes)
         found = copied(before or self.Key)
         for name in removes:
             found.pop(name, None)
         found |= {name: copied(scope.result(value)) for name, value in sets}
+        found |= {name: added(scope, path, value) for name, path, value in adds}
         check_item(found)
         return found
 
@@ -231,6 +238,8 @@ class Table:
                 if self._asked[ClientRequestToken] != TransactItems:
                     raise Refusal("another request", "IdempotentParameterMismatchException")
                 return {}
+            if len(writes) > MOST_WRITES:
+                raise Refusal(f"Member must have length less than or equal to {MOST_WRITES}")
             if len({write.place() for write in writes}) < len(writes):
                 raise Refusal("Transaction request cannot include multiple operations on one item")
             reasons = [self._reason(write) for write in writes]
@@ -315,7 +324,11 @@ class Table:
     def _reason(self, write: Write) -> dict[str, Any]:
         """Why a write cancels its transaction; what is wrong in itself is refused outright."""
         try:
-            write.check(self._before(write))
+            before = self._before(write)
+            write.check(before)
+            write.after(before)
+        except Overflow as refusal:
+            return {"Code": "ValidationError", "Message": refusal.message}
         except Refusal as refusal:
             if refusal.code != _CONDITION:
                 raise

@@ -1,9 +1,10 @@
-"""Values of DynamoDB's attributes: what is one, how large it is, a copy of it."""
+"""Values of DynamoDB's attributes: what is one, how large it is, a copy of it, a sum."""
 
 import re
+from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
 
-from tests.expressions import Attributes, Refusal, Value
+from tests.expressions import Attributes, Literal, Path, Refusal, Scope, Value
 
 T = TypeVar("T")
 
@@ -18,6 +19,28 @@ _KINDS: dict[str, Any] = {
 }
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 LARGEST_ITEM, LARGEST_PAGE = 400 * 1024, 1024 * 1024
+DIGITS = 38
+_WIDE = Context(prec=2 * DIGITS)
+
+
+class Overflow(Refusal):
+    """What is there already and what is added do not fit into one number."""
+
+    def __init__(self) -> None:
+        super().__init__("Number overflow. Attempting to store a number with magnitude too large")
+
+
+def added(scope: Scope, path: Path, value: Literal) -> Value:
+    """What ADD makes of a number; one that is not there is 0. Exact, or refused."""
+    scope.require(value, ("N",), "ADD")
+    found = scope.item.get(scope.name(path), {"N": "0"})
+    if "N" not in found:
+        raise Refusal("An operand in the update expression has an incorrect data type")
+    total = _WIDE.add(Decimal(found["N"]), Decimal(scope.values[value.token]["N"]))
+    total = total.normalize(_WIDE)
+    if len(total.as_tuple().digits) > DIGITS:
+        raise Overflow
+    return {"N": f"{total:f}"}
 
 
 def copied(thing: T) -> T:

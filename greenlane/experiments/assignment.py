@@ -19,22 +19,15 @@ Golden vectors are published in docs/experiments.md, and tested.
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from hashlib import sha256
 from typing import Literal, NamedTuple
 
+from greenlane.experiments.dealing import BUCKETS as BUCKETS
+from greenlane.experiments.dealing import bucket as bucket
 from greenlane.experiments.model import Experiment, Holdout, Layer, Ramp
-from greenlane.flags.evaluating.bucketing import prefix_of
 
-BUCKETS = 1_000_000
 PER_PERCENT = BUCKETS // 100
 
 Why = Literal["assigned", "not_eligible", "held_out", "other_layer_place", "not_included"]
-
-
-def bucket(salt: str, unit: str) -> int:
-    """The bucket of a user under a salt, 0 to 999,999; see the module."""
-    hashed = sha256(prefix_of(salt) + unit.encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(hashed[:8], "big") * BUCKETS >> 64
 
 
 def buckets_of(percent: Decimal) -> int:

@@ -30,13 +30,16 @@ class Decided(NamedTuple):
     reason: Reason
 
 
-def decide(test: Experiment, snapshot: Snapshot, looks: Sequence[Look] = ()) -> Look:
+def decide(
+    test: Experiment, snapshot: Snapshot, looks: Sequence[Look] = (), *, estimate: bool = True
+) -> Look:
     """Take one look.
 
     Args:
         test: its definition.
         snapshot: what is known now.
         looks: all earlier ones, oldest first.
+        estimate: work out the honest effect at an end, which takes longer than all the rest.
 
     Raises:
         Refused: the test has ended, by a verdict or by its time.
@@ -57,7 +60,7 @@ def decide(test: Experiment, snapshot: Snapshot, looks: Sequence[Look] = ()) -> 
     decided = _decided(test, snapshot, ratio, measured)
     treatment = decided.reason.treatment
     primary = measured.effects[test.primary_metric.name]
-    ended_by_effect = decided.verdict in ("ship", "futile", "inconclusive")
+    ended_by_effect = estimate and decided.verdict in ("ship", "futile", "inconclusive")
     return Look(
         number=number,
         definition=digest(test),
@@ -80,9 +83,16 @@ def decide(test: Experiment, snapshot: Snapshot, looks: Sequence[Look] = ()) -> 
 
 
 def replay(test: Experiment, looks: Sequence[Look]) -> int | None:
-    """Decide every stored look again from what it saw; the number of the first that differs."""
+    """Decide every stored look again from what it saw; the number of the first that differs.
+
+    One that could not have been taken, such as one after an end, differs too.
+    """
     for number, look in enumerate(looks):
-        if decide(test, look.snapshot, looks[:number]) != look:
+        try:
+            again = decide(test, look.snapshot, looks[:number])
+        except (Refused, InvalidInput):
+            return look.number
+        if again != look:
             return look.number
     return None
 
@@ -96,8 +106,8 @@ def _decided(
     test: Experiment, snapshot: Snapshot, ratio: SampleRatio, measured: Measured
 ) -> Decided:
     found = (
-        _wrong_split(ratio)
-        or _harmed(measured.guardrails)
+        wrong_split(ratio)
+        or harmed(measured.guardrails)
         or _too_little(test, snapshot, measured)
         or _won(test, snapshot, measured)
         or _hopeless(test, measured)
@@ -109,14 +119,16 @@ def _decided(
     return Decided("continue", _best(test, measured, "no bound is crossed yet"))
 
 
-def _wrong_split(ratio: SampleRatio) -> Decided | None:
+def wrong_split(ratio: SampleRatio) -> Decided | None:
+    """`invalid`, when users did not come as planned; at any moment, not at looks alone."""
     if ratio.p_value > SAMPLE_RATIO_LEVEL:
         return None
     text = "users did not come to the variants as planned; nothing can be concluded"
     return Decided("invalid", Reason(text=text, number=ratio.p_value, bound=SAMPLE_RATIO_LEVEL))
 
 
-def _harmed(guardrails: Sequence[Guarded]) -> Decided | None:
+def harmed(guardrails: Sequence[Guarded]) -> Decided | None:
+    """`rollback`, when a treatment is shown to break a guardrail; at any moment as well."""
     for one in guardrails:
         if one.standing == "breached" and not one.everywhere:
             reason = Reason(

@@ -3,7 +3,7 @@
 All of it is an error: a test that measures something else than it says is found too late.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from greenlane.errors import InvalidInput
 from greenlane.experiments.model import Experiment, ExperimentsDocument, MetricShape
@@ -12,11 +12,25 @@ from greenlane.flags.definitions.model import Condition
 from greenlane.problems import Path, dotted, excerpt, suggest
 from greenlane.source import Source
 
+MOST_COUNTERS = 48
+"""Items that one user is counted in; the rest of 100 are the user and 50 events."""
+
+MOST_SUMS = 250
+"""Numbers of one counter."""
+
 Found = Iterator[tuple[Path, object, str]]
 
 
-def problems_of(document: ExperimentsDocument, source: Source) -> list[InvalidInput]:
-    """Everything that is wrong, with lines."""
+def problems_of(
+    document: ExperimentsDocument, source: Source, *, known: Collection[str] = ()
+) -> list[InvalidInput]:
+    """Everything that is wrong, with lines.
+
+    Args:
+        document: the tests of a file, and those that are stored, where there are any.
+        source: the file.
+        known: names of further tests, that holdouts may name.
+    """
     found = [
         *segment_problems(document.segments),
         *(
@@ -26,7 +40,7 @@ def problems_of(document: ExperimentsDocument, source: Source) -> list[InvalidIn
         ),
         *_layers(document),
         *_salts(document),
-        *_holdouts(document),
+        *_holdouts(document, {*document.ab_tests, *known}),
     ]
     return [
         InvalidInput(dotted(at), excerpt(value), said, line=source.line(at))
@@ -43,9 +57,14 @@ def _test(test: Experiment, document: ExperimentsDocument) -> Found:
     if test.layer is not None and test.layer.name not in document.layers:
         said = _no("layer", test.layer.name, document.layers)
         yield ("layer", "name"), test.layer.name, said
+    flag = test.winner_flag
+    if flag is not None and flag.variant is not None and flag.variant not in test.treatments:
+        said = _no("treatment", flag.variant, test.treatments)
+        yield ("winner_flag", "variant"), flag.variant, said
     yield from _metrics(test)
     yield from _criteria(test)
     yield from _conditions(test, document.segments)
+    yield from _counters(test)
 
 
 def _metrics(test: Experiment) -> Found:
@@ -95,6 +114,28 @@ def _conditions(test: Experiment, segments: Mapping[str, Condition]) -> Found:
         yield from condition_problems(("segments", name), condition, segments)
 
 
+def _counters(test: Experiment) -> Found:
+    """One transaction of 100 items changes all counters of a user, one expression of 4 KB all sums.
+
+    Both limits are DynamoDB's.
+    """
+    shapes = test.measured.values()
+    quantiles = sum(shape.kind == "quantile" for shape in shapes)
+    counters = (1 + quantiles) * (1 + len(test.segments))
+    if counters > MOST_COUNTERS:
+        most = MOST_COUNTERS // (1 + quantiles) - 1
+        said = f"with {quantiles} quantiles at most {max(most, 0)} segments can be counted apart"
+        key = "segments" if test.segments else "metrics"
+        yield (key,), f"{len(test.segments)} of them", said
+    sums = sum(6 if shape.is_ratio or shape.covariate else 3 for shape in shapes)
+    if sums > MOST_SUMS:
+        said = (
+            f"they need {sums} sums, and {MOST_SUMS} can be counted: 6 for a ratio, a mean per "
+            "record and a covariate, else 3"
+        )
+        yield ("metrics",), f"{len(test.metrics)} of them", said
+
+
 def _layers(document: ExperimentsDocument) -> Found:
     placed = [
         (test.layer.name, test.layer.start, test.layer.end, name)
@@ -122,12 +163,11 @@ def _salts(document: ExperimentsDocument) -> Found:
         owners.setdefault(salt, name)
 
 
-def _holdouts(document: ExperimentsDocument) -> Found:
+def _holdouts(document: ExperimentsDocument, known: Collection[str]) -> Found:
     for name, holdout in document.holdouts.items():
         for number, test in enumerate(holdout.tests):
-            if test not in document.ab_tests:
-                at = ("holdouts", name, "tests", number)
-                yield at, test, _no("test", test, document.ab_tests)
+            if test not in known:
+                yield ("holdouts", name, "tests", number), test, _no("test", test, sorted(known))
 
 
 def _no(what: str, name: str, known: Iterable[str]) -> str:

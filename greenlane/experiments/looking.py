@@ -1,7 +1,7 @@
 """What a look sees: bounds, effects of all metrics, guardrails. What follows is in `decision`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from greenlane.experiments.guarding import guard
@@ -60,7 +60,7 @@ def measure(test: Experiment, snapshot: Snapshot, looks: Sequence[Look]) -> Meas
         found.critical[treatment] = bound.bound if bound is not None else LARGEST_BOUND
     _primary(test, snapshot, looks, found)
     _others(test, snapshot, found)
-    _guardrails(test, snapshot, found)
+    found.guardrails = guardrails(test, snapshot, found.bounds)
     return found
 
 
@@ -143,7 +143,16 @@ def _others(test: Experiment, snapshot: Snapshot, found: Measured) -> None:
             found.notes.append(f"{metric.name} of {treatment}: {effect.outcome}")
 
 
-def _guardrails(test: Experiment, snapshot: Snapshot, found: Measured) -> None:
+def guardrails(
+    test: Experiment, snapshot: Snapshot, bounds: Mapping[str, Bounded]
+) -> tuple[Guarded, ...]:
+    """Each guardrail of each treatment.
+
+    Args:
+        test: its definition.
+        snapshot: what is known now.
+        bounds: of this look; a margin is shown to be kept at a look, and at no other moment.
+    """
     family = len(test.guardrail_metrics) * len(test.treatments)
     guarded = []
     for treatment in test.treatments:
@@ -152,7 +161,7 @@ def _guardrails(test: Experiment, snapshot: Snapshot, found: Measured) -> None:
             (epoch.planned.get(both[0], 0), epoch.planned.get(both[1], 0))
             for epoch in snapshot.epochs
         ]
-        bound = found.bounds.get(treatment)
+        bound = bounds.get(treatment)
         guarded += [
             guard(
                 guardrail,
@@ -165,7 +174,7 @@ def _guardrails(test: Experiment, snapshot: Snapshot, found: Measured) -> None:
             )
             for guardrail in test.guardrail_metrics
         ]
-    found.guardrails = tuple(guarded)
+    return tuple(guarded)
 
 
 def honest_effect(

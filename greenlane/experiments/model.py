@@ -6,17 +6,24 @@ kind that has none) is in `lints`.
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from greenlane.deployments.shapes import Document
 from greenlane.durations import Duration
 from greenlane.experiments.naming import Direction, Kind, Per, guessed, healthy
-from greenlane.flags.definitions.model import Condition, Percentage, Switch
+from greenlane.flags.definitions.model import FLAG_KEY, Condition, Percentage, Switch
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 """Of tests, variants, metrics, layers, holdouts and segments."""
+
+MINUTE = timedelta(minutes=1)
+"""As often as anything looks after a test."""
+
+LEAST_WITHOUT_END = timedelta(hours=6)
+MOST_LOOKS = 500
+"""Of a run: each one reads all those before."""
 
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -206,6 +213,34 @@ class Ramp(Document):
         return self
 
 
+class WinnerFlag(Document):
+    """The feature flag that is ramped when the test ships.
+
+    Args:
+        name: its key.
+        environment: where it is ramped.
+        variant: only when this variant wins; any other than the control if left out.
+        on_ship: `ramp`, or `none`: then it is only told which flag it is.
+        percentage: percent of the flag's eligible to reach.
+        increment: percent more in each step.
+        interval: between two steps.
+    """
+
+    name: Annotated[str, Field(pattern=FLAG_KEY)]
+    environment: str = Field(min_length=1, max_length=100)
+    variant: str | None = None
+    on_ship: Literal["ramp", "none"] = "ramp"
+    percentage: Annotated[Percentage, Field(gt=0)] = Decimal(100)
+    increment: Annotated[Percentage, Field(gt=0)] = Decimal(10)
+    interval: Duration = timedelta(hours=1)
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> Self:
+        if self.interval <= timedelta(0):
+            raise ValueError("interval: it must be more than 0")
+        return self
+
+
 class Experiment(Document):
     """One A/B test.
 
@@ -225,6 +260,10 @@ class Experiment(Document):
         traffic: percent of the eligible that take part, after the ramp.
         unit: the attribute of the context by which users are told apart.
         salt: what the buckets are made with; a new one deals all users anew.
+        winner_flag: the feature flag that is ramped when the test ships.
+        service: whose alarms its guardrails heed; the only one there is, if left out.
+        look_interval: between two looks.
+        watch_interval: between two watches for harm and for a wrong split.
     """
 
     description: str = Field("", max_length=1000)
@@ -246,6 +285,10 @@ class Experiment(Document):
     ramp: Ramp | None = None
     unit: str = Field("targetingKey", min_length=1, max_length=100)
     salt: str | None = Field(None, min_length=1, max_length=200)
+    winner_flag: WinnerFlag | None = None
+    service: str | None = Field(None, min_length=1, max_length=200)
+    look_interval: Duration = timedelta(days=1)
+    watch_interval: Duration = timedelta(minutes=15)
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -256,6 +299,21 @@ class Experiment(Document):
                 raise ValueError("maximum_duration: it must be more than 0")
             if self.minimum_duration > self.maximum_duration:
                 raise ValueError("minimum_duration: it is longer than maximum_duration")
+        return self
+
+    @model_validator(mode="after")
+    def _looks_now_and_then(self) -> Self:
+        for key in ("look_interval", "watch_interval"):
+            if getattr(self, key) < MINUTE:
+                raise ValueError(f"{key}: it is at least 1m")
+        if self.maximum_duration is None:
+            if self.look_interval < LEAST_WITHOUT_END:
+                raise ValueError("look_interval: without a maximum_duration it is at least 6h")
+        elif (looks := -(-self.maximum_duration // self.look_interval)) > MOST_LOOKS:
+            raise ValueError(
+                f"look_interval: that makes {looks} looks until maximum_duration, and there are "
+                f"at most {MOST_LOOKS}"
+            )
         return self
 
     @property
@@ -269,6 +327,15 @@ class Experiment(Document):
     def treatments(self) -> tuple[str, ...]:
         """The other variants, as listed."""
         return tuple(name for name in self.variants if name != self.control_variant)
+
+    @property
+    def measured(self) -> dict[str, MetricShape]:
+        """What is measured, by name: metrics, and guardrails that are none of them."""
+        found: dict[str, MetricShape] = {shape.name: shape for shape in self.metrics}
+        # A metric that is a guardrail too is measured once.
+        for shape in self.guardrail_metrics:
+            found.setdefault(shape.name, shape)
+        return found
 
     @property
     def primary_metric(self) -> MetricShape:

@@ -79,11 +79,14 @@ def current(store):
 class Calls:
     """The calls of deployments and rollbacks; each says what it does in terms of the record."""
 
-    def acquire(self, store, deployment_id, ahead, phase):
+    def acquire(self, store, deployment_id, ahead, phase, seconds):
         held = store.record(SERVICE)
         epoch = (held.epoch if held else 0) + ahead
         given = record(deployment_id=deployment_id, epoch=epoch, phase=phase)
-        return store.acquire(given.model_copy(update={"trigger_alarms": (ALARM,)}))
+        seen = None
+        if held and seconds is not None:
+            seen = held.updated_at + timedelta(seconds=seconds)
+        return store.acquire(given.model_copy(update={"trigger_alarms": (ALARM,)}), seen=seen)
 
     def update(self, store, changes, phases, fields, wrong, stale):
         held = current(store)
@@ -164,7 +167,7 @@ FIELDS = {
     "epoch": st.integers(1, 11),
 }
 MOSTLY_RIGHT = st.sampled_from([{}, {}, {}, {}, {"epoch": 99}, {"deployment_id": "d-9"}])
-FIRST = st.tuples(st.just("acquire"), IDS, st.just(1), st.sampled_from(sorted(Phase)))
+FIRST = st.tuples(st.just("acquire"), IDS, st.just(1), st.sampled_from(sorted(Phase)), st.none())
 UPDATE = st.tuples(
     st.just("update"),
     st.fixed_dictionaries({"weight": st.integers(0, 100)}, optional=FIELDS),
@@ -181,7 +184,9 @@ BEGIN = st.tuples(
     st.none() | SOON,
 )
 OTHERS = (
-    st.tuples(st.just("acquire"), IDS, st.sampled_from([1, 1, 0]), PHASES),
+    st.tuples(
+        st.just("acquire"), IDS, st.sampled_from([1, 1, 0]), PHASES, st.sampled_from([None, 0, 1])
+    ),
     st.tuples(st.just("take_over"), MOSTLY_RIGHT),
     st.tuples(st.just("configure"), st.sampled_from(["3m", "5m"]), st.booleans()),
     st.tuples(st.just("append"), st.just("d-1"), st.integers(0, 2), st.integers(0, 9)),
@@ -316,6 +321,11 @@ SEQUENCE = [
     update("SET amount = #number + :nine REMOVE flag"),
     update("SET amount = amount - :nine, again = #number"),
     update("SET again = if_not_exists(again, :nine), fresh = if_not_exists(fresh, :nine)"),
+    update("ADD amount :nine, other :ten"),
+    update("SET again = :ten REMOVE other ADD amount :ten"),
+    update("ADD amount :nine SET amount = :ten"),
+    update("ADD #word :nine"),
+    update("ADD amount :plum"),
     update("SET amount = nowhere"),
     update("SET amount = #word + :nine"),
     update("SET amount = :nine, amount = :ten"),
@@ -328,6 +338,16 @@ SEQUENCE = [
     transaction({"Put": {"Item": ELSEWHERE} | NEW}, {"Delete": {"Key": KEY}}),
     transaction({"Update": {"Key": KEY, "UpdateExpression": "REMOVE nowhere"}}),
     transaction({"Put": {"Item": KEY}}, {"Delete": {"Key": KEY}}),
+    transaction(
+        {
+            "Update": {
+                "Key": ELSEWHERE,
+                "UpdateExpression": "ADD #number :nine",
+                "ExpressionAttributeNames": {"#number": NAMES["#number"]},
+                "ExpressionAttributeValues": {":nine": VALUES[":nine"]},
+            }
+        }
+    ),
     query("pk = :p"),
     query("pk = :p", ScanIndexForward=False, ProjectionExpression="sk, nowhere"),
     query("pk = :p AND sk > :s"),

@@ -105,7 +105,10 @@ def test_what_dynamodb_refuses_is_refused(said, problem):
         ("SET amount = :nine + :plum", "Incorrect operand type .*operand type: S"),
         ("SET entries = list_append(entries, :plum)", "function: list_append"),
         ("SET count = :nine", "reserved keyword: count"),
-        ("ADD amount :nine", "Syntax error"),
+        ("DELETE amount :nine", "Syntax error"),
+        ("ADD amount", "Syntax error"),
+        ("ADD amount word", "Syntax error"),
+        ("ADD amount :plum", "Incorrect operand type .*operand type: S"),
         ("REMOVE word SET #word = :nine", "paths overlap"),
         ("REMOVE sk", "part of the key"),
     ],
@@ -257,3 +260,32 @@ def test_a_transaction_of_the_same_token_happens_once_and_another_under_it_is_re
     with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
         table.transact_write_items(TransactItems=[{"Put": other}], ClientRequestToken="x")
     assert table.items() == [ITEM]
+
+
+def adding(number):
+    return {
+        "TableName": "t",
+        "Key": KEY,
+        "UpdateExpression": "ADD amount :number",
+        "ExpressionAttributeValues": {":number": {"N": str(number)}},
+    }
+
+
+def test_a_sum_is_exact_up_to_38_digits_and_refused_beyond():
+    table = Table("t")
+    table.update_item(**adding(10**38 - 2))
+    table.update_item(**adding(1))
+    (item,) = table.items()
+    assert item["amount"] == {"N": "9" * 38}
+
+    with pytest.raises(ClientError, match="Number overflow") as alone:
+        table.update_item(**adding(2))
+    with pytest.raises(ClientError) as together:
+        table.transact_write_items(TransactItems=[{"Update": adding(2)}])
+
+    assert alone.value.response["Error"]["Code"] == "ValidationException"
+    assert together.value.response["Error"]["Code"] == "TransactionCanceledException"
+    # As the reference of TransactWriteItems lists it among its cancellation reasons.
+    (reason,) = together.value.response["CancellationReasons"]
+    assert reason["Code"] == "ValidationError"
+    assert table.items() == [item]

@@ -1,0 +1,70 @@
+"""Looks and watches of a run, as they are kept: a look once and for all, a watch until the next."""
+
+from botocore.exceptions import ClientError
+
+from greenlane.deployments.items import Item
+from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.experiments.records import Look
+from greenlane.experiments.storing.state import Watch
+from greenlane.experiments.storing.stored_items import (
+    GUARD,
+    key,
+    look_key,
+    looks_of,
+    packed,
+    unpacked,
+)
+
+_WAY_OUT = "measure fewer metrics or quantiles, or fewer variants"
+
+
+class StoredLooks(DynamoTable):
+    """Looks and watches in the table of A/B tests."""
+
+    def looks(self, name: str, run: int) -> list[Look]:
+        """All looks of a run, oldest first."""
+        items = self.query(looks_of(name, run), "")
+        return [Look.model_validate(unpacked(item)) for item in items if item["sk"]["S"] != GUARD]
+
+    def keep_look(self, name: str, run: int, look: Look) -> Look:
+        """Keep a look, once; the one that is stored.
+
+        When a look of this number is stored already, that one is given back and nothing is
+        written: what was decided stays decided, whoever asks again.
+
+        Raises:
+            InvalidInput: it does not fit into one item.
+        """
+        place = look_key(name, run, look.number)
+        body = packed(look.model_dump(mode="json"), f"look {look.number} of {name}", _WAY_OUT)
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=place | {"body": {"B": body}, "verdict": {"S": look.verdict}},
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            return self._look(place)
+        return look
+
+    def _look(self, place: Item) -> Look:
+        answer = self.client.get_item(TableName=self.table, Key=place, ConsistentRead=True)
+        return Look.model_validate(unpacked(answer["Item"]))
+
+    def watch(self, name: str, run: int) -> Watch | None:
+        """What was last seen between two looks."""
+        item = self.get(looks_of(name, run), GUARD)
+        return None if item is None else Watch.model_validate(unpacked(item))
+
+    def keep_watch(self, name: str, run: int, watch: Watch) -> None:
+        """Keep what was seen between two looks, over what was seen before.
+
+        Raises:
+            InvalidInput: it does not fit into one item.
+        """
+        body = packed(watch.model_dump(mode="json"), f"the watch of {name}", _WAY_OUT)
+        self.client.put_item(
+            TableName=self.table, Item=key(looks_of(name, run), GUARD) | {"body": {"B": body}}
+        )
