@@ -46,8 +46,9 @@ def document(routes: Iterable[Route], *, server: str, version: str) -> dict[str,
         "info": {
             "title": "Greenlane",
             "version": version,
-            "description": "Lookups of feature flags by OpenFeature's remote evaluation protocol, "
-            "and what people and pipelines do with flags.",
+            "description": "Lookups of feature flags and A/B tests by OpenFeature's remote "
+            "evaluation protocol, what is told of users of tests, and what people and pipelines do "
+            "with both.",
         },
         "servers": [{"url": server}],
         "paths": paths,
@@ -111,7 +112,8 @@ def _operation(route: Route, shapes: _Shapes) -> dict[str, Any]:
 def _reply(reply: Reply, shapes: _Shapes) -> dict[str, Any]:
     told: dict[str, Any] = {"description": reply.about}
     if reply.shape is not None:
-        told["content"] = {reply.media: {"schema": shapes.told(reply.shape)}}
+        bodies = {reply.media: reply.shape, **reply.others}
+        told["content"] = {media: {"schema": shapes.told(one)} for media, one in bodies.items()}
     if reply.headers:
         told["headers"] = {
             name: {"description": about, "schema": {"type": "string"}}

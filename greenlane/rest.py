@@ -7,6 +7,7 @@ line, and `problems` has each field, its value and the way out.
 import base64
 import binascii
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,12 +20,14 @@ from greenlane.errors import (
     FlagConflict,
     GreenlaneError,
     InvalidInput,
+    NotYet,
     PreconditionFailed,
     Refused,
     UnknownDeployment,
     UnknownFlag,
     UnknownProposal,
     UnknownService,
+    UnknownTest,
     Unsigned,
 )
 from greenlane.logs import logger
@@ -38,7 +41,7 @@ RETRY_SECONDS = 1
 DEEPEST = 64
 """Lists and objects in each other in a body; what reads and writes them again bears some 200."""
 
-_UNKNOWN = (UnknownDeployment, UnknownFlag, UnknownProposal, UnknownService)
+_UNKNOWN = (UnknownDeployment, UnknownFlag, UnknownProposal, UnknownService, UnknownTest)
 _LATER = frozenset(
     {
         "InternalServerError",
@@ -186,9 +189,21 @@ Handler = Callable[[Request], Response]
 
 
 def respond(
-    event: Mapping[str, Any], routes: tuple[Route, ...], handlers: Mapping[str, Handler]
+    event: Mapping[str, Any],
+    routes: tuple[Route, ...],
+    handlers: Mapping[str, Handler],
+    *,
+    private: bool = False,
 ) -> dict[str, Any]:
-    """Find the route of an event, call its handler by name, and tell of errors."""
+    """Find the route of an event, call its handler by name, and tell of errors.
+
+    Args:
+        event: of API Gateway's REST proxy.
+        routes: of this function.
+        handlers: by the routes' names.
+        private: of an error nobody expected only its type and its place are logged, for its text
+            may quote what is known of a user.
+    """
     try:
         request = Request.of(event)
         route = _route(request, routes)
@@ -196,11 +211,20 @@ def respond(
     except GreenlaneError as error:
         answer = problem(error)
     except (BotoCoreError, ClientError) as error:
-        answer = _store_failed(error)
-    except Exception:
-        logger.exception("unexpected error")
-        answer = _told(500, "Unexpected", "something went wrong here; it was logged")
+        answer = store_failed(error)
+    except Exception as error:
+        if private:
+            logger.error("unexpected error", error=type(error).__name__, places=_places(error))
+        else:
+            logger.exception("unexpected error")
+        answer = told(500, "Unexpected", "something went wrong here; it was logged")
     return answer.for_gateway()
+
+
+def _places(error: Exception) -> list[str]:
+    """Where an error came by, outermost first."""
+    found = traceback.extract_tb(error.__traceback__)
+    return [f"{one.filename}:{one.lineno} {one.name}" for one in found]
 
 
 def _route(request: Request, routes: tuple[Route, ...]) -> Route:
@@ -216,31 +240,39 @@ def problem(error: GreenlaneError) -> Response:
     """An error of ours as an answer."""
     kind = type(error).__name__
     if isinstance(error, _UNKNOWN):
-        return _told(404, kind, str(error), (error,))
+        return told(404, kind, str(error), (error,))
     if isinstance(error, InvalidDocument):
-        return _told(400, "InvalidInput", str(error), error.problems)
+        return told(400, "InvalidInput", str(error), error.problems)
     if isinstance(error, InvalidInput):
-        return _told(400, kind, str(error), (error,))
+        return told(400, kind, str(error), (error,))
     if isinstance(error, Unsigned):
-        return _told(401, kind, str(error))
+        return told(401, kind, str(error))
     if isinstance(error, PreconditionFailed):
-        return _told(412, kind, str(error))
+        return told(412, kind, str(error))
     if isinstance(error, Refused | FlagConflict):
-        return _told(409, kind, str(error))
+        return told(409, kind, str(error))
+    if isinstance(error, NotYet):
+        return told(503, kind, str(error), retry=True)
     logger.error(str(error), error=kind)
-    return _told(500, kind, str(error))
+    return told(500, kind, str(error))
 
 
-def _store_failed(error: Exception) -> Response:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+def may_pass(error: BotoCoreError | ClientError) -> bool:
+    """Whether what botocore met may be over when somebody asks again."""
+    return not isinstance(error, ClientError) or error.response["Error"]["Code"] in _LATER
+
+
+def store_failed(error: BotoCoreError | ClientError) -> Response:
+    """What botocore met as an answer."""
     logger.warning(str(error), error=type(error).__name__)
-    if code and code not in _LATER:
-        return _told(500, "StoreFailed", f"DynamoDB refused it: {code}")
+    if isinstance(error, ClientError) and not may_pass(error):
+        code = error.response["Error"]["Code"]
+        return told(500, "StoreFailed", f"DynamoDB refused it: {code}")
     later = "DynamoDB did not answer; nobody knows whether a change went in: look, then try again"
-    return _told(503, "StoreUnavailable", later, retry=True)
+    return told(503, "StoreUnavailable", later, retry=True)
 
 
-def _told(
+def told(
     status: int,
     title: str,
     detail: str,
@@ -248,6 +280,15 @@ def _told(
     *,
     retry: bool = False,
 ) -> Response:
+    """A problem as an answer.
+
+    Args:
+        status: of HTTP.
+        title: the kind of problem.
+        detail: all of it in one line.
+        problems: each field that is wrong.
+        retry: say when to come back.
+    """
     content = Problems(
         title=title,
         status=status,

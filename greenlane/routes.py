@@ -17,13 +17,15 @@ class Reply:
     """One answer of a route, as the document tells of it.
 
     `shape` is a model, a JSON schema, or None for an empty body. `headers` are their meanings by
-    name.
+    name. `others` are shapes by media type that the same status can have too: of who else may
+    answer with it.
     """
 
     about: str
     shape: type[BaseModel] | Mapping[str, Any] | None = None
     media: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

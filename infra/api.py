@@ -1,8 +1,9 @@
 """The HTTP API: lookups by API key, everything else by IAM, one stage for each environment.
 
-What each route is stands in `greenlane.flags.api.api_routes`; here is only the templates' side.
+What each route is stands in `greenlane.api`; here is only the templates' side.
 """
 
+import re
 from collections.abc import Mapping
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -11,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from greenlane.flags.api.api_routes import ROUTES
+from greenlane.api import ROUTES
 from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
 from greenlane.routes import Route
 from infra.functions import Function
@@ -71,7 +72,7 @@ class Api(Construct):
             self,
             "Rest",
             rest_api_name=NAME,
-            description="Greenlane: lookups of feature flags, and what people do with them.",
+            description="Greenlane: feature flags and A/B tests, asked for and managed.",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             cloud_watch_role=False,
             deploy_options=self._stage(first, log_retention),
@@ -205,7 +206,7 @@ class Api(Construct):
     def _let_call(self, function: Function, routes: list[Route]) -> None:
         """These methods may invoke the function, of any stage, and nothing else of any API."""
         for number, route in enumerate(routes):
-            path = route.path.replace("{key+}", "*").replace("{key}", "*").replace("{id}", "*")
+            path = re.sub(r"\{[^}]+\}", "*", route.path)
             permission = lambda_.CfnPermission(
                 self,
                 f"Call-{function.module}-{number}",

@@ -24,6 +24,7 @@ class FlagFunctions(Construct):
         scope: the parent construct.
         id: the construct's id.
         table: where flags are kept.
+        experiments: the table of A/B tests, which are looked up as flags are.
         code: the asset with our code.
         layer: the dependencies; a lookup loads of them only the engine of patterns, and only for a
             flag that has one.
@@ -37,6 +38,7 @@ class FlagFunctions(Construct):
         id: str,
         *,
         table: dynamodb.ITable,
+        experiments: dynamodb.ITable,
         code: lambda_.Code,
         layer: lambda_.ILayerVersion,
         settings: FlagSettings,
@@ -60,7 +62,11 @@ class FlagFunctions(Construct):
                 layers=[layer],
                 timeout_seconds=seconds,
                 memory_mb=memory,
-                environment={"FLAGS_TABLE": table.table_name, **variables},
+                environment={
+                    "FLAGS_TABLE": table.table_name,
+                    "EXPERIMENTS_TABLE": experiments.table_name,
+                    **variables,
+                },
                 allows=[
                     Allow("Flags", [f"dynamodb:{name}" for name in actions], [table.table_arn]),
                     *more,
@@ -80,7 +86,10 @@ class FlagFunctions(Construct):
                     "FLAGS_RECORDED": f"{settings.recorded:g}",
                 },
                 "GetItem",
-                more=(_noting(table),) if settings.recorded else (),
+                more=(
+                    _telling_tests(experiments),
+                    *([_noting(table)] if settings.recorded else []),
+                ),
             ),
             MANAGE: build(
                 MANAGE,
@@ -94,6 +103,7 @@ class FlagFunctions(Construct):
                 "GetItem",
                 "PutItem",
                 "Query",
+                more=(_reading_names(experiments),),
             ),
         }
 
@@ -104,5 +114,29 @@ def _noting(table: dynamodb.ITable) -> Allow:
         "NoteUse",
         ["dynamodb:UpdateItem"],
         [table.table_arn],
-        conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}},
+        conditions=_leading(f"{PREFIX}*"),
     )
+
+
+def _telling_tests(table: dynamodb.ITable) -> Allow:
+    """Reading which tests there are and what is on record of a user; no counters, no looks."""
+    return Allow(
+        "TellTests",
+        ["dynamodb:BatchGetItem", "dynamodb:GetItem"],
+        [table.table_arn],
+        conditions=_leading("snapshot#*", "user#*"),
+    )
+
+
+def _reading_names(table: dynamodb.ITable) -> Allow:
+    """Reading the names of tests, which no new flag may have."""
+    return Allow(
+        "ReadNamesOfTests",
+        ["dynamodb:GetItem"],
+        [table.table_arn],
+        conditions=_leading("snapshot#*"),
+    )
+
+
+def _leading(*keys: str) -> dict[str, dict[str, str | list[str]]]:
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}

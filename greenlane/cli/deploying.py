@@ -20,8 +20,8 @@ def apply(
         typer.Option(
             "--file",
             "-f",
-            help="YAML with `service:`, `canary:`, `success_criteria:` or `feature_flags:`; - is "
-            "stdin.",
+            help="YAML with `service:`, `canary:`, `success_criteria:`, `feature_flags:` or "
+            "`ab_tests:`; - is stdin.",
         ),
     ],
     service: Annotated[
@@ -30,18 +30,31 @@ def apply(
     check: Annotated[
         bool, typer.Option("--check", help="Only check the file; needs no cloud.")
     ] = False,
-    why: Annotated[str, typer.Option(help="Of feature flags: why, for the audit.")] = "",
+    why: Annotated[
+        str, typer.Option(help="Of feature flags and A/B tests: why, for the audit.")
+    ] = "",
     prune: Annotated[
         bool, typer.Option("--prune", help="Of feature flags: take out those not in the file.")
     ] = False,
+    start: Annotated[
+        bool, typer.Option("--start", help="Of A/B tests: begin those that are drafts.")
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="Of A/B tests: begin those again that ended and are otherwise now."
+        ),
+    ] = False,
 ) -> None:
-    """Make a file the configuration of its service, or put its feature flags.
+    """Make a file the configuration of its service, or put its feature flags or A/B tests.
 
-    The next deployment uses it; one that runs keeps what it began with. Flags count at once. The
-    same content again changes nothing.
+    The next deployment uses it; one that runs keeps what it began with. Flags count at once, and
+    new A/B tests are drafts until they are started. The same content again changes nothing.
     """
     from greenlane import apply as applying
+    from greenlane.cli.experiments_views import tell_applied
     from greenlane.deployments.applying import text_of
+    from greenlane.experiments.storing.apply import AppliedTests, is_experiments
     from greenlane.flags.storing.apply import AppliedFlags, is_flags
 
     session: Session = context.obj
@@ -51,8 +64,22 @@ def apply(
     if check:
         _check(session, document)
         return
-    by = session.principal if is_flags(*text_of(document)) else session.person
-    applied = applying.apply(session.client, document, service=service, by=by, why=why, prune=prune)
+    content = text_of(document)
+    audited = is_flags(*content) or is_experiments(*content)
+    applied = applying.apply(
+        session.client,
+        document,
+        service=service,
+        by=session.principal if audited else session.person,
+        why=why,
+        prune=prune,
+        start=start,
+        again=again,
+        warn=session.warn,
+    )
+    if isinstance(applied, AppliedTests):
+        tell_applied(session, applied)
+        return
     if isinstance(applied, AppliedFlags):
         tell_kept(session, applied, applied.keys, applied.proposal)
         return
@@ -65,12 +92,17 @@ def apply(
 
 def _check(session: Session, document: Path | str) -> None:
     from greenlane.apply import check
+    from greenlane.experiments.storing.apply import CheckedTests
     from greenlane.flags.storing.apply import CheckedFlags
 
     checked = check(document)
-    if isinstance(checked, CheckedFlags):
+    if isinstance(checked, CheckedFlags | CheckedTests):
         session.emit(checked)
-        count = f"{len(checked.flags)} flag{'' if len(checked.flags) == 1 else 's'}"
+        if isinstance(checked, CheckedFlags):
+            number, what = len(checked.flags), "flag"
+        else:
+            number, what = len(checked.tests), "A/B test"
+        count = f"{number} {what}{'' if number == 1 else 's'}"
         session.say(f"{checked.file}: a correct file of {count}; nothing was applied")
         return
     for warning in checked.warnings:

@@ -14,6 +14,7 @@ from greenlane.cli import (
     deploying,
     doctor,
     evidence,
+    experiments,
     flags,
     judging,
     local,
@@ -163,6 +164,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(experiments.app, name="experiments")
 app.add_typer(flags.app, name="flags")
 app.add_typer(local.app, name="local")
 app.command()(local.demo)

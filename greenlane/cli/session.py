@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from greenlane.deployments.client import Greenlane
+    from greenlane.experiments.storing.store import ExperimentStore
     from greenlane.flags.storing.store import FlagStore
     from greenlane.incidents.reports import Reports
 
@@ -90,6 +91,11 @@ class Session:
         """Where the cloud keeps its feature flags."""
         return self.client.flags
 
+    @cached_property
+    def experiments(self) -> "ExperimentStore":
+        """Where the cloud keeps its A/B tests."""
+        return self.client.experiments
+
     @property
     def now(self) -> "datetime":
         """The cloud's time."""
@@ -138,7 +144,7 @@ class Session:
 
     @cached_property
     def principal(self) -> str:
-        """Who is recorded as having changed a flag, which two-person approval relies on.
+        """Who is recorded as having changed a flag or a test, which approvals rely on.
 
         On AWS that is whose credentials these are, whatever `--by` says; the local cloud knows
         nobody, so there it is `person`.

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 from pydantic import ValidationError
@@ -50,6 +51,9 @@ from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
 from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.health.evidence import EvidenceBook
 from greenlane.problems import as_error, explain
+
+if TYPE_CHECKING:
+    from greenlane.experiments.storing.store import DynamoExperimentStore
 
 
 class Greenlane(Insight):
@@ -93,6 +97,11 @@ class Greenlane(Insight):
     def flags(self) -> DynamoFlagStore:
         """The feature flags; `greenlane.flags.storing.keeping` has what is done with them."""
         return self.connection.flags
+
+    @property
+    def experiments(self) -> "DynamoExperimentStore":
+        """The A/B tests; `greenlane.experiments.storing.keeping` has what is done with them."""
+        return self.connection.experiments
 
     @cached_property
     def evidence(self) -> EvidenceBook:

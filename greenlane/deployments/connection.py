@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -15,8 +15,12 @@ from greenlane.deployments.model import StoredModel
 from greenlane.deployments.status import Outcome
 from greenlane.deployments.store import DynamoStore
 from greenlane.errors import InvalidInput, UnknownDeployment
+from greenlane.experiments.names import TABLE as EXPERIMENTS_TABLE
 from greenlane.flags.names import TABLE as FLAGS_TABLE
 from greenlane.flags.storing.store import DynamoFlagStore
+
+if TYPE_CHECKING:
+    from greenlane.experiments.storing.store import DynamoExperimentStore
 
 TABLE = "greenlane-deployments"
 DEPLOYMENT_MACHINE = "greenlane-deployment"
@@ -89,6 +93,14 @@ class Connection:
     def flags(self) -> DynamoFlagStore:
         """Where feature flags are kept."""
         return DynamoFlagStore(self.client("dynamodb"), FLAGS_TABLE)
+
+    @cached_property
+    def experiments(self) -> "DynamoExperimentStore":
+        """Where A/B tests are kept."""
+        # Its numbers take a tenth of a second to import, and most commands ask for none.
+        from greenlane.experiments.storing.store import DynamoExperimentStore
+
+        return DynamoExperimentStore(self.client("dynamodb"), EXPERIMENTS_TABLE)
 
     def start(self, machine: str, name: str, body: dict[str, Any]) -> tuple[str, bool]:
         """Start an execution by name; its ARN, and whether it existed already with this input.

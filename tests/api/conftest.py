@@ -1,4 +1,4 @@
-"""The HTTP API on a local cloud, with some flags."""
+"""The HTTP API on a local cloud, with some flags and A/B tests."""
 
 from collections.abc import Iterator
 
@@ -17,9 +17,30 @@ feature_flags:
   gone: {enabled: false}
 """
 
+TESTS = """
+segments:
+  staff: {plan: staff}
+ab_tests:
+  checkout:
+    variants: {control: 50, treatment: 50}
+    metrics:
+      - conversion_rate
+      - {name: basket, kind: mean, direction: higher, covariate: basket_before}
+    guardrail_metrics: [error_rate < 0.01]
+    segments: {mobile: {device: mobile}}
+    minimum_sample_size: 10
+    maximum_duration: 14d
+  targeted:
+    variants: {control: 50, a: 25, b: 25}
+    metrics: [click_rate]
+    targeting: {not: {segment: staff}}
+    traffic: 50
+"""
+
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedApi]:
     with deployed_api(tmp_path_factory.mktemp("api")) as found:
         found.put(FLAGS)
+        found.begin(TESTS)
         yield found

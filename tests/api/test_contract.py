@@ -22,19 +22,36 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from greenlane import __version__
-from greenlane.flags.api.api_routes import ROUTES
+from greenlane.api import ROUTES
+from greenlane.experiments.api.client_shapes import MOST_TESTS
+from greenlane.experiments.api.experiment_routes import CLIENTS
 from greenlane.openapi import document
 from greenlane.routes import Route
 from tests.api.conftest import FLAGS
 from tests.flag_api import DeployedApi, send, signature
 
 EXAMPLES = 20
-KNOWN = st.sampled_from([None, "new_checkout", "banner", "gone"])
+KNOWN = {
+    "key": st.sampled_from([None, "new_checkout", "banner", "gone"]),
+    "name": st.sampled_from([None, "checkout", "targeted"]),
+}
 
 # Whoever calls these says nothing that could be wrong.
-SAY_NOTHING = {"listFlags", "listProposals", "describe"}
-# These are carried out only as things are (`test_managing.py`): a ramp, a proposal, a key's value.
-NEED_MORE = {"changeFlag", "startRamp", "stopRamp", "approveProposal", "rejectProposal"}
+SAY_NOTHING = {"listFlags", "listProposals", "listExperiments", "describe"}
+# These are carried out only as things are (`test_managing.py`, `test_experiments_over_http.py`): a
+# ramp, a proposal, a key's value, weights that add up, a test that did not end.
+NEED_MORE = {
+    "changeFlag",
+    "startRamp",
+    "stopRamp",
+    "approveProposal",
+    "rejectProposal",
+    "createExperiment",
+    "putExperiment",
+    "changeExperiment",
+    "startExperiment",
+    "stopExperiment",
+}
 
 ASKED = [
     pytest.param(route, mode, id=f"{route.name}-{mode.value}")
@@ -88,6 +105,19 @@ def test_the_document_that_is_served_is_the_routes(api: DeployedApi, told: dict[
     validate(told)
 
 
+def about(body: Any, test: str) -> Any:
+    """A body of users, made one about a test that there is, and about one of its metrics."""
+    if not isinstance(body, dict):
+        return body
+    metric = {"checkout": "conversion_rate", "targeted": "click_rate"}[test]
+    known = {"test": test, "metric": metric}
+    for name in {"events", "exposures"} & body.keys():
+        body[name] = [{**one, **{k: known[k] for k in known if k in one}} for one in body[name]]
+    if "tests" in body:
+        body["tests"] = [test, *body["tests"]][:MOST_TESTS]
+    return body
+
+
 @pytest.mark.parametrize(("route", "mode"), ASKED)
 def test_the_api_keeps_to_its_document(
     api: DeployedApi, schema: Any, route: Route, mode: GenerationMode
@@ -102,10 +132,17 @@ def test_the_api_keeps_to_its_document(
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=schema[route.written][route.method].as_strategy(generation_mode=mode), key=KNOWN)
-    def asks(case: Any, key: str | None) -> None:
-        if key is not None and mode is GenerationMode.POSITIVE and "key" in route.path_parameters:
-            case.path_parameters["key"] = key
+    @given(
+        case=schema[route.written][route.method].as_strategy(generation_mode=mode),
+        known=st.fixed_dictionaries(KNOWN),
+    )
+    def asks(case: Any, known: dict[str, str | None]) -> None:
+        if mode is GenerationMode.POSITIVE:
+            for name, value in known.items():
+                if value is not None and name in route.path_parameters:
+                    case.path_parameters[name] = value
+            if known["name"] is not None and route in CLIENTS:
+                case.body = about(case.body, known["name"])
         answer = case.call_and_validate(api.url, auth=Signed(api.key), checks=CHECKS)
         answered.add(answer.status_code)
 

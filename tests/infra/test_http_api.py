@@ -1,23 +1,35 @@
 """The HTTP API in the product's template: routes, who may call them, and what is told of errors."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from functions import look_up_flags, manage_flags
+from functions import look_up_flags, manage_experiments, manage_flags, record_experiments
+from greenlane.api import ROUTES
+from greenlane.experiments.api import experiment_routes as tests
+from greenlane.experiments.api.managing_api import ExperimentsApi
+from greenlane.experiments.api.recording_api import RecordingApi
+from greenlane.experiments.names import TABLE as EXPERIMENTS
 from greenlane.flags.api.admin_api import FlagsApi
-from greenlane.flags.api.api_routes import ADMIN, LOOK_UP, LOOKUPS, MANAGE, ROUTES
+from greenlane.flags.api.api_routes import ADMIN, LOOK_UP, LOOKUPS, MANAGE
 from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
 from greenlane.openapi import document
 from infra.nag import as_finding
 from infra.settings import Settings
 from tests.flag_store import memory_store
 from tests.infra.conftest import Resource, Template, Vary, context
-from tests.infra.test_permissions import allowed
+from tests.infra.test_permissions import allowed, as_list
 from tests.unit.flags.flagging import NOW
 
 Methods = dict[tuple[str, str], Resource]
+
+PUBLIC = [route for route in ROUTES if route.public]
+
+
+def as_permitted(path: str) -> str:
+    return re.sub(r"\{[^}]+\}", "*", path)
 
 
 def path_of(template: Template, resource: Any) -> str:
@@ -41,7 +53,7 @@ def methods(product: Template) -> Methods:
 
 def test_the_template_has_the_routes_of_the_table_and_no_other(methods: Methods) -> None:
     routes = {(route.method, route.path) for route in ROUTES}
-    asked_first = {("OPTIONS", route.path) for route in LOOKUPS}
+    asked_first = {("OPTIONS", route.path) for route in PUBLIC}
 
     assert set(methods) == routes | asked_first
 
@@ -59,10 +71,26 @@ def test_the_document_has_the_same_routes_and_each_has_a_handler(methods: Method
     assert len(set(names)) == len(names)
     api = FlagsApi(memory_store(), Clock())
     assert set(api.handlers) == {route.name for route in ADMIN}
-    assert {route.function for route in LOOKUPS} == {LOOK_UP}
-    assert {route.function for route in ADMIN} == {MANAGE}
-    assert callable(look_up_flags.handler)
-    assert callable(manage_flags.handler)
+    managing = ExperimentsApi(Nothing(), Nothing(), Clock(), None, "")
+    assert set(managing.handlers) == {route.name for route in tests.ADMIN}
+    recorder: Any = Nothing()
+    assert set(RecordingApi(recorder).handlers) == {route.name for route in tests.CLIENTS}
+    for module, routes in (
+        (LOOK_UP, LOOKUPS),
+        (MANAGE, ADMIN),
+        (tests.RECORD, tests.CLIENTS),
+        (tests.MANAGE_TESTS, tests.ADMIN),
+    ):
+        assert {route.function for route in routes} == {module}
+    for function in (look_up_flags, manage_flags, record_experiments, manage_experiments):
+        assert callable(function.handler)
+
+
+class Nothing:
+    """Stands for what no test here asks."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
 
 
 class Clock:
@@ -93,13 +121,21 @@ def test_lookups_want_an_api_key_and_everything_else_a_signature(methods: Method
         assert method["ApiKeyRequired"] is by_key, route.name
         assert method["AuthorizationType"] == ("NONE" if by_key else "AWS_IAM"), route.name
     keyed = {route.name for route in ROUTES if route.auth == "api_key"}
-    assert keyed == {"evaluateFlag", "evaluateFlags", "describe"}
+    assert keyed == {
+        "evaluateFlag",
+        "evaluateFlags",
+        "describe",
+        "assignSeveral",
+        "assignOne",
+        "recordExposures",
+        "recordEvents",
+    }
 
 
 def test_browsers_may_ask_first_without_a_key_and_may_send_what_clients_send(
     methods: Methods,
 ) -> None:
-    for route in LOOKUPS:
+    for route in PUBLIC:
         method = methods["OPTIONS", route.path].properties
         assert method["ApiKeyRequired"] is False
         (answer,) = method["Integration"]["IntegrationResponses"]
@@ -124,10 +160,7 @@ def test_each_route_may_invoke_its_function_and_nothing_else_may(product: Templa
     ]
 
     sources = sorted(as_finding(one["SourceArn"]).partition("/*/")[2] for one in allowed_by_api)
-    wanted = sorted(
-        route.method + route.path.replace("{key+}", "*").replace("{key}", "*").replace("{id}", "*")
-        for route in ROUTES
-    )
+    wanted = sorted(route.method + as_permitted(route.path) for route in ROUTES)
     assert sources == wanted
     assert all(one["SourceAccount"] == {"Ref": "AWS::AccountId"} for one in allowed_by_api)
 
@@ -266,6 +299,7 @@ def test_what_cannot_be_is_refused_by_name(wrong: dict[str, Any]) -> None:
 
 VARIABLES = {
     "look-up-flags": {
+        "EXPERIMENTS_TABLE",
         "FLAGS_TABLE",
         "FLAGS_ORIGIN",
         "FLAGS_DISABLED_VALUE",
@@ -273,8 +307,21 @@ VARIABLES = {
         "FLAGS_RECORDED",
     },
     "manage-flags": {
+        "EXPERIMENTS_TABLE",
         "FLAGS_TABLE",
         "FLAGS_ENVIRONMENTS",
+        "POWERTOOLS_SERVICE_NAME",
+        "LOG_LEVEL",
+    },
+    "record-experiments": {
+        "EXPERIMENTS_TABLE",
+        "API_ORIGIN",
+        "POWERTOOLS_SERVICE_NAME",
+        "LOG_LEVEL",
+    },
+    "manage-experiments": {
+        "EXPERIMENTS_TABLE",
+        "FLAGS_TABLE",
         "POWERTOOLS_SERVICE_NAME",
         "LOG_LEVEL",
     },
@@ -282,7 +329,7 @@ VARIABLES = {
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_the_functions_of_flags_know_their_table_and_nothing_of_deployments(
+def test_the_functions_of_the_api_know_their_tables_and_nothing_of_deployments(
     product: Template, name: str
 ) -> None:
     function = product.only("AWS::Lambda::Function", FunctionName=f"greenlane-{name}")
@@ -296,24 +343,59 @@ def test_a_lookup_may_read_one_item_at_a_time_and_note_what_is_used_and_nothing_
     may = allowed(assembly, "greenlane-look-up-flags-eu-west-1")
     own = {name for name in may if name.startswith(("logs:", "xray:"))}
 
+    flags, tests = (table_of(assembly, name) for name in ("greenlane-flags", EXPERIMENTS))
+    assert {name: may[name] for name in may if name not in own} == {
+        "dynamodb:BatchGetItem": {tests},
+        "dynamodb:GetItem": {flags, tests},
+        "dynamodb:UpdateItem": {flags},
+    }
+    assert leading_keys(assembly, "NoteUse") == [["seen#*"]]
+    assert leading_keys(assembly, "TellTests") == [["snapshot#*", "user#*"]]
+
+
+def test_whoever_has_an_api_key_writes_of_users_alone(assembly: Any) -> None:
+    may = allowed(assembly, "greenlane-record-experiments-eu-west-1")
+
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+    reading = {"dynamodb:GetItem", "dynamodb:Query"}
+    of_tables = {name: where for name, where in may.items() if name.startswith("dynamodb:")}
+    assert of_tables == {name: {table_of(assembly, EXPERIMENTS)} for name in writing | reading}
+    assert leading_keys(assembly, "RecordUsers") == [["user#*", "event#*", "count#*"]]
+    statements = [
+        statement
+        for role in assembly.product.resources("AWS::IAM::Role")
+        if role.properties["RoleName"] == "greenlane-record-experiments-eu-west-1"
+        for statement in statements_of(role)
+        if writing & set(as_list(statement["Action"]))
+    ]
+    assert [one["Sid"] for one in statements] == ["RecordUsers"]
+
+
+def test_who_manages_flags_reads_of_tests_their_names_alone(assembly: Any) -> None:
+    may = allowed(assembly, "greenlane-manage-flags-eu-west-1")
+
+    tests = table_of(assembly, EXPERIMENTS)
+    assert {name for name, where in may.items() if tests in where} == {"dynamodb:GetItem"}
+    assert leading_keys(assembly, "ReadNamesOfTests") == [["snapshot#*"]]
+
+
+def table_of(assembly: Any, name: str) -> str:
     (table,) = [
         one.logical_id
         for one in assembly.product.resources("AWS::DynamoDB::Table")
-        if one.properties["TableName"] == "greenlane-flags"
+        if one.properties["TableName"] == name
     ]
-    assert {name: may[name] for name in may if name not in own} == {
-        "dynamodb:GetItem": {f"<{table}.Arn>"},
-        "dynamodb:UpdateItem": {f"<{table}.Arn>"},
-    }
-    told = json.dumps(
-        [
-            statement
-            for policy in assembly.product.resources("AWS::IAM::Role", "AWS::IAM::Policy")
-            for statement in statements_of(policy)
-            if statement.get("Sid") == "NoteUse"
-        ]
-    )
-    assert '{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["seen#*"]}}' in told
+    return f"<{table}.Arn>"
+
+
+def leading_keys(assembly: Any, sid: str) -> list[Any]:
+    """Which keys of a table the statements of a name are limited to."""
+    return [
+        statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        for role in assembly.product.resources("AWS::IAM::Role", "AWS::IAM::Policy")
+        for statement in statements_of(role)
+        if statement.get("Sid") == sid
+    ]
 
 
 def statements_of(one: Resource) -> list[dict[str, Any]]:

@@ -14,13 +14,7 @@ from tests.docs.pages import blocks
 from tests.flag_api import DeployedApi
 from tests.ofrep_clients.node_packages import NODE, installed
 
-FLAGS = """
-feature_flags:
-  new_checkout:
-    percentage: 25
-    targeting: {user_attributes: [{plan: premium}]}
-    per_environment: {production: {enabled: true}}
-"""
+FLAGS = next(one.text for one in blocks("yaml") if one.page.name == "flags.md")
 
 # What a page in a browser has; by Node's own name for it nothing would be kept either.
 PAGE = """
@@ -54,6 +48,7 @@ def environ(api: DeployedApi) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_SESSION_TOKEN": "local",
         "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": api.cloud.endpoint_url,
     }
 
 
@@ -69,6 +64,12 @@ def run(command: list[str], environ: dict[str, str], folder: Path | None = None)
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def test_the_key_is_found_as_shown(api: DeployedApi, environ: dict[str, str]) -> None:
+    told = run([sys.executable, "-c", code("python", "get_api_keys")], environ)
+
+    assert told == api.key
 
 
 def test_the_server_provider_as_shown(environ: dict[str, str]) -> None:
@@ -114,7 +115,11 @@ def test_a_lookup_by_curl_as_shown(environ: dict[str, str]) -> None:
 
 
 @needs_curl
-def test_the_kill_switch_by_curl_as_shown(api: DeployedApi, environ: dict[str, str]) -> None:
+@pytest.mark.parametrize("token", ["local", ""], ids=["of a role", "of a user"])
+def test_the_kill_switch_by_curl_as_shown(
+    api: DeployedApi, environ: dict[str, str], token: str
+) -> None:
+    environ["AWS_SESSION_TOKEN"] = token
     told = json.loads(run(["bash", "-c", code("bash", "aws-sigv4")], environ))
 
     assert told["keys"] == ["new_checkout"]
@@ -123,11 +128,11 @@ def test_the_kill_switch_by_curl_as_shown(api: DeployedApi, environ: dict[str, s
 
 def test_the_answer_that_is_shown_is_the_one_that_is_given(api: DeployedApi) -> None:
     shown = json.loads(code("json", "new_checkout"))
-    api.put(FLAGS + "    metadata: {owner: shop}\n")
+    api.put(FLAGS)
+    user = {"targetingKey": "user-6", "premium": True, "region": "us-east"}
 
     def answered() -> bool:
-        told = api.look_up("/new_checkout", {"targetingKey": "user-6", "plan": "premium"})
-        return bool(told.json == shown)
+        return bool(api.look_up("/new_checkout", user).json == shown)
 
     deadline = time.monotonic() + 15
     while not answered():

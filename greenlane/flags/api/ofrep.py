@@ -1,4 +1,7 @@
-"""OpenFeature's remote evaluation protocol: from an HTTP request to its answer, without I/O.
+"""OpenFeature's remote evaluation protocol: from an HTTP request to its answer.
+
+A key that is no flag's may be an A/B test's: then the value is the name of a variant. A flag hides
+a test of its name.
 
 Requests are events of API Gateway's REST proxy, answers what it wants back. The protocol is
 https://github.com/open-feature/protocol (0.3.0), and where published clients are stricter than it,
@@ -14,6 +17,7 @@ from binascii import a2b_base64
 from hashlib import blake2b
 from urllib.parse import unquote
 
+from greenlane.experiments.answering import Unreadable
 from greenlane.flags.evaluating.evaluation import (
     FLAG_NOT_FOUND,
     GENERAL,
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from greenlane.experiments.answering import Answer, Answers
     from greenlane.flags.evaluating.engine import Engine
     from greenlane.flags.evaluating.schedule import Schedule
 
+    Tell = Callable[[Evaluation, int], None]
     Event = Mapping[str, Any]
     Response = dict[str, Any]
 
@@ -41,7 +47,7 @@ MAX_BODY_BYTES = 64 * 1024
 RETRY_SECONDS = 5
 """When to ask again after there was no snapshot: whole seconds, for clients read no dates."""
 
-_SHAPE = "1"  # of bulk answers; part of their ETag
+_SHAPE = "2"  # of bulk answers; part of their ETag
 _ALLOWED_METHODS = "POST, OPTIONS"
 _PLAIN = (str, bool, int, float)
 
@@ -72,7 +78,8 @@ class Ofrep:
         engine: Engine | None,
         stale: bool,
         now: float,
-        tell: Callable[[Evaluation, int], None] | None = None,
+        tell: Tell | None = None,
+        tests: Answers | None = None,
     ) -> Response:
         """The answer to one request.
 
@@ -82,7 +89,8 @@ class Ofrep:
             engine: of the environment; None when there is no snapshot.
             stale: whether it may be out of date.
             now: Unix seconds, for schedules.
-            tell: counts each evaluation; it gets the version of the flags too.
+            tell: counts each evaluation; it gets the version of the flags, or of the tests, too.
+            tests: answers for the keys that are no flag's.
         """
         given = (event.get("pathParameters") or {}).get("key")
         key = None if given is None else unquote(given)
@@ -95,17 +103,22 @@ class Ofrep:
         except _Refused as refused:
             return self._error(refused.status, key, refused.code, refused.details)
         if engine is None:
-            details = "the flags cannot be read now; the code's defaults count"
-            answer = self._error(503, key, GENERAL, details)
-            answer["headers"]["retry-after"] = str(RETRY_SECONDS)
-            return answer
+            return self._later(key, "the flags cannot be read now; the code's defaults count")
         if key is None:
             try:
-                return self._all(event, engine, context, stale, now, tell)
+                return self._all(event, engine, context, stale, now, tell, tests)
             except RecursionError:
                 # What could just be read may be too deep for writing it.
                 return self._error(400, key, PARSE_ERROR, "body: it is nested too deep")
         found = engine.evaluate(key, context, now)
+        if found.error == FLAG_NOT_FOUND and tests is not None:
+            try:
+                tested = tests.one(key, context, now)
+            except Unreadable:
+                details = "no flag has this key, and the A/B tests cannot be read now"
+                return self._later(key, details)
+            if tested is not None:
+                return self._test(tested, tests.version, tell)
         found = as_stale(found) if stale else found
         if tell is not None:
             tell(found, engine.version)
@@ -121,9 +134,12 @@ class Ofrep:
         context: dict[str, Any],
         stale: bool,
         now: float,
-        tell: Callable[[Evaluation, int], None] | None,
+        tell: Tell | None,
+        tests: Answers | None,
     ) -> Response:
-        tag = self._tag(engine, context, stale, now)
+        tested = [] if tests is None else tests.every(context, now, engine.flags)
+        version = 0 if tests is None else tests.version
+        tag = self._tag(engine, context, stale, now, [version, *map(_tested, tested)])
         if tag in _known_tags(event):
             return {
                 "statusCode": 304,
@@ -136,6 +152,8 @@ class Ofrep:
         if tell is not None:
             for one in found:
                 tell(one, engine.version)
+            for answer in tested:
+                tell(answer.found, version)
         flags = [
             self._flag(engine, one)
             if one.error is None
@@ -143,12 +161,27 @@ class Ofrep:
             for one in found
         ]
         metadata = {"version": str(engine.version), "environment": engine.environment}
-        answer = self._answer(200, {"flags": flags, "metadata": metadata})
-        answer["headers"]["etag"] = tag
-        return answer
+        if tests is not None:
+            metadata["experiments"] = str(version)
+            flags += [_tested(one) for one in tested]
+        response = self._answer(200, {"flags": flags, "metadata": metadata})
+        response["headers"]["etag"] = tag
+        return response
 
-    def _tag(self, engine: Engine, context: dict[str, Any], stale: bool, now: float) -> str:
-        """Covers all that an answer depends on: flags, context, and where schedules stand.
+    def _test(self, tested: Answer, version: int, tell: Tell | None) -> Response:
+        if tell is not None:
+            tell(tested.found, version)
+        return self._answer(200 if tested.found.error is None else 400, _tested(tested))
+
+    def _tag(
+        self,
+        engine: Engine,
+        context: dict[str, Any],
+        stale: bool,
+        now: float,
+        tested: list[Any],
+    ) -> str:
+        """Covers all that an answer depends on: flags, context, where schedules stand, and tests.
 
         The context too, for the web provider sends the tag of one user's attributes with another's.
         """
@@ -158,7 +191,9 @@ class Ofrep:
             self._tags[engine.environment] = known
         _, flags, schedules = known
         told = [_SHAPE, self._off_variant, flags.hex(), stale]
-        about = [*told, context, [level_at(one, now) for one in schedules]]
+        levels = [level_at(one, now) for one in schedules]
+        # Of tests the answers themselves, for they may rest on a record of the user.
+        about = [*told, context, levels, tested]
         return f'"{_digest(about).hex()}"'
 
     def _flag(self, engine: Engine, found: Evaluation) -> dict[str, Any]:
@@ -180,6 +215,11 @@ class Ofrep:
             metadata["bucket"] = found.bucket
         told["metadata"] = metadata
         return told
+
+    def _later(self, key: str | None, details: str) -> Response:
+        answer = self._error(503, key, GENERAL, details)
+        answer["headers"]["retry-after"] = str(RETRY_SECONDS)
+        return answer
 
     def _error(self, status: int, key: str | None, code: str, details: str) -> Response:
         return self._answer(status, _failure(key, code, details))
@@ -203,6 +243,20 @@ class _Refused(Exception):
 def _failure(key: str | None, code: str, details: str) -> dict[str, str]:
     told = {} if key is None else {"key": key}
     return {**told, "errorCode": code, "errorDetails": details or code}
+
+
+def _tested(tested: Answer) -> dict[str, Any]:
+    """An A/B test as an item."""
+    found = tested.found
+    if found.error is not None:
+        return _failure(found.key, found.error, found.message)
+    return {
+        "key": found.key,
+        "value": found.value,
+        "reason": found.reason,
+        "variant": found.variant,
+        "metadata": dict(tested.metadata),
+    }
 
 
 def _context(event: Event) -> dict[str, Any]:

@@ -10,7 +10,7 @@ KEY: dict[str, Any] = {
     "type": "string",
     "minLength": 1,
     "examples": ["new_checkout"],
-    "description": "The flag's key.",
+    "description": "The flag's key, or an A/B test's name.",
 }
 
 REQUEST: dict[str, Any] = {
@@ -48,7 +48,8 @@ FLAG: dict[str, Any] = {
         "variant": {"type": "string"},
         "metadata": {
             "type": "object",
-            "description": "The flag's own, with `ruleId` and `bucket` where a rule served.",
+            "description": "The flag's own, with `ruleId` and `bucket` where a rule served; of an "
+            "A/B test `experiment`, `run`, `why`, `takesPart` and `epoch`.",
             "additionalProperties": {"type": ["boolean", "string", "number"]},
         },
     },
@@ -86,13 +87,21 @@ BULK: dict[str, Any] = {
     "properties": {
         "flags": {
             "type": "array",
-            "description": "Every flag: what it is for the user, or why it cannot be told.",
+            "description": "Every flag and A/B test: what it is for the user, or why it cannot be "
+            "told.",
             "items": {"anyOf": [FLAG, FAILURE]},
         },
         "metadata": {
             "type": "object",
             "required": ["version", "environment"],
-            "properties": {"version": {"type": "string"}, "environment": {"type": "string"}},
+            "properties": {
+                "version": {"type": "string"},
+                "environment": {"type": "string"},
+                "experiments": {
+                    "type": "string",
+                    "description": "The version of the tests; 0 while they cannot be read.",
+                },
+            },
         },
     },
     "additionalProperties": False,

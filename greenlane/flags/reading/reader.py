@@ -232,7 +232,7 @@ class Reader:
         # Replicas of a table do not keep transactions whole: the version may come first.
         whole = number >= version
         if whole or self._held is None or self._held[0] != name or number > self._held[1]:
-            self._loaded = _loaded(body, self.environment)
+            self._loaded = self._load(body)
             self._held, self._good = (name, number), began
         if whole:
             self._seen = (name, number)
@@ -241,9 +241,20 @@ class Reader:
     def _empty(self) -> None:
         """No flag was ever written, or all are gone: each is unknown."""
         if self._seen != ("", 0):
-            nothing: dict[str, Any] = {"format": FORMAT, "version": 0, "segments": {}, "flags": {}}
-            self._loaded = Engine(nothing | {"environment": self.environment})
+            self._loaded = self._nothing()
             self._seen = self._held = ("", 0)
+
+    def _load(self, body: bytes) -> Any:
+        """What answers out of a snapshot; another kind of reader makes something else of it."""
+        snapshot = read_body(body)
+        if isinstance(snapshot, dict):
+            snapshot["environment"] = self.environment
+        return Engine(snapshot)
+
+    def _nothing(self) -> Any:
+        """What answers where there is no snapshot."""
+        nothing: dict[str, Any] = {"format": FORMAT, "version": 0, "segments": {}, "flags": {}}
+        return Engine(nothing | {"environment": self.environment})
 
 
 def as_stale(found: Evaluation) -> Evaluation:
@@ -251,12 +262,9 @@ def as_stale(found: Evaluation) -> Evaluation:
     return found if found.reason == ERROR else found._replace(reason=STALE)
 
 
-def _loaded(body: bytes, environment: str) -> Engine:
-    text = zlib.decompress(body, _GZIP_WINDOW) if body[:2] == _GZIP else body
-    snapshot = json.loads(text)
-    if isinstance(snapshot, dict):
-        snapshot["environment"] = environment
-    return Engine(snapshot)
+def read_body(body: bytes) -> Any:
+    """The JSON of a snapshot's body, which may be gzipped."""
+    return json.loads(zlib.decompress(body, _GZIP_WINDOW) if body[:2] == _GZIP else body)
 
 
 def _check(environment: object, ttl_seconds: float, max_stale_seconds: float) -> None:

@@ -10,8 +10,10 @@ import os
 
 TYPE_CHECKING = False  # `typing` itself costs more to import than all of this module
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Protocol
+
+    Item = dict[str, Any]
 
     class Source(Protocol):
         """What a `Reader` reads. Each call may raise whatever it meets."""
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
             ...
 
 
+FLAGS_TABLE = "FLAGS_TABLE"
+"""The variable that names the table of flags."""
+
 STDLIB, BOTOCORE = "stdlib", "botocore"
 """What `FLAGS_CLIENT` may say."""
 
@@ -32,18 +37,18 @@ _NEEDS_BOTOCORE = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 _PROXIES = ("HTTPS_PROXY", "https_proxy")
 
 
-def chosen_source(environ: Mapping[str, str] = os.environ) -> Source:
+def chosen_source(environ: Mapping[str, str] = os.environ, *, named: str = FLAGS_TABLE) -> Source:
     """The source that the environment asks for.
 
-    `FLAGS_TABLE` names the table. `FLAGS_CLIENT` is `stdlib` or `botocore`; without it the light
-    client is taken where it can do the work: credentials are in the environment, as Lambda puts
-    them there, with a Region of the usual partitions, and neither a proxy nor FIPS or dual-stack
-    endpoints are asked for.
+    The variable `named` has the table's name. `FLAGS_CLIENT` is `stdlib` or `botocore`; without it
+    the light client is taken where it can do the work: credentials are in the environment, as
+    Lambda puts them there, with a Region of the usual partitions, and neither a proxy nor FIPS or
+    dual-stack endpoints are asked for.
 
     Raises:
         InvalidInput: no table, or another client.
     """
-    table, client = _asked(environ)
+    table, client = _asked(environ, named)
     if client == STDLIB:
         from greenlane.flags.reading.dynamo_http import StdlibSource
 
@@ -60,7 +65,7 @@ def chosen_writer(environ: Mapping[str, str] = os.environ) -> Callable[[Mapping[
     Raises:
         InvalidInput: as `chosen_source`.
     """
-    table, client = _asked(environ)
+    table, client = _asked(environ, FLAGS_TABLE)
     if client == STDLIB:
         from greenlane.flags.reading.dynamo_http import StdlibSource
 
@@ -74,11 +79,11 @@ def chosen_writer(environ: Mapping[str, str] = os.environ) -> Callable[[Mapping[
     return boto_writer(hasty, table)
 
 
-def _asked(environ: Mapping[str, str]) -> tuple[str, str]:
+def _asked(environ: Mapping[str, str], named: str) -> tuple[str, str]:
     """Table and client."""
-    table, client = environ.get("FLAGS_TABLE", ""), environ.get("FLAGS_CLIENT", "")
+    table, client = environ.get(named, ""), environ.get("FLAGS_CLIENT", "")
     if not table:
-        raise _refused("FLAGS_TABLE", table, "name the table, such as greenlane-flags")
+        raise _refused(named, table, "name the table, such as greenlane-flags")
     if client not in ("", STDLIB, BOTOCORE):
         raise _refused("FLAGS_CLIENT", client, f"use {STDLIB} or {BOTOCORE}")
     return table, client or _able(environ)
@@ -99,6 +104,17 @@ def _refused(field: str, value: object, way_out: str) -> Exception:
     from greenlane.errors import InvalidInput  # not on the way of a lookup
 
     return InvalidInput(field, value, way_out)
+
+
+def as_key(key: tuple[str, str]) -> Item:
+    """Partition and sort key, as DynamoDB has them."""
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def in_order(keys: Sequence[tuple[str, str]], items: Iterable[Item]) -> list[Item | None]:
+    """The items of an answer in the order of the keys that were asked for; None is not there."""
+    found = {(one["pk"]["S"], one["sk"]["S"]): one for one in items}
+    return [found.get(key) for key in keys]
 
 
 class BotoSource:
@@ -131,10 +147,27 @@ class BotoSource:
         item = self._item(environment, "snapshot")
         return None if item is None else (int(item["version"]["N"]), bytes(item["body"]["B"]))
 
-    def _item(self, environment: str, sort_key: str) -> dict[str, Any] | None:
-        key = {"pk": {"S": f"snapshot#{environment}"}, "sk": {"S": sort_key}}
+    def items(self, keys: Sequence[tuple[str, str]]) -> list[Item | None]:
+        """Other items by their keys; see `dynamo_http.StdlibSource.items`.
+
+        Raises:
+            ClientError, BotoCoreError: what boto3 met.
+            LookupError: DynamoDB did not read all of them.
+        """
+        if len(keys) == 1:
+            return [self._get(as_key(keys[0]))]
+        asked = {self._table: {"Keys": [as_key(one) for one in keys], "ConsistentRead": True}}
+        answer = self._client.batch_get_item(RequestItems=asked)
+        if answer.get("UnprocessedKeys"):
+            raise LookupError("DynamoDB did not read all of the items that were asked for")
+        return in_order(keys, answer["Responses"].get(self._table, []))
+
+    def _item(self, environment: str, sort_key: str) -> Item | None:
+        return self._get(as_key((f"snapshot#{environment}", sort_key)))
+
+    def _get(self, key: Item) -> Item | None:
         answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        found: dict[str, Any] | None = answer.get("Item")
+        found: Item | None = answer.get("Item")
         return found
 
 

@@ -2,15 +2,21 @@
 
 Answers, reasons and error codes are the engine's own. Metadata of an answer: `ruleId`, `bucket`
 (0 to 99,999), `version` of the flags, `environment`, and what the flag's own metadata holds.
+
+With `experiments` a key that is no flag's may be an A/B test's: then the value is the name of a
+variant, and the metadata are those of `greenlane.experiments.answering`.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from threading import Lock
 from typing import Any, TypeVar, cast
 
+from greenlane.experiments.answering import Answers, Unreadable
 from greenlane.flags.evaluating.engine import Engine
-from greenlane.flags.evaluating.evaluation import STALE, Evaluation
+from greenlane.flags.evaluating.evaluation import GENERAL, STALE, Evaluation, failed
 from greenlane.flags.sdk.answers import TYPE_MISMATCH, as_type
 from greenlane.flags.sdk.manager import FeatureFlagManager
 
@@ -26,6 +32,7 @@ except ImportError as missing:
     ) from missing
 
 T = TypeVar("T")
+Plain = bool | int | float | str
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
 
@@ -34,12 +41,13 @@ class GreenlaneProvider(AbstractProvider):
 
     Args:
         manager: whose flags.
+        experiments: answers for A/B tests; none without it.
     """
 
-    def __init__(self, manager: FeatureFlagManager) -> None:
+    def __init__(self, manager: FeatureFlagManager, experiments: Answers | None = None) -> None:
         """See the class."""
         super().__init__()
-        self._manager = manager
+        self._manager, self._experiments = manager, experiments
         self._lock = Lock()
         self._stale, self._version = False, -1
 
@@ -125,9 +133,10 @@ class GreenlaneProvider(AbstractProvider):
         default_value: str,
         evaluation_context: EvaluationContext | None = None,
     ) -> FlagResolutionDetails[str]:
-        """A string flag; what is due is read in another thread."""
+        """A string flag, or a test's variant; what is read is read in another thread."""
         await self._manager.refresh()
-        return self.resolve_string_details(flag_key, default_value, evaluation_context)
+        resolve = partial(self.resolve_string_details, flag_key, default_value, evaluation_context)
+        return resolve() if self._experiments is None else await asyncio.to_thread(resolve)
 
     async def resolve_integer_details_async(
         self,
@@ -162,9 +171,7 @@ class GreenlaneProvider(AbstractProvider):
     def _resolved(
         self, key: str, default: T, kind: type, context: EvaluationContext | None
     ) -> FlagResolutionDetails[T]:
-        found, engine = self._manager.detailed(key, as_user(context))
-        self._watch(found, engine)
-        about = _metadata(key, found, engine)
+        found, about = self._found(key, as_user(context))
         if found.error is not None:
             return FlagResolutionDetails(
                 value=default,
@@ -192,6 +199,30 @@ class GreenlaneProvider(AbstractProvider):
             variant=found.variant,
             flag_metadata=about,
         )
+
+    def _found(self, key: str, user: dict[str, Any]) -> tuple[Evaluation, dict[str, Plain]]:
+        """What a flag or a test is for a user, and its metadata."""
+        if self._experiments is not None:
+            engine, _ = self._manager.reader.engine()
+            tested = self._tested(key, user) if engine and key not in engine.flags else None
+            if tested is not None:
+                return tested
+        found, engine = self._manager.detailed(key, user)
+        self._watch(found, engine)
+        return found, _metadata(key, found, engine)
+
+    def _tested(self, key: str, user: dict[str, Any]) -> tuple[Evaluation, dict[str, Plain]] | None:
+        """What a test is for a user; None when there is none of that name."""
+        experiments = cast(Answers, self._experiments)
+        try:
+            answer = experiments.one(key, user, self._manager.reader.clock())
+        except Unreadable:
+            return failed(key, GENERAL, "no flag has this key, and no test can be read now"), {}
+        if answer is None:
+            return None
+        if self._manager.telemetry is not None:
+            self._manager.telemetry.tell(answer.found, experiments.version)
+        return answer.found, dict(answer.metadata)
 
     def _watch(self, found: Evaluation, engine: Engine | None) -> None:
         """Tell handlers of events once when flags are stale, are well again, or have changed."""
@@ -235,10 +266,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _metadata(
-    key: str, found: Evaluation, engine: Engine | None
-) -> dict[str, bool | int | float | str]:
-    about: dict[str, bool | int | float | str] = {}
+def _metadata(key: str, found: Evaluation, engine: Engine | None) -> dict[str, Plain]:
+    about: dict[str, Plain] = {}
     if engine is None:
         return about
     own = engine.flags.get(key, {}).get("meta")

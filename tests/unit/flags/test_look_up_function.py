@@ -9,8 +9,11 @@ import pytest
 
 from benchmarks import cold_start
 from functions import look_up_flags
+from greenlane.experiments.names import TABLE
 from greenlane.flags.reading import dynamo_http
+from greenlane.flags.reading.sources import BotoSource
 from tests.docs.pages import ROOT
+from tests.experiment_store import Laboratory
 from tests.unit.flags.ofrep_asking import context, event
 from tests.unit.flags.reading import Shelf, body
 
@@ -47,7 +50,12 @@ def cold(*arguments: str, **environ: str) -> list[Any]:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", COLD, *arguments],
         cwd=ROOT,
-        env={"AWS_REGION": "eu-west-1", "FLAGS_TABLE": "flags", **environ},
+        env={
+            "AWS_REGION": "eu-west-1",
+            "FLAGS_TABLE": "flags",
+            "EXPERIMENTS_TABLE": "experiments",
+            **environ,
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -93,11 +101,19 @@ def test_a_cold_start_takes_at_most_a_third_of_that_of_a_usual_lookup() -> None:
     assert ours["first_ms"] <= usual["first_ms"] / 3
 
 
+def test_what_a_lookup_of_an_experiment_needs_is_there_before_the_first_request() -> None:
+    (imported,) = cold()
+
+    assert "greenlane.experiments.answering" in imported
+    assert [name for name in imported if name.startswith("greenlane.experiments.st")] == []
+
+
 @pytest.fixture
 def shelf(monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """What the function reads from, in the place of the table."""
     source = Shelf(production=body(), staging=body(flags={}))
     monkeypatch.setattr(look_up_flags, "_environments", {})
+    monkeypatch.setattr(look_up_flags, "_tests", [])
     monkeypatch.setattr(look_up_flags, "chosen_source", lambda: source)
     return source
 
@@ -163,3 +179,52 @@ def test_a_store_that_cannot_be_read_turns_nothing_on(shelf: Shelf) -> None:
     status, told = look_up("production")
 
     assert (status, told["errorCode"]) == (503, "GENERAL")
+
+
+@pytest.fixture
+def laboratory(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
+    """A test that runs, in the table that the function finds by its variable."""
+    made = Laboratory()
+    made.begin()
+    sources: dict[str, Any] = {
+        "FLAGS_TABLE": shelf,
+        "EXPERIMENTS_TABLE": BotoSource(made.table, TABLE),
+    }
+    monkeypatch.setenv("EXPERIMENTS_TABLE", TABLE)
+    monkeypatch.setattr(look_up_flags, "chosen_source", lambda named="FLAGS_TABLE": sources[named])
+    return made
+
+
+@pytest.mark.parametrize("stage", ["production", "staging"])
+def test_experiments_are_the_same_in_every_environment(laboratory: Laboratory, stage: str) -> None:
+    status, told = look_up(stage, "checkout")
+
+    assert (status, told["variant"], told["metadata"]["experiment"]) == (200, "control", "checkout")
+
+
+def test_which_experiments_are_looked_up_is_noted_nowhere(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`flags stale` tells of flags; an experiment among them would be one that nobody defined."""
+    written: list[Any] = []
+    monkeypatch.setenv("FLAGS_RECORDED", "1")
+    monkeypatch.setattr(look_up_flags, "chosen_writer", lambda: written.append)
+
+    for key in ("checkout", "f", None):
+        look_up("production", key)
+
+    assert "checkout" not in json.dumps(written)
+    assert '"f"' in json.dumps(written)
+
+
+def test_a_table_of_experiments_that_cannot_be_read_leaves_flags_as_they_are(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise OSError("no answer")
+
+    monkeypatch.setattr(BotoSource, "version", fails)
+
+    assert look_up("production")[0] == 200
+    assert look_up("production", "checkout")[0] == 503
+    assert [one["key"] for one in look_up("production", None)[1]["flags"]] == ["f"]
