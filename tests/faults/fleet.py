@@ -186,7 +186,7 @@ class Fleet(Containers):
 
     def lose_task(self, slot: str) -> None:
         """One task of a slot dies, but never the only one that serves; ECS starts another."""
-        serving = [task for task in self.all[slot] if task.state == "healthy"]
+        serving = [task for task in self.all[slot] if task.state == "healthy" and not task.ends]
         if len(serving) > 1:
             self.settle()
             task, lag = serving[0], self.health_lag_seconds

@@ -9,12 +9,18 @@ from tests.infra.reachable import SERVICES, called, operations
 Call = tuple[str, str]
 
 NOT_ON_THE_WAY = {
+    "conclude_experiment": "ends an A/B test; no deployment waits for it",
+    "judge_experiment": "looks at an A/B test; no deployment waits for it",
     "judge_flag": "judges the ramp of a flag, which has fault tests of its own",
-    "look_up_flags": "answers for flags; no deployment waits for it",
+    "look_up_flags": "answers for flags and A/B tests; no deployment waits for it",
+    "manage_experiments": "changes A/B tests for people; no deployment waits for it",
     "manage_flags": "changes flags for people; no deployment waits for it",
     "own_listener_rule": "CloudFormation calls it when a workload's stack is made or deleted",
     "raise_flag": "raises the ramp of a flag, which has fault tests of its own",
+    "record_experiments": "answers and records for A/B tests; no deployment waits for it",
+    "stop_experiments": "watches A/B tests at once; no deployment waits for it",
     "stop_flags": "switches flags off; no deployment waits for it",
+    "tick_experiments": "looks after A/B tests",
     "tick_flags": "looks after the ramps and alarms of flags",
     "tell_warning": "tells people of an alarm that decides nothing",
     "validate_slot": "makes no AWS calls; its own requests are answered in the same second",
