@@ -22,7 +22,7 @@ PREFIX = "greenlane-"
 
 
 class OwnAlarms(Construct):
-    """Four alarms: the queue of what is undelivered, the two that look each minute, telling people.
+    """Alarms on the queue of what is undelivered, on what looks each minute, on telling people.
 
     Args:
         scope: the parent construct.
@@ -32,6 +32,7 @@ class OwnAlarms(Construct):
         reconcile: the function that finds what events lost.
         notify: the function that tells people.
         flags: the function that sees to ramps and scheduled rollouts.
+        experiments: the function that sees to running A/B tests.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class OwnAlarms(Construct):
         reconcile: Function,
         notify: Function,
         flags: Function,
+        experiments: Function,
     ) -> None:
         super().__init__(scope, id)
         self._topic = topic
@@ -78,6 +80,16 @@ class OwnAlarms(Construct):
             "Ramps of feature flags neither start nor are looked into, and scheduled rollouts are "
             "not judged: these go on as written. Look at the log group "
             "/aws/lambda/greenlane-tick-flags.",
+            threshold=1,
+            red=3,
+            of=15,
+        )
+        self._alarm(
+            "TickExperiments",
+            "tick-experiments-fails",
+            _failures(experiments, Duration.minutes(1)),
+            "A/B tests are not watched for harm between their looks, and what follows from an end "
+            "waits. Look at the log group /aws/lambda/greenlane-tick-experiments.",
             threshold=1,
             red=3,
             of=15,

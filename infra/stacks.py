@@ -13,15 +13,16 @@ from constructs import Construct
 from greenlane.deployments.workload import SlotName, SlotResources, Workload, parameter_name
 from infra.adopted import AdoptedService
 from infra.alarms import Alarms, alarm_names
-from infra.api import Api
 from infra.balancer import Balancer
 from infra.catalog import FUNCTIONS, FunctionSpec
 from infra.code import Dependencies, our_code
 from infra.events import Events
+from infra.experiments import EXPERIMENT_MACHINE, Experiments
+from infra.experiments_storage import ExperimentsStorage
 from infra.flag_ramps import FLAG_MACHINE, FlagRamps
-from infra.flags import FlagFunctions
 from infra.flags_storage import FlagsStorage
 from infra.functions import Function, camel, dashed
+from infra.http_api import add_http_api
 from infra.incidents import Incidents
 from infra.network import Network
 from infra.own_alarms import OwnAlarms
@@ -181,6 +182,7 @@ class GreenlaneStack(Stack):
         storage = Storage(self, "Storage")
         incidents = Incidents(self, "Incidents")
         flags = FlagsStorage(self, "FlagsStorage", replicas=settings.flags.replicas)
+        experiments = ExperimentsStorage(self, "ExperimentsStorage")
         services = {
             service.name: AdoptedService(self, f"Service-{service.name}", service=service)
             for service in settings.services
@@ -199,6 +201,8 @@ class GreenlaneStack(Stack):
             rollback_machine=rollback_arn,
             flags_arn=flags.table.table_arn,
             flag_machine=self._machine_arn(FLAG_MACHINE),
+            experiments_arn=experiments.table.table_arn,
+            experiment_machine=self._machine_arn(EXPERIMENT_MACHINE),
         )
         environment = {
             "DEPLOYMENTS_TABLE": storage.table.table_name,
@@ -208,6 +212,8 @@ class GreenlaneStack(Stack):
             "INCIDENTS_BUCKET": incidents.bucket.bucket_name,
             "FLAGS_TABLE": flags.table.table_name,
             "FLAG_MACHINE_ARN": self._machine_arn(FLAG_MACHINE),
+            "EXPERIMENTS_TABLE": experiments.table.table_name,
+            "EXPERIMENT_MACHINE_ARN": self._machine_arn(EXPERIMENT_MACHINE),
             "POWERTOOLS_SERVICE_NAME": "greenlane",
             "LOG_LEVEL": "INFO",
         }
@@ -255,6 +261,15 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             log_retention=_retention(settings),
         )
+        Experiments(
+            self,
+            "Experiments",
+            services=list(services),
+            functions=self.functions,
+            all_versions={module: self._all_versions(module) for module in self.functions},
+            undelivered=storage.undelivered,
+            log_retention=_retention(settings),
+        )
         Triggers(
             self,
             "Triggers",
@@ -270,19 +285,12 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             operators=settings.operators,
         )
-        lookups = FlagFunctions(
+        add_http_api(
             self,
-            "Flags",
-            table=flags.table,
+            flags=flags.table,
+            experiments=experiments.table,
             code=code,
             layer=layer,
-            settings=settings.flags,
-            log_retention=_retention(settings),
-        )
-        Api(
-            self,
-            "Api",
-            functions=lookups.functions,
             settings=settings.flags,
             log_retention=_retention(settings),
         )
@@ -294,6 +302,7 @@ class GreenlaneStack(Stack):
             reconcile=self.functions["reconcile"],
             notify=self.functions["notify_people"],
             flags=self.functions["tick_flags"],
+            experiments=self.functions["tick_experiments"],
         )
 
     def _functions(

@@ -29,9 +29,14 @@ version in the header `X-Version` of every answer. Its environment:
                new_search:0      has this behind the feature flag of the same name: it fails for
                new_checkout:0.3  this share of the visits of those who have the flag
                new_summary:0.08
+               one_page_setup:0.2  has this in the A/B test of the same name: so many more of the
+                                 treatment's visitors order
+               eager_summary:0.2   likewise: it fails for so many of the treatment's visits
     FLAGS_ENVIRONMENT, FLAGS_TABLE, FLAGS_TTL_SECONDS
                whose feature flags, their table, how long they are used until they are read again
                (production, greenlane-flags, 5); read only where something is behind a flag
+    EXPERIMENTS_TABLE
+               of A/B tests (greenlane-experiments); used only where something is in a test
 
 `/health` stays good whatever the behaviour, `leak` excepted: what a health check cannot see is
 what a canary is for. On SIGTERM the requests in flight are finished before the process ends.
@@ -54,6 +59,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.request import urlopen
 
 from aiohttp import web
@@ -62,6 +68,7 @@ FAULTS = ("good", "slow", "errors", "hang", "reset", "leak", "crash")
 BUSINESS = ("conversion", "revenue", "complaints", "satisfaction")
 LOAD = ("cpu", "memory", "connections")
 FEATURES = ("new_search", "new_checkout", "new_summary")
+TRIALS = ("one_page_setup", "eager_summary")
 UNSEEN = ("/health", "/metrics")
 """What machines ask for; the rest are visits."""
 
@@ -140,50 +147,6 @@ class Business:
         self.values.setdefault(name, []).append(value)
 
 
-class Features:
-    """What a version has behind feature flags; `failing` are the shares that fail, by flag."""
-
-    def __init__(self, service: str, failing: dict[str, float]) -> None:
-        # Only a version that has something behind a flag needs the package.
-        from greenlane.flags.reading.reader import Reader
-        from greenlane.flags.reading.sources import chosen_source
-        from greenlane.flags.sdk.manager import FeatureFlagManager
-
-        environ = {"FLAGS_TABLE": "greenlane-flags", **os.environ}
-        seconds = float(environ.get("FLAGS_TTL_SECONDS", "5"))
-        environment = environ.get("FLAGS_ENVIRONMENT", "production")
-        reader = Reader(chosen_source(environ), environment, ttl_seconds=seconds)
-        self.flags = FeatureFlagManager(reader)
-        self.service, self.failing = service, failing
-        self.values: dict[tuple[str, str], list[float]] = {}
-
-    def visit(self, visitor: str) -> bool:
-        """Whether the visit went well, in all that this visitor has."""
-        well = True
-        for flag, share in self.failing.items():
-            has_it = self.flags.is_feature_enabled(flag, {"targetingKey": visitor})
-            failed = has_it and random.random() < share
-            values = self.values.setdefault((flag, "on" if has_it else "off"), [])
-            values.append(float(failed))
-            well = well and not failed
-            if len(values) == MOST_VALUES:
-                self.publish()
-        return well
-
-    def publish(self) -> None:
-        """Write what there is, one line of the log for each flag and variant."""
-        values, self.values = self.values, {}
-        for (flag, variant), some in values.items():
-            directive = {
-                "Namespace": NAMESPACE,
-                "Dimensions": [["Service", "Flag", "Variant"]],
-                "Metrics": [{"Name": "flag_failures", "Unit": "None"}],
-            }
-            head = {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": [directive]}
-            about = {"Service": self.service, "Flag": flag, "Variant": variant}
-            print(json.dumps({"_aws": head, **about, "flag_failures": some}), flush=True)
-
-
 def whereabouts() -> tuple[str, str] | None:
     """Service and slot of this task; None outside ECS, or where ECS does not say.
 
@@ -239,7 +202,8 @@ class Service:
     version: str
     levels: dict[str, float] = field(default_factory=dict)
     business: Business | None = None
-    features: Features | None = None
+    features: Any = None
+    trials: Any = None
     held: bytearray = field(default_factory=bytearray)
     started: float = field(default_factory=time.time)
     requests: int = 0
@@ -251,8 +215,8 @@ class Service:
         levels = {}
         for one in os.environ.get("BEHAVIOUR", "good").split(","):
             kind, _, level = one.strip().partition(":")
-            if kind not in (*FAULTS, *BUSINESS, *LOAD, *FEATURES):
-                known = ", ".join((*FAULTS, *BUSINESS, *LOAD, *FEATURES))
+            if kind not in (*FAULTS, *BUSINESS, *LOAD, *FEATURES, *TRIALS):
+                known = ", ".join((*FAULTS, *BUSINESS, *LOAD, *FEATURES, *TRIALS))
                 raise ValueError(f"BEHAVIOUR has {kind!r}, not one of {known}")
             levels[kind] = float(level or 0)
         service = cls(os.environ.get("VERSION", "dev"), levels)
@@ -263,7 +227,16 @@ class Service:
                 setattr(service.business, kind, levels[kind])
         failing = {kind: level for kind, level in levels.items() if kind in FEATURES}
         if failing:
+            # Only a version that has something behind a flag needs the package.
+            from features import Features  # type: ignore[import-not-found]
+
             service.features = Features(place[0] if place else "claude-manager", failing)
+        tried = {kind: level for kind, level in levels.items() if kind in TRIALS}
+        if tried:
+            # Only a version that is in a test needs the package.
+            from trials import Trials  # type: ignore[import-not-found]
+
+            service.trials = Trials(tried)
         return service
 
     @property
@@ -292,10 +265,12 @@ class Service:
         return answer
 
     def served(self, request: web.Request) -> bool:
-        """Whether all that is behind feature flags does its part for this visitor."""
-        if self.features is None or request.path in UNSEEN:
+        """Whether all that is behind flags and in tests does its part for this visitor."""
+        if request.path in UNSEEN:
             return True
-        return self.features.visit(request.headers.get("X-Visitor", str(request.remote)))
+        visitor = request.headers.get("X-Visitor", str(request.remote))
+        well = self.features is None or self.features.visit(visitor)
+        return (self.trials is None or self.trials.visit(visitor)) and well
 
     def strikes(self, kind: str) -> bool:
         """Whether this request is one of those that a fault hits."""

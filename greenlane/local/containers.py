@@ -70,6 +70,7 @@ class Containers:
                 "METRICS_SECONDS": f"{self._telemetry.pause:g}",
                 # As old as the flags of a service on AWS may be, in virtual time.
                 "FLAGS_TTL_SECONDS": f"{max(0.2, context.clock.real_seconds(5)):g}",
+                "LOCAL_CLOCK": f"{context.clock.origin.isoformat()} {context.clock.scale:g}",
             },
             self._metadata.url,
         )

@@ -1,6 +1,9 @@
 """One synth for all tests of the templates; a variant is a second one in the same process."""
 
+import contextlib
+import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,21 +94,27 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
     """Synthesize with changed settings: `vary(sample={"rule_priority": 50})`.
 
     Keys of `sample` replace those of the sample's settings, `sample=False` leaves the sample out;
-    other keys replace those of the whole settings. Equal changes are synthesized once.
+    other keys replace those of the whole settings. Equal changes are synthesized once, by whichever
+    of the processes of this run needs them first.
     """
-    made: dict[str, Assembly] = {}
+    # Each process of a parallel run has a folder of its own below that of the run.
+    processes = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if processes else base) / "assemblies"
+    shared.mkdir(exist_ok=True)
 
     def synthesize(
         *,
         sample: Mapping[str, Any] | Literal[False] | None = None,
         **changed: Any,
     ) -> Assembly:
-        # Here, because importing the CDK starts Node, which no other test needs.
-        from infra.settings import Settings
-        from infra.stacks import build_app
-
         key = json.dumps([sample, changed], sort_keys=True)
-        if key not in made:
+        assembly = Assembly(shared / hashlib.sha256(key.encode()).hexdigest()[:16])
+        if not assembly.folder.exists():
+            # Here, because importing the CDK starts Node, which no other test needs.
+            from infra.settings import Settings
+            from infra.stacks import build_app
+
             chosen = context()["greenlane"]
             chosen.update(changed)
             if sample is False:
@@ -115,8 +124,9 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
             folder = tmp_path_factory.mktemp("assembly")
             settings = Settings.from_context(chosen)
             build_app(settings, context=context(), outdir=str(folder)).synth()
-            made[key] = Assembly(folder)
-        return made[key]
+            with contextlib.suppress(OSError):  # another process was first
+                folder.rename(assembly.folder)
+        return assembly
 
     return synthesize
 

@@ -19,6 +19,7 @@ NAMES = {
     "greenlane-reconcile-fails",
     "greenlane-notify-people-fails",
     "greenlane-tick-flags-fails",
+    "greenlane-tick-experiments-fails",
 }
 
 

@@ -17,6 +17,8 @@ ENVIRONMENT = {
     "INCIDENTS_BUCKET",
     "FLAGS_TABLE",
     "FLAG_MACHINE_ARN",
+    "EXPERIMENTS_TABLE",
+    "EXPERIMENT_MACHINE_ARN",
     "POWERTOOLS_SERVICE_NAME",
     "LOG_LEVEL",
 }
@@ -34,10 +36,13 @@ TIMEOUTS = {
     "judge-step": 300,
     "look-up-flags": 15,
     "manage-flags": 30,
+    "manage-experiments": 30,
+    "record-experiments": 29,
 }
-MEMORY = {"take-traffic-back": 1024, "look-up-flags": 256}
-OF_API = {"look-up-flags", "manage-flags"}  # their variables are in test_http_api.py
-TICKS = {"judge-tick", "reconcile", "tick-flags"}
+MEMORY = {"take-traffic-back": 1024, "look-up-flags": 256, "judge-experiment": 1024}
+# Their variables are in test_http_api.py.
+OF_API = {"look-up-flags", "manage-flags", "manage-experiments", "record-experiments"}
+TICKS = {"judge-tick", "reconcile", "tick-experiments", "tick-flags"}
 
 
 def functions(template: Template) -> dict[str, dict[str, Any]]:
@@ -68,9 +73,15 @@ def test_the_machines_that_functions_name_are_the_machines_that_exist(product: T
 
     named = {
         as_finding(variables[key]).rsplit(":", 1)[-1]
-        for key in ("DEPLOYMENT_MACHINE_ARN", "ROLLBACK_MACHINE_ARN", "FLAG_MACHINE_ARN")
+        for key in variables
+        if key.endswith("_MACHINE_ARN")
     }
-    ours = {"greenlane-deployment", "greenlane-rollback", "greenlane-flag-rollout"}
+    ours = {
+        "greenlane-deployment",
+        "greenlane-experiment",
+        "greenlane-flag-rollout",
+        "greenlane-rollback",
+    }
     assert named == machines == ours
 
 
@@ -178,7 +189,7 @@ def test_machines_are_standard_traced_logged_and_hide_their_data(product: Templa
         assert machine.properties["TracingConfiguration"] == {"Enabled": True}
         logging = machine.properties["LoggingConfiguration"]
         assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
-    assert len(machines) == 3
+    assert len(machines) == 4
 
 
 def test_logs_end(assembly: Assembly) -> None:
@@ -191,7 +202,7 @@ def test_logs_end(assembly: Assembly) -> None:
 
     assert {group.properties["RetentionInDays"] for group in groups} == {30}
     # The machines, the rule's function, the tasks, the API's one stage.
-    assert len(groups) == running + 3 + 1 + 1 + 1
+    assert len(groups) == running + 4 + 1 + 1 + 1
 
 
 def test_the_table_can_be_restored_forgets_what_expired_and_survives_the_stack(
@@ -343,7 +354,7 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
         for target in found.properties["Targets"]
     ]
 
-    assert len(targets) == 8
+    assert len(targets) == 10
     for target in targets:
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 600,

@@ -74,8 +74,8 @@ def test_each_function_is_called_by_a_machine_a_rule_a_topic_a_route_or_the_temp
     rules = json.dumps([rule.body for rule in starting])
     tokens = json.dumps([rule.body for rule in assembly.sample.resources("Custom::ListenerRule")])
 
-    # Those of the HTTP API stand in a construct of their own.
-    named = re.compile(r'"(?:Flags)?(\w+?)Function')
+    # Those of the HTTP API stand in constructs of their own.
+    named = re.compile(r'"(?:Flags|ExperimentsApi)?(\w+?)Function')
     called |= set(named.findall(rules + tokens)) & {camel(module) for module in MODULES}
 
     assert called >= {camel(module) for module in MODULES}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ class Machines:
         self._create("greenlane-rollback", definition("rollback", "greenlane-noted"))
         self._number = 0
         self._noted = 0
+        self._inputs: dict[str, tuple[datetime, Any]] = {}
 
     def _create(self, name: str, text: str) -> None:
         self.sfn.create_state_machine(name=name, roleArn=ROLE, definition=text)
@@ -132,7 +134,7 @@ class Machines:
         deadline = time.monotonic() + seconds
         while self.sfn.describe_execution(executionArn=arn)["status"] == "RUNNING":
             assert time.monotonic() < deadline, f"{arn} still runs"
-            time.sleep(0.005)
+            time.sleep(0.01)
         return Ran(self, arn)
 
     def rollbacks(self) -> list[Any]:
@@ -143,11 +145,12 @@ class Machines:
         arns = [entry["executionArn"] for entry in found["executions"]]
         new = len(arns) - self._noted
         self._noted = len(arns)
-        inputs = [
-            (found["startDate"], json.loads(found["input"]))
-            for found in (self.sfn.describe_execution(executionArn=arn) for arn in arns)
-        ]
-        return [given for _, given in sorted(inputs, key=lambda entry: entry[0])][len(arns) - new :]
+        for arn in arns:
+            if arn not in self._inputs:  # they never change
+                described = self.sfn.describe_execution(executionArn=arn)
+                self._inputs[arn] = (described["startDate"], json.loads(described["input"]))
+        inputs = sorted((self._inputs[arn] for arn in arns), key=lambda entry: entry[0])
+        return [given for _, given in inputs][len(arns) - new :]
 
     def wait_until(self, condition: Callable[[], Any], seconds: float = 10) -> Any:
         deadline = time.monotonic() + seconds

@@ -7,8 +7,9 @@ them. Every figure is read from outside: at the balancer, at the clients, at the
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,7 +17,7 @@ from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.phases import Phase
 from greenlane.errors import InvalidInput
 from greenlane.local.cloud import LocalCloud
-from greenlane.local.demo import flags, show
+from greenlane.local.demo import experiment, flags, show
 from greenlane.local.demo.measure import Result, measure
 from greenlane.local.demo.scenes import CORE, SCENES, Scene
 from greenlane.local.loadgen import LoadGenerator
@@ -28,6 +29,8 @@ CLIENTS = 60
 SCENE_TIMEOUT_SECONDS = 240.0
 DIRECTORY = Path("build/demo")
 ACROSS_SCENES_SECONDS = 1.0
+BEHIND: Mapping[str, Any] = {one.NAME: one for one in (flags, experiment)}
+"""Scenes that deploy nothing, by name; both are of what one version has behind it."""
 
 
 def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False) -> int:
@@ -41,7 +44,7 @@ def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False
     Raises:
         InvalidInput: there is no scene of that name.
     """
-    scenes, with_flags = _chosen(names, all_scenes=all_scenes)
+    scenes, besides = _chosen(names, all_scenes=all_scenes)
     console = Console(stderr=as_json)
     began = time.monotonic()
     DIRECTORY.mkdir(parents=True, exist_ok=True)
@@ -53,34 +56,38 @@ def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False
     # The interpreter reports every caught error of a workflow; the history tells it better.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
     with LocalCloud(DIRECTORY / "cloud", time_scale=TIME_SCALE) as cloud:
-        stage = set_stage(cloud, behaviour=flags.BEHAVIOUR if with_flags else "good")
+        behaviours = [BEHIND[name].BEHAVIOUR for name in besides]
+        stage = set_stage(cloud, behaviour=",".join(behaviours) or "good")
         console.print(
             f"AWS endpoint {cloud.endpoint_url}, the service at {stage.url}, v1 is live "
             f"({time.monotonic() - began:.0f} s).",
             highlight=False,
         )
-        people = flags.VISITORS if with_flags else 0
+        people = max((BEHIND[name].VISITORS for name in besides), default=0)
         load = LoadGenerator(stage.url, REQUESTS_PER_SECOND, CLIENTS, visitors=people)
         load.start(DIRECTORY / "load.log")
         try:
-            # Before any deployment: the first version is the one that has something behind flags.
-            flagged = flags.play(console, stage, load) if with_flags else None
+            # Before any deployment: the first version is the one that has something behind flags
+            # and in tests.
+            flagged = flags.play(console, stage, load) if flags.NAME in besides else None
+            tested = experiment.play(console, stage, load) if experiment.NAME in besides else None
             results = [_play(console, stage, load, scene) for scene in scenes]
         finally:
             load.stop()
     seconds = time.monotonic() - began
-    return _report(console, results, flagged, as_json=as_json, seconds=seconds)
+    besides_played = [one for one in (flagged, tested) if one is not None]
+    return _report(console, results, besides_played, as_json=as_json, seconds=seconds)
 
 
-def _chosen(names: Sequence[str], *, all_scenes: bool) -> tuple[Sequence[Scene], bool]:
-    """The deployments to play, and whether the scene of feature flags is played as well."""
+def _chosen(names: Sequence[str], *, all_scenes: bool) -> tuple[Sequence[Scene], Sequence[str]]:
+    """The deployments to play, and which scenes are played besides."""
     if all_scenes:
-        return list(SCENES.values()), True
+        return list(SCENES.values()), list(BEHIND)
     for name in names:
-        if name not in (*SCENES, flags.NAME):
-            raise InvalidInput("--scene", name, f"choose from {', '.join((*SCENES, flags.NAME))}")
-    chosen = [SCENES[name] for name in names if name != flags.NAME]
-    return (chosen if names else CORE), flags.NAME in names
+        if name not in (*SCENES, *BEHIND):
+            raise InvalidInput("--scene", name, f"choose from {', '.join((*SCENES, *BEHIND))}")
+    chosen = [SCENES[name] for name in names if name in SCENES]
+    return (chosen if names else CORE), [name for name in BEHIND if name in names]
 
 
 def _play(console: Console, stage: Stage, load: LoadGenerator, scene: Scene) -> Result:
@@ -145,19 +152,20 @@ def _quiet(stage: Stage) -> bool:
 def _report(
     console: Console,
     results: Sequence[Result],
-    flagged: flags.FlagResult | None,
+    besides: Sequence[flags.FlagResult | experiment.ExperimentResult],
     *,
     as_json: bool,
     seconds: float,
 ) -> int:
-    kept = not any(result.broken for result in results) and not (flagged and flagged.broken)
+    kept = not any(result.broken for result in (*results, *besides))
+    told_besides = {one.as_json()["scene"]: one.as_json() for one in besides}
     summary = {
         "promises_kept": kept,
         "seconds": round(seconds, 1),
         "time_scale": TIME_SCALE,
         "requests_per_second": REQUESTS_PER_SECOND,
         "deployments": [result.as_json() for result in results],
-        "flags": flagged.as_json() if flagged is not None else None,
+        **{name: told_besides.get(name) for name in BEHIND},
     }
     text = json.dumps(summary, indent=2)
     (DIRECTORY / "summary.json").write_text(text + "\n", encoding="utf-8")
@@ -165,7 +173,7 @@ def _report(
     if results:
         console.print(show.summary_table(list(results)))
     told = [line for result in results for line in show.details(result)]
-    for line in [*(flags.lines(flagged) if flagged is not None else ()), *told]:
+    for line in [*(line for one in besides for line in one.lines()), *told]:
         console.print(line, highlight=False)
     verdict = "every promise held" if kept else "a promise was broken"
     console.print(

@@ -73,6 +73,10 @@ class FlagResult:
             "promises_broken": self.broken,
         }
 
+    def lines(self) -> list[str]:
+        """What there is to read at the end."""
+        return lines(self)
+
 
 def play(console: Console, stage: Stage, load: LoadGenerator) -> FlagResult:
     """Apply the flags, record three ramps and watch."""
