@@ -18,6 +18,9 @@ RECORD_MB, MANAGE_MB = 512, 512
 OF_USERS = ("user#*", "event#*", "count#*")
 """What stands in the table about users: all that is written by whoever has an API key."""
 
+READ = ("tests", "snapshot#tests", "user#*")
+"""What recording reads: definitions, their names, and users; no looks, no audit, no sums."""
+
 
 class ExperimentFunctions(Construct):
     """What records users, by API key, and what people do with tests, by IAM.
@@ -75,14 +78,12 @@ class ExperimentFunctions(Construct):
                 RECORD_SECONDS,
                 RECORD_MB,
                 {"API_ORIGIN": settings.origin},
-                Allow("ReadTests", ["dynamodb:GetItem", "dynamodb:Query"], [arn]),
+                Allow("ReadTests", ["dynamodb:GetItem"], [arn], conditions=_leading(READ)),
                 Allow(
                     "RecordUsers",
                     ["dynamodb:PutItem", "dynamodb:UpdateItem"],
                     [arn],
-                    conditions={
-                        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(OF_USERS)}
-                    },
+                    conditions=_leading(OF_USERS),
                 ),
             ),
             MANAGE_TESTS: build(
@@ -98,3 +99,7 @@ class ExperimentFunctions(Construct):
                 Allow("ReadFlags", ["dynamodb:GetItem"], [flags.table_arn]),
             ),
         }
+
+
+def _leading(keys: tuple[str, ...]) -> dict[str, dict[str, str | list[str]]]:
+    return {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(keys)}}

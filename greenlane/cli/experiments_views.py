@@ -26,6 +26,8 @@ def tell_applied(session: Session, applied: "AppliedTests") -> None:
     for name, status in applied.tests.items():
         said = "changed" if name in applied.changed else "unchanged"
         session.say(f"{name}: {said}, {status}")
+    if applied.shared:
+        session.say("layers and holdouts: changed, for tests that begin from now on")
     if any(status == "draft" for status in applied.tests.values()):
         session.say("drafts serve their control and count nothing; begin them with --start")
 

@@ -1,8 +1,9 @@
 """A/B tests answered as flags: a variant's name is the value. Light enough for a lookup.
 
 What a user gets comes out of the snapshot, as `dealing` has it. Where the variant on record may be
-another one (after a change of weights, or with targeting), the user's item is read too, and what it
-has stays. Nothing is written: that a variant was looked up does not say that a user saw it.
+another one (other weights dealt another, or the user is not eligible now), the user's item is read
+too, and what it has stays. Nothing is written: that a variant was looked up does not say that a
+user saw it.
 
 Metadata of an answer: `experiment`, `run`, `why` (as `dealing` has it, `recorded` or `unreadable`),
 `takesPart`, and `epoch` where somebody was dealt. What is shown of an answer that says `takesPart`
@@ -197,7 +198,7 @@ class Answers:
         asked = {
             name: unit_digest(deals.tests[name].salt, one.unit)
             for name, one in dealt.items()
-            if not isinstance(one, Evaluation) and one.unit and deals.tests[name].may_differ
+            if not isinstance(one, Evaluation) and one.unit and deals.tests[name].may_differ(one)
         }
         recorded = self._recorded(asked, deals, now, stale=stale)
         return [

@@ -20,8 +20,8 @@ What a user gets, and `why`:
 - `concluded`: what is served now: `served` for those who are eligible by targeting, else
   `not_eligible` and the control.
 
-Only `assigned` is an exposure. A variant that is on record for a user wins over this one after a
-change of weights (`may_differ`), see `greenlane.experiments.counting`.
+Only `assigned` is an exposure. A variant that is on record for a user wins over this one where it
+may be another (`may_differ`), see `greenlane.experiments.counting`.
 """
 
 from __future__ import annotations
@@ -133,13 +133,22 @@ class Dealer:
         self._traffic: int = test["traffic"]
         self._ramp = test["ramp"]
 
-    @property
-    def may_differ(self) -> bool:
-        """Whether what is on record for a user may not be what is dealt today.
+    def may_differ(self, dealt: Dealt) -> bool:
+        """Whether another variant than was dealt may be on record for a user.
 
-        It is after a change of weights, and with targeting, for what is known of a user changes.
+        It may be where some weights of before gave him another one, or where he is not eligible
+        now, for what is known of a user changes. Of everybody else the record is what was dealt,
+        so nobody has to read it, and nothing depends on whether it can be read.
         """
-        return self.status == "running" and (len(self.epochs) > 1 or self.targeted)
+        unit = dealt.unit
+        if self.status != "running" or unit is None:
+            return False
+        if dealt.why == NOT_ELIGIBLE:
+            return self.why_never(unit) is None
+        if not dealt.takes_part:
+            return False  # nor did he ever: holdouts and layers stand still, and ramps only rise
+        before = range(len(self.epochs) - 1)
+        return any(self.variant_of(unit, epoch) != dealt.variant for epoch in before)
 
     def unit_of(self, context: Context) -> str | None:
         """Who is asked for; None when the context does not say."""

@@ -150,6 +150,16 @@ def _layers(document: ExperimentsDocument) -> Found:
                     "give each a part of its own"
                 )
                 yield ("ab_tests", name, "layer"), f"{start} to {end}", said
+    first: dict[str, str] = {}
+    for layer, _, _, name in placed:
+        other = first.setdefault(layer, name)
+        unit, others = (document.ab_tests[one].unit for one in (name, other))
+        if unit != others:
+            said = (
+                f"{other} of layer {layer} tells users apart by {others}; tests of one layer need "
+                "one unit, or a user is in several of them"
+            )
+            yield ("ab_tests", name, "unit"), unit, said
 
 
 def _salts(document: ExperimentsDocument) -> Found:

@@ -167,6 +167,7 @@ class ABTestManager:
                     assigned.variant,
                     dict(context or {}),
                     epoch=None if assigned.why == "recorded" else assigned.epoch,
+                    run=assigned.run,
                 )
             )
         return assigned.variant

@@ -6,13 +6,17 @@ from typing import Any, NamedTuple, cast
 from greenlane.documents import load, validate
 from greenlane.experiments.model import ExperimentsDocument
 from greenlane.experiments.storing.keeping import put
-from greenlane.experiments.storing.state import StoredTest, StoredTests
+from greenlane.experiments.storing.state import SharedParts, StoredTest, StoredTests
 from greenlane.experiments.storing.store import ChangedTests, Edit, ExperimentStore
+from greenlane.experiments.storing.stored_items import SHARED_AUDIT
 from greenlane.flags.storing.state import as_written
 
 
 class Difference(NamedTuple):
-    """A test before and after, with its keys as a file has them; None is "not there"."""
+    """A test before and after, with its keys as a file has them; None is "not there".
+
+    Layers and holdouts, which tests share, stand under `SHARED_AUDIT`, as in the audit.
+    """
 
     test: str
     before: dict[str, Any] | None
@@ -24,12 +28,13 @@ class _Dry:
 
     def __init__(self, store: ExperimentStore) -> None:
         self._store = store
-        self.before = StoredTests()
+        self.before = self.after = StoredTests()
 
     def change(self, edit: Edit, **said: Any) -> ChangedTests:
         """As the store's, and nothing is written."""
         self.before = self._store.read()
-        return ChangedTests(version=self.before.version, tests=edit(self.before))
+        self.after = edit(self.before)
+        return ChangedTests(version=self.before.version, tests=self.after)
 
 
 def preview(
@@ -64,6 +69,9 @@ def preview(
         source=source,
     )
     found = []
+    old, new = (_plain(one.shared) for one in (dry.before, dry.after))
+    if old != new:
+        found.append(Difference(SHARED_AUDIT, old, new))
     for key, test in kept.tests.items():
         before = dry.before.tests.get(key)
         if before != test:
@@ -73,4 +81,15 @@ def preview(
 
 def _told(test: StoredTest) -> dict[str, Any]:
     written: dict[str, Any] = as_written(test.as_it_is())
-    return {**written, "status": test.status, "run": test.run}
+    told = {**written, "status": test.status, "run": test.run}
+    if test.conditions:
+        told["segments of the file"] = {
+            name: as_written(one) for name, one in test.conditions.items()
+        }
+    return told
+
+
+def _plain(shared: SharedParts) -> dict[str, Any]:
+    layers = {f"layers.{name}": as_written(one) for name, one in shared.layers.items()}
+    holdouts = {f"holdouts.{name}": as_written(one) for name, one in shared.holdouts.items()}
+    return {**layers, **holdouts}

@@ -114,6 +114,8 @@ def results(
     test = store.test(name)
     if test.started_at is None:
         way_out = f"it is a draft and counts nothing; `greenlane experiments start {name}`"
+        if test.status == "concluded":
+            way_out = "it ended as a draft and never ran, so nothing was counted"
         raise InvalidInput("experiment", name, way_out)
     if segment is not None:
         known = _known(test, segment)

@@ -25,6 +25,8 @@ MOST_ITEMS = 100
 MOST_TESTS = 50
 """In one request for assignments."""
 
+LAST_RUN = 999_999_999
+
 LONGEST_NAME, LONGEST_TEXT = 64, 256
 """Characters of a test's, metric's or variant's name, and of a user or an event's id."""
 
@@ -99,6 +101,9 @@ class ExposureGiven(Document):
     at: Instant | None = None
     epoch: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = Field(
         None, description="Of the assignment, where it is known."
+    )
+    run: Annotated[int, Field(strict=True, ge=1, le=LAST_RUN)] | None = Field(
+        None, description="Likewise; what was shown in an earlier run is not counted in this one."
     )
 
 

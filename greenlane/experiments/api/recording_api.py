@@ -133,8 +133,9 @@ class RecordingApi:
             return _assignment(test, assigned)
         # Of what is on record the record says by which weights it was dealt.
         epoch = None if assigned.why == "recorded" else assigned.epoch
-        shown = Exposure(test, None, assigned.variant, asked.context, epoch=epoch)
-        exposed = self._exposed(shown)
+        exposed = self._exposed(
+            Exposure(test, None, assigned.variant, asked.context, epoch=epoch, run=assigned.run)
+        )
         return _assignment(test, assigned).model_copy(
             update={
                 "exposed": exposed.result,
@@ -255,7 +256,13 @@ def _event(given: EventGiven) -> Event:
 
 def _exposure(given: ExposureGiven) -> Exposure:
     return Exposure(
-        given.test, given.unit, given.variant, given.context, at=given.at, epoch=given.epoch
+        given.test,
+        given.unit,
+        given.variant,
+        given.context,
+        at=given.at,
+        epoch=given.epoch,
+        run=given.run,
     )
 
 

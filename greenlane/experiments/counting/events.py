@@ -25,8 +25,8 @@ Result = Literal[
 - `crossover`: the user was seen with two variants, and counts no more.
 - `not_in_test`: the user takes no part, or the test does not run; `why` says which.
 - `refused`: it is wrong; `why` says what and the way out. Sending it again does not help.
-- `retry`: send it again, under the same id: too many others write the same counters, or more
-  events of the user than are kept (50) wait for his exposure. What got in does not count twice.
+- `retry`: send it again, under the same id: too many others write the same counters. What got in
+  does not count twice.
 """
 
 Exposed = Literal["exposed", "again", "crossover", "not_in_test"]
@@ -72,6 +72,8 @@ class Exposure:
         at: when, aware; None is now.
         epoch: of the assignment, where the caller kept it: after a change of weights it says by
             which of them he was dealt. Without it that is found by the variant.
+        run: of the assignment, where the caller kept it: what was shown of an earlier run says
+            nothing of this one, in which all users were dealt anew.
     """
 
     test: str
@@ -80,6 +82,7 @@ class Exposure:
     context: dict[str, Any] = field(default_factory=dict)
     at: datetime | None = None
     epoch: int | None = None
+    run: int | None = None
 
 
 class Recorded(NamedTuple):

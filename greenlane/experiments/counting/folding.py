@@ -1,7 +1,9 @@
 """What an exposure or an event makes of a user. Pure: no I/O, no clock.
 
 An event counts if the user is exposed and it is not earlier than that. One that comes before the
-exposure is known waits for it, so it does not matter in which order both arrive. What a user did
+exposure is known waits for it, so it does not matter in which order both arrive. There is room for
+50: of a user who does more than that, and of whom no exposure is known, the oldest are taken for
+earlier than it will be, as nearly always they are. What a user did
 before his exposure is in no sum; records of a covariate's name are what was known before.
 
 A user who was seen with two variants cannot be said to have had either: nothing of him is left in
@@ -14,13 +16,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from greenlane.experiments.counting.events import Recorded, Result
-from greenlane.experiments.counting.people import MOST_PENDING, Pending, Person, Total
+from greenlane.experiments.counting.people import MOST_PENDING, Passed, Pending, Person, Total
 from greenlane.experiments.counting.sums import bucket_in
 from greenlane.experiments.counting.values import Recordable
 from greenlane.experiments.model import Experiment
 from greenlane.experiments.statistics.moments import LARGEST, SCALE, UNIT, OutOfBudget
 
-FULL = f"{MOST_PENDING} events wait for this user's exposure; tell of that first"
 TOO_LATE = "it is a covariate: what happened after the exposure was not known before it; give `at`"
 
 
@@ -70,17 +71,22 @@ class Folder:
 
     def expose(self, person: Person, shown: Shown) -> Person:
         """A user who is not exposed yet, exposed, with whatever waited for that."""
+        passed = person.passed
+        # A covariate must not know of what came after: then rather nothing is known.
+        early = passed is None or passed.until < shown.at
         found = replace(
             person,
             variant=shown.variant,
             epoch=shown.epoch,
             exposed_at=shown.at,
             segments=shown.segments,
-            before=dict(shown.covariates),
+            before={**(person.before if early else {}), **shown.covariates},
             given=tuple(sorted(shown.covariates)),
             pending=(),
+            passed=None,
         )
-        if shown.other:
+        believed = set() if passed is None else set(passed.variants)
+        if shown.other or believed - {shown.variant}:
             return crossed(found)
         for one in person.pending:
             found = self._placed(found, one).person
@@ -94,12 +100,23 @@ class Folder:
         """
         if person.exposed_at is not None:
             return self._placed(person, event)
-        if len(person.pending) >= MOST_PENDING:
-            return Folded(person, Recorded("retry", FULL), kept=False)
         waiting = sum(abs(one.value) for one in person.pending if one.metric == event.metric)
         _check(event.metric, waiting + abs(event.value))
         person = replace(person, pending=(*person.pending, event))
-        return Folded(person, Recorded("pending"), kept=True)
+        if len(person.pending) <= MOST_PENDING:
+            return _kept(person, "pending")
+        return self._passing(person, event)
+
+    def _passing(self, person: Person, event: Pending) -> Folded:
+        """Room for an event among those that wait: the oldest is taken for before the exposure."""
+        oldest = min(person.pending, key=lambda one: one.at)
+        left = tuple(one for one in person.pending if one is not oldest)
+        folded = self._before(replace(person, pending=left), oldest)
+        before = person.passed or Passed(oldest.at)
+        believed = {*before.variants, oldest.variant} - {""}
+        passed = Passed(max(before.until, oldest.at), tuple(sorted(believed)))
+        recorded = folded.recorded if oldest is event else Recorded("pending")
+        return Folded(replace(folded.person, passed=passed), recorded, kept=True)
 
     def _placed(self, person: Person, event: Pending) -> Folded:
         """An event of a user who is exposed: after that, or before."""
@@ -137,6 +154,7 @@ class Folder:
 def crossed(person: Person) -> Person:
     """A user who was seen with another variant than is on record: only that is left of him."""
     nothing = replace(person, totals={}, before={}, given=(), buckets={}, early=0, pending=())
+    nothing = replace(nothing, passed=None)
     return replace(nothing, crossover=True)
 
 

@@ -1,6 +1,6 @@
 """Tests as a recorder needs them, read anew every few seconds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,11 @@ from greenlane.experiments.storing.state import StoredTest
 from greenlane.flags.definitions.compiling import compiled, in_order
 from greenlane.flags.evaluating.conditions import compile_condition, reader
 
-Read = Callable[[str], StoredTest]
+Find = Callable[[str], StoredTest | None]
+"""Reads one test; None when there is none."""
+
+Names = Callable[[], Collection[str]]
+"""Reads the names of all tests."""
 
 _MOST = 1000
 """Tests that are remembered, before those of too long ago are forgotten."""
@@ -60,22 +64,31 @@ class Known:
             if value is not None
         }
 
-    def dealt(self, unit: str, variant: str | None, epoch: int | None) -> tuple[int, str, bool]:
+    def dealt(
+        self, unit: str, variant: str | None, epoch: int | None, at: datetime | None = None
+    ) -> tuple[int, str, bool]:
         """By which weights somebody was dealt what, and whether he was shown another variant.
 
         Args:
             unit: who takes part.
             variant: that he was shown; None is what he was dealt.
-            epoch: that the assignment said; None is found by the variant: the newest whose weights
-                deal it. Somebody may have been assigned a moment before the weights changed.
+            epoch: that the assignment said; None is found by the variant: the newest that held at
+                that moment, or before, and deals it, else the first after. Somebody may have been
+                assigned a moment before the weights changed.
+            at: when it was shown; None is now.
         """
-        epochs = range(len(self.dealer.epochs)) if epoch is None else [epoch]
-        newest = epochs[-1]
-        for number in reversed(epochs):
+        epochs = self._epochs_at(at) if epoch is None else [epoch]
+        for number in epochs:
             found = self.dealer.variant_of(unit, number)
             if variant in (None, found):
                 return number, found, False
-        return newest, self.dealer.variant_of(unit, newest), True
+        return epochs[0], self.dealer.variant_of(unit, epochs[0]), True
+
+    def _epochs_at(self, at: datetime | None) -> list[int]:
+        """All epochs: those that had begun, the newest first, then those after."""
+        begun = [one.number for one in self.test.epochs if at is None or one.since <= at]
+        later = range(len(begun), len(self.test.epochs))
+        return [*reversed(begun), *later]
 
     def explains(self, unit: str, variant: str | None, epoch: int | None) -> bool:
         """Whether some weights of these dealt this; if not, they may have changed a moment ago."""
@@ -92,7 +105,7 @@ class Known:
         at: datetime,
     ) -> Shown:
         """What somebody who takes part was shown, as it is recorded."""
-        number, dealt, other = self.dealt(unit, variant, epoch)
+        number, dealt, other = self.dealt(unit, variant, epoch, at)
         return Shown(
             variant=dealt,
             epoch=number,
@@ -109,24 +122,27 @@ class KnownTests:
     Any number of threads may ask; two of them may read the same test at once.
 
     Args:
-        read: reads one test; raises `UnknownTest`.
+        find: reads one test.
+        names: reads the names of all of them; asked only when there is none of a name.
         clock: the present instant.
-        seconds: how long what was read is trusted, `UnknownTest` included.
+        seconds: how long what was read is trusted, that there is no such test included.
     """
 
-    def __init__(self, read: Read, clock: Clock, seconds: float) -> None:
+    def __init__(self, find: Find, names: Names, clock: Clock, seconds: float) -> None:
         """See the class."""
-        self._read, self._clock, self._for = read, clock, timedelta(seconds=seconds)
+        self._find, self._names = find, names
+        self._clock, self._for = clock, timedelta(seconds=seconds)
         self._found: dict[str, tuple[datetime, Known | UnknownTest]] = {}
+        self._listed: tuple[datetime, Collection[str]] | None = None
 
     def get(self, name: str, *, anew: bool = False) -> Known:
         """One test, read now if that is asked for; raises `UnknownTest`."""
         now = self._clock.now()
         kept = self._found.get(name)
-        if kept is not None and not anew and kept[0] <= now < kept[0] + self._for:
+        if kept is not None and not anew and self._fresh(kept[0], now):
             found = kept[1]
         else:
-            found = self._anew(name, kept[1] if kept is not None else None)
+            found = self._anew(name, kept[1] if kept is not None else None, now)
             self._found[name] = (now, found)
             self._forget(now)
         if isinstance(found, UnknownTest):
@@ -134,16 +150,26 @@ class KnownTests:
             raise UnknownTest(name, found.known)
         return found
 
-    def _anew(self, name: str, before: Known | UnknownTest | None) -> Known | UnknownTest:
-        try:
-            test = self._read(name)
-        except UnknownTest as unknown:
-            return unknown
+    def _fresh(self, read_at: datetime, now: datetime) -> bool:
+        return read_at <= now < read_at + self._for
+
+    def _anew(
+        self, name: str, before: Known | UnknownTest | None, now: datetime
+    ) -> Known | UnknownTest:
+        # Whoever makes names up must not wear out the partition that all definitions lie in.
+        listed = self._listed
+        if listed is not None and self._fresh(listed[0], now) and name not in listed[1]:
+            return UnknownTest(name, list(listed[1]))
+        test = self._find(name)
+        if test is None:
+            names = self._names()
+            self._listed = now, names
+            return UnknownTest(name, list(names))
         return before if isinstance(before, Known) and before.test == test else Known(test)
 
     def _forget(self, now: datetime) -> None:
         """Whoever makes names up must not fill the memory."""
         if len(self._found) > _MOST:
             for name, (at, _) in list(self._found.items()):
-                if not at <= now < at + self._for:
+                if not self._fresh(at, now):
                     self._found.pop(name, None)

@@ -16,7 +16,7 @@ from greenlane.experiments.dealing import unit_digest
 from greenlane.experiments.storing.state import StoredTest
 
 MOST_PENDING = 50
-"""Events of one user that may wait for his exposure."""
+"""Events of one user that may wait for his exposure; of more the oldest are taken for earlier."""
 
 
 class Pending(NamedTuple):
@@ -30,6 +30,16 @@ class Pending(NamedTuple):
     value: int
     at: datetime
     variant: str = ""
+
+
+class Passed(NamedTuple):
+    """What is left of events that would have waited too long for an exposure.
+
+    `until` is when the last of them happened, `variants` are those that their callers believed in.
+    """
+
+    until: datetime
+    variants: tuple[str, ...] = ()
 
 
 class Total(NamedTuple):
@@ -55,6 +65,7 @@ class Person:
         buckets: of each quantile, the bucket in which the user is counted.
         early: events from before the exposure.
         pending: what waits for the exposure.
+        passed: what waited until there was too much of it; None when nothing did.
         version: of the item; 0 when there is none.
     """
 
@@ -69,6 +80,7 @@ class Person:
     buckets: Mapping[str, int] = field(default_factory=dict)
     early: int = 0
     pending: tuple[Pending, ...] = ()
+    passed: Passed | None = None
     version: int = 0
 
 
@@ -110,6 +122,8 @@ def user_item(
             [one.metric, one.value, instant(one.at), one.variant] for one in person.pending
         ],
     }
+    if person.passed is not None:
+        body["passed"] = [instant(person.passed.until), list(person.passed.variants)]
     item: Item = user_key(test, digest) | {
         "version": {"N": str(person.version + 1)},
         "attempt": {"S": attempt},
@@ -145,8 +159,13 @@ def person_from(item: Item | None) -> Person:
             Pending(metric, value, _moment(at), variant)
             for metric, value, at, variant in body["pending"]
         ),
+        passed=_passed(body.get("passed")),
         version=int(item["version"]["N"]),
     )
+
+
+def _passed(stored: list[Any] | None) -> Passed | None:
+    return None if stored is None else Passed(_moment(stored[0]), tuple(stored[1]))
 
 
 def _moment(text: str) -> datetime:

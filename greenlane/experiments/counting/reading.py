@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from greenlane.deployments.items import Item
 from greenlane.deployments.table import DynamoTable
 from greenlane.errors import InvalidInput
 from greenlane.experiments.counting.sums import (
@@ -23,6 +24,9 @@ from greenlane.experiments.statistics.moments import Moments
 from greenlane.experiments.storing.state import StoredEpoch, StoredTest
 from greenlane.experiments.storing.stored_items import counters_of
 from greenlane.problems import suggest
+
+MOST_READS = 5
+"""Of one shard; a difference that stays is no chance, and is told by whoever compares."""
 
 Counted = Mapping[str, Mapping[str, int]]
 """Numbers by the counter's whole name (`<epoch>#<variant>...`) and their own, all shards in one."""
@@ -62,12 +66,36 @@ def counted(client: Any, table: str, test: StoredTest) -> Counted:
     reader = DynamoTable(client, table)
     found: dict[str, Counter[str]] = {}
     for shard in range(test.shards):
-        for item in reader.query(counters_of(test.name, test.run, shard), ""):
+        for item in _whole(reader, counters_of(test.name, test.run, shard)):
             numbers = found.setdefault(item["sk"]["S"], Counter())
             for name, value in item.items():
                 if "N" in value:
                     numbers[name] += int(value["N"])
     return found
+
+
+def _whole(reader: DynamoTable, partition: str) -> list[Item]:
+    """One shard, read anew while it shows a part of somebody's transaction.
+
+    A query reads one item after the other, and what is written meanwhile may be in the second
+    alone: then a quantile has more users than there are, which no transaction leaves.
+    """
+    items = reader.query(partition, "")
+    for _ in range(MOST_READS - 1):
+        if not _torn(items):
+            break
+        items = reader.query(partition, "")
+    return items
+
+
+def _torn(items: list[Item]) -> bool:
+    users = {item["sk"]["S"]: int(item.get(USERS, {}).get("N", 0)) for item in items}
+    for item in items:
+        counter, histogram, _ = item["sk"]["S"].rpartition(HISTOGRAM)
+        counts = (int(one["N"]) for one in item.values() if "N" in one)
+        if histogram and sum(counts) > users.get(counter, 0):
+            return True
+    return False
 
 
 def snapshot_of(

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from greenlane.clock import Clock
@@ -21,6 +22,7 @@ from greenlane.experiments.counting.known import Known, KnownTests
 from greenlane.experiments.counting.making import Exposing, Recording
 from greenlane.experiments.counting.people import Pending, Person, digest_of
 from greenlane.experiments.counting.transacting import Transactor
+from greenlane.experiments.namesakes import names_of_tests
 from greenlane.experiments.statistics.moments import OutOfBudget
 from greenlane.experiments.storing.state import StoredTest
 from greenlane.experiments.storing.store import DynamoExperimentStore
@@ -68,7 +70,8 @@ class Recorder:
     ) -> None:
         """See the class."""
         store = DynamoExperimentStore(client, table)
-        self._tests = KnownTests(store.test, clock, known_seconds)
+        names = partial(names_of_tests, client, table)
+        self._tests = KnownTests(store.find, names, clock, known_seconds)
         self._transactor = Transactor(client, table, sleep)
         self._clock = clock
 
@@ -86,7 +89,7 @@ class Recorder:
         known = self._tests.get(test)
         user = dict(context) if unit is None else {**context, known.dealer.unit: unit}
         dealt = known.dealer.deal(user, self._clock.now().timestamp())
-        if known.dealer.may_differ and dealt.unit is not None:
+        if dealt.unit is not None and known.dealer.may_differ(dealt):
             person = self._transactor.person(known.test, digest_of(known.test, dealt.unit))
             if person.variant is not None:
                 return Assigned(person.variant, "recorded", True, person.epoch, dealt.run)
@@ -102,6 +105,12 @@ class Recorder:
             CountersBusy: too many others write the same; send it again.
         """
         known, now = self._tests.get(exposure.test), self._clock.now()
+        if exposure.run not in (None, known.test.run):
+            # Whoever dealt may know of the next run already.
+            known = self._tests.get(exposure.test, anew=True)
+        if exposure.run not in (None, known.test.run):
+            said = f"it was shown in run {exposure.run}, and run {known.test.run} is there now"
+            return Seen("not_in_test", known.dealer.control, said)
         known.recordable.check_variant(exposure.variant)
         at = exposure.at or now
         known.recordable.check_time("", at, now)

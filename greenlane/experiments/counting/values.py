@@ -1,6 +1,6 @@
 """What may be recorded of a user: under which names, and which values each of them takes."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from greenlane.errors import InvalidInput
@@ -16,6 +16,11 @@ AHEAD = timedelta(minutes=5)
 BEHIND = timedelta(days=60)
 """How late an event of a test without an end may come: what tells that it was here before is kept
 for longer than that."""
+
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""Nothing is known of users from before. A year of less than four digits would be stored as text
+that cannot be read again, and the first of all hours has no UTC."""
 
 
 class Recordable:
@@ -74,6 +79,8 @@ class Recordable:
             raise InvalidInput("at", at.isoformat(), "write an offset, such as +00:00")
         if at > now + AHEAD:
             raise InvalidInput("at", at.isoformat(), "it is not yet; set the clock of the sender")
+        if at < EARLIEST:
+            raise InvalidInput("at", at.isoformat(), "it is before 2000; say when it happened")
         late = at < now - BEHIND and self._test.maximum_duration is None
         if late and name not in self.covariates:
             said = "a test without maximum_duration takes events for 60 days after they happened"

@@ -62,7 +62,8 @@ def millionths(value: Decimal | int | float | str, field: str = "value") -> int:
         raise InvalidInput(field, value, "send a number, such as 1 or 12.50") from None
     if isinstance(value, bool) or not exact.is_finite():
         raise InvalidInput(field, value, "send a finite number, such as 1 or 12.50")
-    if abs(exact) > LARGEST:
+    # Not `abs`, which rounds, and so overflows where an exponent has seven digits.
+    if exact.copy_abs() > LARGEST:
         raise OutOfBudget(field, value, "a user's total is at most 10**9; use a larger unit")
     return int(exact.scaleb(SCALE, _WIDE).to_integral_value(ROUND_HALF_EVEN, _WIDE))
 

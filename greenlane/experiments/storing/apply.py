@@ -24,12 +24,16 @@ class CheckedTests(StoredModel):
 
 
 class AppliedTests(StoredModel):
-    """What applying a file of A/B tests came to: the status of each of its tests, now."""
+    """What applying a file of A/B tests came to: the status of each of its tests, now.
+
+    `shared` says whether layers or holdouts are otherwise than before.
+    """
 
     kind: Literal["ab_tests"] = "ab_tests"
     version: int
     changed: tuple[str, ...] = ()
     tests: dict[str, Status]
+    shared: bool = False
 
 
 def is_experiments(text: str, name: str = "document") -> bool:
@@ -71,9 +75,11 @@ def apply_experiments(
     """
     source = load(text, name)
     document = validate(ExperimentsDocument, source)
+    before = store.layers()
     kept = put(store, document, by=by, why=why, at=at, start=start, again=again, source=source)
     return AppliedTests(
         version=kept.version,
         changed=kept.changed,
         tests={key: test.status for key, test in kept.tests.items()},
+        shared=store.layers() != before,
     )

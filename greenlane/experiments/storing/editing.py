@@ -258,7 +258,7 @@ def _steps_of(ramp: Ramp | None) -> list[timedelta]:
 
 
 def ended(
-    test: StoredTest, verdict: Ending, serve: str | None, reason: str, at: datetime
+    test: StoredTest, verdict: Ending, serve: str | None, reason: str, by: str, at: datetime
 ) -> StoredTest:
     """A test that has ended; the same when it had ended just so.
 
@@ -289,6 +289,7 @@ def ended(
         update={
             "status": "concluded",
             "ended_at": at,
+            "ended_by": by,
             "verdict": verdict,
             "serve": served,
             "reason": reason,

@@ -275,7 +275,7 @@ def conclude(
         test = test_in(stored, name)
         if test.run != run:
             raise Refused(f"{name}: run {test.run} is there now, and run {run} is over")
-        return stored.with_test(editing.ended(test, verdict, serve, reason, at))
+        return stored.with_test(editing.ended(test, verdict, serve, reason, by, at))
 
     if look is not None and store.keep_look(name, run, look) != look:
         raise Refused(f"{name}: another look {look.number} of it was kept before; decide by that")
@@ -305,7 +305,7 @@ def stop(
 
     def edit(stored: StoredTests) -> StoredTests:
         test = test_in(stored, name)
-        return stored.with_test(editing.ended(test, "stopped", serve, why, at))
+        return stored.with_test(editing.ended(test, "stopped", serve, why, by, at))
 
     return _change(store, edit, by=by, why=why, at=at).tests.tests[name]
 

@@ -29,6 +29,8 @@ Ending = Literal["ship", "futile", "inconclusive", "invalid", "rollback", "stopp
 Consequence = Literal["flag", "report", "news"]
 """What follows from an end: the winning flag is ramped, the report written, people told."""
 
+CONSEQUENCES: tuple[Consequence, ...] = ("flag", "report", "news")
+
 SHARDS = 8
 """Of a test's counters, unless another number is chosen at its start."""
 
@@ -90,6 +92,7 @@ class StoredTest(StoredModel):
         ramp: how they come in, now.
         started_at: aware; None for a draft.
         ended_at: aware; None before the end.
+        ended_by: who ended it; what follows from the end is written by Greenlane.
         epochs: oldest first; none before the start.
         verdict: how it ended.
         serve: the variant that everybody who is eligible has after the end; the control otherwise.
@@ -116,6 +119,7 @@ class StoredTest(StoredModel):
     ramp: StoredRamp | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    ended_by: str = ""
     epochs: tuple[StoredEpoch, ...] = ()
     verdict: Ending | None = None
     serve: str | None = None
@@ -160,6 +164,13 @@ class SharedParts(StoredModel):
     holdouts: dict[str, Annotated[Holdout, as_stored(Holdout), PlainSerializer(as_written)]] = (
         Field(default_factory=dict)
     )
+
+
+def owed(test: StoredTest) -> tuple[Consequence, ...]:
+    """What is still to be done after a test's end; nothing of a test that never ran."""
+    if test.status != "concluded" or test.started_at is None:
+        return ()
+    return tuple(one for one in CONSEQUENCES if test.settled.get(one, 0) < test.run)
 
 
 class StoredTests(StoredModel):

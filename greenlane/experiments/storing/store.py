@@ -185,11 +185,16 @@ class DynamoExperimentStore(StoredLooks):
 
     def test(self, name: str) -> StoredTest:
         """One test; raises `UnknownTest`."""
-        item = self.get(TESTS, f"{TEST}{name}")
-        if item is None:
+        found = self.find(name)
+        if found is None:
             known = self.query(TESTS, TEST, projection="sk")
             raise UnknownTest(name, [one["sk"]["S"].removeprefix(TEST) for one in known])
-        return _test_in(item)
+        return found
+
+    def find(self, name: str) -> StoredTest | None:
+        """One test; None when there is none."""
+        item = self.get(TESTS, f"{TEST}{name}")
+        return None if item is None else _test_in(item)
 
     def layers(self) -> SharedParts:
         """Layers and holdouts, as the next test that starts will find them."""

@@ -263,6 +263,17 @@ def test_a_difference_is_shown_and_is_exit_code_one(run: Any, file: Any, started
     assert '"control": 20' in out
 
 
+def test_a_holdout_alone_is_a_difference_too(run: Any, file: Any, started: None) -> None:
+    file.write_text(FILE + "\nholdouts: {autumn: {percentage: 3}}\n")
+    out = said(run("experiments", "diff", "-f", str(file)), 1)
+    applied = said(run("apply", "-f", str(file)))
+
+    assert out.splitlines()[0] == "~ shared parts:"
+    assert 'holdouts.autumn: nothing -> {"percentage": 3}' in out
+    assert "layers and holdouts: changed" in applied
+    assert "layers and holdouts" not in said(run("apply", "-f", str(file)))
+
+
 def test_what_is_exported_applies_as_no_change(run: Any, file: Any, started: None) -> None:
     exported = said(run("experiments", "export"))
     file.write_text(exported)

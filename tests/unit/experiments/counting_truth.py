@@ -39,16 +39,29 @@ class Truth:
         self.covariates = {one.covariate for one in test.metrics if one.covariate}
 
     def exposed(
-        self, unit: str, dealt: list[str], shown: str | None, at: datetime, context: Any
+        self,
+        unit: str,
+        dealt: list[tuple[datetime, str]],
+        shown: str | None,
+        at: datetime,
+        context: Any,
     ) -> None:
-        """`dealt` is what each epoch's weights give the user, oldest first."""
+        """`dealt` is since when each epoch's weights give the user what, oldest first."""
         user = self.users.setdefault(unit, User())
         if user.variant is not None:
             user.crossover |= shown not in (None, user.variant)
             return
-        matching = [number for number, one in enumerate(dealt) if shown in (None, one)]
-        user.epoch = matching[-1] if matching else len(dealt) - 1
-        user.variant, user.at, user.context = dealt[user.epoch], at, context
+        # Nearest first: back from the moment of the exposure, and then on from it.
+        nearest = sorted(
+            range(len(dealt)),
+            key=lambda number: (
+                dealt[number][0] > at,
+                number if dealt[number][0] > at else -number,
+            ),
+        )
+        matching = [number for number in nearest if shown in (None, dealt[number][1])]
+        user.epoch = (matching or nearest)[0]
+        user.variant, user.at, user.context = dealt[user.epoch][1], at, context
         user.crossover = not matching
         user.crossover |= any(self._claims_another(user, one) for one in user.events.values())
 

@@ -59,6 +59,13 @@ class Desk:
         return found.found.variant, found.found.reason, found.metadata["why"]
 
 
+def moved(desk: Desk, name: str = "checkout") -> str:
+    """A user whom the first weights gave the control, and those of now the treatment."""
+    test = desk.laboratory.store.test(name)
+    latest = set(dealt(test, "treatment", 200, epoch=len(test.epochs) - 1))
+    return next(unit for unit in dealt(test, "control", 100) if unit in latest)
+
+
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
@@ -129,26 +136,47 @@ def test_a_variant_on_record_stays_when_the_weights_change(desk: Desk) -> None:
     recorded = [desk.said(unit) for unit in units[:20]]
     others = {desk.said(unit)[0] for unit in units[20:]}
 
-    assert recorded == [("control", "SPLIT", "recorded")] * 20
+    assert {one[:2] for one in recorded} == {("control", "SPLIT")}
+    assert sum(one[2] == "recorded" for one in recorded) > 15
     assert "treatment" in others
-    assert desk.one(units[0]).metadata["epoch"] == 0
+    assert {
+        about["epoch"] for _, about in map(desk.one, units[:20]) if about["why"] == "recorded"
+    } == {0}
 
 
 def test_a_record_is_read_only_where_it_could_say_otherwise(desk: Desk) -> None:
-    desk.laboratory.begin()
-    desk.one()
-    before = list(desk.source.asked)
+    test = desk.laboratory.begin(traffic=50, targeting={"country": "de"})
     desk.laboratory.reweigh(control=40, treatment=60)
-    desk.one()
-    desk.one(None)
+    units = dealt(test, "treatment", 40)
+    whys = [desk.said(unit, country="de")[2] for unit in units]  # they had it, and have it still
+    desk.one(None, country="de")
+    before = list(desk.source.asked)
+    (inside,) = [unit for unit, why in zip(units, whys, strict=True) if why == "assigned"][:1]
+    (outside,) = [unit for unit, why in zip(units, whys, strict=True) if why != "assigned"][:1]
+    desk.one(outside, country="fr")  # who never could take part is on no record
+    desk.one(inside, country="fr")
 
+    assert set(whys) == {"assigned", "not_included"}
     assert (before, desk.source.asked) == ([], [1])
 
 
-def test_a_record_that_cannot_be_read_gives_the_control_and_no_exposure(desk: Desk) -> None:
-    test = desk.laboratory.begin()
+def test_while_no_record_can_be_read_nobody_sees_another_variant_than_he_is_dealt_anyway(
+    desk: Desk,
+) -> None:
+    test = desk.laboratory.begin(targeting={"country": "de"})
     (unit,) = dealt(test, "treatment", 1)
+    desk.laboratory.expose(unit, context={"country": "de"})
+    desk.source.records = False
+    first = desk.said(unit, country="de")
     desk.laboratory.reweigh(control=10, treatment=90)
+
+    assert first == desk.said(unit, country="de") == ("treatment", "SPLIT", "assigned")
+
+
+def test_a_record_that_cannot_be_read_gives_the_control_and_no_exposure(desk: Desk) -> None:
+    desk.laboratory.begin()
+    desk.laboratory.reweigh(control=10, treatment=90)
+    unit = moved(desk)
     desk.source.records = False
 
     found, about = desk.one(unit)
@@ -160,25 +188,32 @@ def test_a_record_that_cannot_be_read_gives_the_control_and_no_exposure(desk: De
 def test_nobody_waits_for_a_second_timeout_of_records(desk: Desk) -> None:
     desk.laboratory.begin()
     desk.laboratory.reweigh(control=10, treatment=90)
+    unit = moved(desk)
     desk.source.records = False
     for _ in range(5):
-        desk.one()
+        desk.one(unit)
     desk.source.records = True
-    resting = desk.said()[2]
+    resting = desk.said(unit)[2]
     desk.laboratory.clock.go(seconds=REST_SECONDS)
 
     assert (len(desk.source.asked), resting) == (1, "unreadable")
-    assert desk.said()[2] == "assigned"
+    assert desk.said(unit)[2] == "assigned"
 
 
 def test_records_of_several_tests_are_read_at_once(desk: Desk) -> None:
     for name in ("a", "b", "c"):
         desk.laboratory.begin(name)
-        desk.laboratory.reweigh(name, control=10, treatment=90)
+        desk.laboratory.reweigh(name, control=1, treatment=99)
     desk.laboratory.begin("plain")
     moment = desk.laboratory.clock.now().timestamp()
 
-    found = desk.answers.every({"targetingKey": "user-1"}, moment, hidden={"b"})
+    units = [
+        {*dealt(test, "control", 100)} & {*dealt(test, "treatment", 200, epoch=1)}
+        for test in (desk.laboratory.store.test(name) for name in ("a", "c"))
+    ]
+    unit = min(units[0] & units[1])
+
+    found = desk.answers.every({"targetingKey": unit}, moment, hidden={"b"})
 
     assert [one.found.key for one in found] == ["a", "c", "plain"]
     assert desk.source.asked == [2]
@@ -212,20 +247,21 @@ def test_the_last_tests_are_answered_as_stale_while_they_cannot_be_read(desk: De
 def test_while_tests_are_stale_no_record_is_waited_for(desk: Desk) -> None:
     desk.laboratory.begin()
     desk.laboratory.reweigh(control=10, treatment=90)
-    desk.one()
+    unit = moved(desk)
+    desk.one(unit)
     desk.source.snapshots = False
     desk.time.passes(60)
 
-    assert desk.said() == ("control", "STALE", "unreadable")
+    assert desk.said(unit) == ("control", "STALE", "unreadable")
     assert len(desk.source.asked) == 1
 
 
 @pytest.mark.parametrize("epoch", [None, {"S": "x"}])
 def test_a_record_that_is_none_is_not_trusted(desk: Desk, epoch: Any) -> None:
-    test = desk.laboratory.begin()
-    (unit,) = dealt(test, "treatment", 1)
-    desk.laboratory.expose(unit)
+    desk.laboratory.begin()
     desk.laboratory.reweigh(control=10, treatment=90)
+    unit = moved(desk)
+    desk.laboratory.expose(unit, "control")
     (item,) = desk.laboratory.items("user#")
     item.pop("epoch")
     if epoch is not None:
@@ -236,9 +272,9 @@ def test_a_record_that_is_none_is_not_trusted(desk: Desk, epoch: Any) -> None:
 
 
 def test_who_only_sent_events_yet_is_not_on_record(desk: Desk) -> None:
-    test = desk.laboratory.begin()
-    (unit,) = dealt(test, "treatment", 1)
+    desk.laboratory.begin()
     desk.laboratory.reweigh(control=10, treatment=90)
+    unit = moved(desk)
     desk.laboratory.record(unit)
 
     assert desk.said(unit)[2] == "assigned"

@@ -173,3 +173,15 @@ def test_the_control_has_users(control: Any) -> None:
     text = WHOLE.replace("control: 50, treatment: 50", f"control: {control}, treatment: 100")
 
     assert "the control needs users" in refused(text)
+
+
+def test_tests_of_one_layer_tell_users_apart_by_one_unit() -> None:
+    def placed(start: int, end: int, unit: str) -> str:
+        return f", layer: {{name: nav, start: {start}, end: {end}}}, unit: {unit}"
+
+    layers = "layers: {nav: {}}"
+    same = pair(placed(0, 50, "account"), placed(50, 100, "account"), layers)
+    assert len(read(same)) == 2
+    found = refused(pair(placed(0, 50, "account"), placed(50, 100, "device"), layers))
+    assert "ab_tests.b.unit" in found
+    assert "a of layer nav tells users apart by account" in found

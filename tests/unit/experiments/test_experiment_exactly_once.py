@@ -5,7 +5,7 @@ The sums are compared, to the last digit, with a plain re-computation from every
 """
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -72,7 +72,7 @@ class ExactlyOnce(RuleBasedStateMachine):
     )
     def expose(self, unit: str, shown: str | None, minutes: int, mobile: bool, spent: Any) -> None:
         deals = self._deals(unit)
-        variant = deals[-1] if shown == "dealt" else shown
+        variant = deals[-1][1] if shown == "dealt" else shown
         context: dict[str, Any] = {"device": "mobile"} if mobile else {}
         if spent is not None:
             context["spent"] = spent
@@ -158,9 +158,9 @@ class ExactlyOnce(RuleBasedStateMachine):
 
         return st.sampled_from(RECORDED).flatmap(with_value)
 
-    def _deals(self, unit: str) -> list[str]:
+    def _deals(self, unit: str) -> list[tuple[datetime, str]]:
         dealer = Known(self.test).dealer
-        return [dealer.variant_of(unit, epoch.number) for epoch in self.test.epochs]
+        return [(one.since, dealer.variant_of(unit, one.number)) for one in self.test.epochs]
 
     def _tell(self, told: Exposure | Event) -> None:
         self._note(told)

@@ -180,7 +180,7 @@ def test_many_who_record_at_once_while_calls_fail_count_everything_once(
     for one in (*exposures, *odd):
         assert one.unit is not None
         mine = next(name for name, among in sides.items() if one.unit in among)
-        truth.exposed(one.unit, [mine], one.variant, NOW, {})
+        truth.exposed(one.unit, [(NOW, mine)], one.variant, NOW, {})
     for happened in events:
         truth.recorded(happened)
     truth.check(lab.snapshot(), 0)

@@ -96,6 +96,19 @@ def test_one_assignment_says_what_is_needed_to_report_it(ask: Asked) -> None:
     assert ask.sums() == {}
 
 
+def test_a_number_out_of_all_bounds_is_refused_and_its_neighbour_counted(ask: Asked) -> None:
+    (unit,) = dealt(ask.test, "control", 1)
+    ask(EXPOSE, {"exposures": [{"test": "checkout", **user(unit), "run": 1, "epoch": 0}]})
+
+    status, found, _ = ask(
+        RECORD,
+        {"events": [{**event(unit), "value": "1e99999999"}, {**event(unit), "event_id": "b"}]},
+    )
+
+    assert status == 200
+    assert [one["result"] for one in found["results"]] == ["refused", "counted"]
+
+
 def test_an_assignment_that_is_shown_at_once_is_recorded_with_it(ask: Asked) -> None:
     first = ask(ONE, {**user(), "expose": True}, name="checkout")[1]
     again = ask(ONE, {**user(), "expose": True}, name="checkout")[1]

@@ -1,6 +1,7 @@
 """What is refused: wrong events, totals and sums beyond the digits, more than may wait."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -26,17 +27,59 @@ def lab() -> Laboratory:
     return begun(metrics=["conversion_rate", SPEND])
 
 
-def test_more_events_than_are_kept_wait_outside_until_the_exposure_is_told(
+def waiting(unit: str, at: datetime, count: int, **more: Any) -> list[Event]:
+    """Events of one minute each."""
+    return [
+        Event("checkout", unit, "spend", 1, f"e{number}", at + timedelta(minutes=number), **more)
+        for number in range(count)
+    ]
+
+
+def test_who_does_a_lot_before_he_is_exposed_is_never_told_to_send_it_again(
     lab: Laboratory,
 ) -> None:
     (unit,) = in_control(lab)
-    many = [Event("checkout", unit, "spend", 1, f"e{number}") for number in range(MOST_PENDING + 1)]
-    answers = lab.recorder.record(many)
+    lab.clock.go(hours=5)
+    at = lab.clock.at - timedelta(hours=4)
+    many = waiting(unit, at, 3 * MOST_PENDING)
+    answers = [one.result for one in lab.recorder.record(many)]
+    late = waiting(unit, at - timedelta(minutes=9), 1)[0]
 
-    assert [one.result for one in answers] == ["pending"] * MOST_PENDING + ["retry"]
-    lab.expose(unit, at=lab.clock.at - timedelta(minutes=1))
-    assert lab.recorder.record(many[-2:]) == [Recorded("duplicate"), Recorded("counted")]
-    assert only(lab, "spend").y == (MOST_PENDING + 1) * UNIT
+    assert answers == ["pending"] * 3 * MOST_PENDING
+    assert lab.recorder.record([replace(late, id="late")]) == [Recorded("before_exposure")]
+    lab.expose(unit, at=many[-10].at)
+    assert only(lab, "spend").y == 10 * UNIT
+    assert lab.counters()["0#control"]["before_exposure"] == 3 * MOST_PENDING - 9
+    assert {one.result for one in lab.recorder.record(many)} == {"duplicate"}
+
+
+def test_a_covariate_is_whole_though_its_records_waited_too_long_and_knows_nothing_of_later() -> (
+    None
+):
+    lab = begun(metrics=["conversion_rate", COVARIATE])
+    early, late = in_control(lab, 2)
+    lab.clock.go(hours=5)
+    at = lab.clock.at - timedelta(hours=4)
+    for unit in (early, late):
+        lab.recorder.record(
+            [replace(one, metric="spent_before") for one in waiting(unit, at, MOST_PENDING + 9)]
+        )
+    lab.expose(early, at=lab.clock.at)
+    assert only(lab, "spend").z == (MOST_PENDING + 9) * UNIT
+    lab.expose(late, at=at)
+
+    assert only(lab, "spend").z == (MOST_PENDING + 9) * UNIT
+
+
+def test_a_second_variant_is_told_though_its_event_waited_too_long(lab: Laboratory) -> None:
+    (unit,) = in_control(lab)
+    lab.clock.go(hours=5)
+    at = lab.clock.at - timedelta(hours=4)
+    lab.record(unit, id="seen", at=at - timedelta(minutes=1), variant="treatment")
+    lab.recorder.record(waiting(unit, at, MOST_PENDING))
+
+    assert lab.expose(unit).result == "crossover"
+    assert lab.counters() == {"0#control": {"crossovers": 1}}
 
 
 @pytest.mark.parametrize(
@@ -51,6 +94,8 @@ def test_more_events_than_are_kept_wait_outside_until_the_exposure_is_told(
         ({"variant": "treatmnt"}, "did you mean treatment"),
         ({"at": NOW.replace(tzinfo=None)}, "write an offset"),
         ({"at": NOW + timedelta(hours=2)}, "it is not yet"),
+        ({"value": "1e99999999"}, "a user's total is at most 10"),
+        ({"value": "-1e99999999"}, "a user's total is at most 10"),
         ({"id": ""}, "1 to 256 characters"),
         ({"id": "x" * 257}, "1 to 256 characters"),
         ({"unit": ""}, "1 to 256 characters"),
@@ -237,3 +282,51 @@ def test_a_name_that_is_no_test_is_not_asked_for_again_at_once() -> None:
         with pytest.raises(UnknownTest):
             recorder.assign("nothing", {"targetingKey": "user-1"})
     assert len(counting.calls) == 2  # the item, and which names there are
+
+
+@pytest.mark.parametrize("year", [1, 500, 1999])
+def test_a_year_that_could_not_be_read_again_is_refused_and_spoils_no_user(year: int) -> None:
+    lab = begun(metrics=["conversion_rate", COVARIATE])
+    (unit,) = in_control(lab)
+    at = datetime(year, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+
+    with pytest.raises(InvalidInput, match="it is before 2000"):
+        lab.record(unit, metric="spent_before", at=at)
+    with pytest.raises(InvalidInput, match="it is before 2000"):
+        lab.expose(unit, at=at)
+    assert lab.expose(unit).result == "exposed"
+    assert lab.record(unit).result == "counted"
+
+
+class Reading:
+    """Counts what is read of the definitions."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self.definitions = self.names = self.queries = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def get_item(self, **given: Any) -> Any:
+        self.definitions += given["Key"]["pk"]["S"] == "tests"
+        self.names += given["Key"]["pk"]["S"] == "snapshot#tests"
+        return self.table.get_item(**given)
+
+    def query(self, **given: Any) -> Any:
+        self.queries += 1
+        return self.table.query(**given)
+
+
+def test_names_that_somebody_makes_up_do_not_wear_out_the_definitions(lab: Laboratory) -> None:
+    reading = Reading(lab.table)
+    recorder = Recorder(reading, TABLE, clock=lab.clock, sleep=lambda seconds: None)
+    made_up = [Event(f"checkou{number}", "u", "conversion_rate", 1, "e") for number in range(100)]
+
+    answers = recorder.record(made_up)
+    assert {one.result for one in answers} == {"refused"}
+    assert "did you mean checkout?" in answers[0].why
+    assert (reading.definitions, reading.names, reading.queries) == (1, 1, 0)
+    lab.begin("banner")
+    lab.clock.go(seconds=5)
+    assert recorder.record([Event("banner", "u", "conversion_rate", 1, "e")])[0].result == "pending"
