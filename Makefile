@@ -41,11 +41,11 @@ demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
 NONE_CHOSEN := $(if $(ARGS),|| [ $$? -eq 5 ])
 
 test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
-	# Scenarios mostly wait, so three files at once; in processes of their own, for the local cloud
+	# Scenarios mostly wait, so three at once; in processes of their own, for the local cloud
 	# shares its process with the test, and what other tests leave in memory makes it slow. The local
 	# cloud's own tests run apart too: it mends moto for the whole process, and other tests work with
 	# moto as it is.
-	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS) tests/scenarios $(NONE_CHOSEN)
+	$(PYTHON) -m pytest -n 3 --dist load --maxschedchunk 1 $(ARGS) tests/scenarios $(NONE_CHOSEN)
 	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore tests/scenarios --ignore tests/unit/local $(ARGS) $(NONE_CHOSEN)
 	$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS) tests/unit/local $(NONE_CHOSEN)
 

@@ -12,7 +12,8 @@ from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHIN
 from greenlane.deployments.model import DeploymentRequest, Slot
 from greenlane.local.journal import Reply, Request
 from greenlane.local.stage import SERVICE
-from tests.scenarios.conftest import PATIENCE_SECONDS, Scenario
+from tests.scenarios.conftest import Scenario
+from tests.scenarios.waiting import eventually
 
 # Ends soon: one step, hardly a bake, no watch.
 SHORT: dict[str, Any] = {"strategy": "all_at_once", "steps": None, "bake": "1s", "watch": "0s"}
@@ -36,15 +37,6 @@ ALARM_SETTINGS = (
     "EvaluateLowSampleCountPercentile",
     "Metrics",
 )
-
-
-def wait_for(reached: Callable[[], bool], what: str) -> None:
-    """Wait in real time for anything that is not in the record."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not reached within {PATIENCE_SECONDS} s: {what}")
-        time.sleep(0.02)
 
 
 # The slots
@@ -97,7 +89,7 @@ def clients_see(scenario: Scenario, version: str, *, requests: int = 60) -> None
     def counted() -> int:
         return sum(one.count for one in scenario.requests().counts if one.phase == label)
 
-    wait_for(lambda: counted() >= requests, f"{requests} requests {label}")
+    eventually(lambda: counted() >= requests, f"{requests} requests {label}")
     found = scenario.requests().by_version(label)
     assert set(found) == {version}
     assert found[version]["failed"] == 0
@@ -128,7 +120,7 @@ def entered(scenario: Scenario, deployment_id: str, state: str) -> None:
         events = stepfunctions.get_execution_history(executionArn=arn)["events"]
         return any(e.get("stateEnteredEventDetails", {}).get("name") == state for e in events)
 
-    wait_for(there, f"{deployment_id} in {state}")
+    eventually(there, f"{deployment_id} in {state}")
 
 
 def in_bake(scenario: Scenario, deployment_id: str, weight: int) -> None:
@@ -159,8 +151,14 @@ def rollbacks(scenario: Scenario, deployment_id: str) -> list[dict[str, Any]]:
     stepfunctions = scenario.cloud.client("stepfunctions")
     machine = scenario.stage.greenlane.connection.arn("stateMachine", ROLLBACK_MACHINE)
     listed = stepfunctions.list_executions(stateMachineArn=machine, maxResults=1000)["executions"]
-    found = (stepfunctions.describe_execution(executionArn=e["executionArn"]) for e in listed)
-    return [one for one in found if json.loads(one["input"]).get("deployment_id") == deployment_id]
+    found = []
+    for arn in (execution["executionArn"] for execution in listed):
+        # An input never changes, and executions of earlier tests are many.
+        if scenario.rolled_back_by.get(arn, deployment_id) == deployment_id:
+            one = stepfunctions.describe_execution(executionArn=arn)
+            named = scenario.rolled_back_by[arn] = json.loads(one["input"]).get("deployment_id")
+            found += [one] if named == deployment_id else []
+    return found
 
 
 # Alarms and calls
@@ -180,11 +178,11 @@ def red(scenario: Scenario, slot: Slot, kind: str = "error-rate") -> Iterator[st
 
     cloudwatch.put_metric_alarm(**settings | always)
     try:
-        wait_for(lambda: state() == "ALARM", f"{name} red")
+        eventually(lambda: state() == "ALARM", f"{name} red")
         yield name
     finally:
         cloudwatch.put_metric_alarm(**settings)
-        wait_for(lambda: state() == "OK", f"{name} quiet")
+        eventually(lambda: state() == "OK", f"{name} quiet")
 
 
 def alarm_settings(scenario: Scenario, name: str) -> dict[str, Any]:

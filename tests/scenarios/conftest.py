@@ -1,9 +1,13 @@
-"""One local cloud for each file, with the real templates, functions and workflows under load."""
+"""One local cloud for each process, with the real templates, functions and workflows under load.
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+It goes from test to test, each of which finds it at rest and leaves it so. A test that changes the
+templates or adds to them is marked `own_cloud`; after it, and after a test that failed, the next
+one gets a new cloud.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -15,9 +19,12 @@ from greenlane.deployments.phases import LEASED, Phase
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.loadgen import LoadGenerator, Snapshot
 from greenlane.local.stage import SERVICE, Stage, set_stage
+from tests.scenarios.waiting import PATIENCE_SECONDS, changes
 
 TIME_SCALE = 60.0
-PATIENCE_SECONDS = 60.0
+OWN_CLOUD = "own_cloud"
+LONGEST = ("test_stickiness.py", "test_business_regression.py", "test_bad_versions.py")
+_FAILED = pytest.StashKey[bool]()
 
 # Minutes instead of hours; everything else is as production has it.
 QUICK: dict[str, Any] = {
@@ -34,11 +41,16 @@ QUICK: dict[str, Any] = {
 
 @dataclass
 class Scenario:
-    """The stage with what a test needs to drive it and to look at it."""
+    """The stage with what a test needs to drive it and to look at it.
+
+    `versions` is how many were pushed; `rolled_back_by` has the deployment that an execution's
+    input names, by the execution's ARN, for those that were looked at.
+    """
 
     stage: Stage
     load: LoadGenerator
     versions: int = 1
+    rolled_back_by: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def cloud(self) -> LocalCloud:
@@ -72,13 +84,17 @@ class Scenario:
 
     def until(self, reached: Callable[[Record], bool], what: str) -> Record:
         """Wait, in real time, until the record has it."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        found: list[Record] = []
+
+        def look() -> bool:
             record = self.stage.greenlane.store.record(SERVICE)
-            if record is not None and reached(record):
-                return record
-            time.sleep(0.02)
-        raise AssertionError(f"not reached within {PATIENCE_SECONDS} s: {what}; {self.record()}")
+            if record is None or not reached(record):
+                return False
+            found.append(record)
+            return True
+
+        assert changes.come(look), f"not within {PATIENCE_SECONDS} s: {what}; {self.record()}"
+        return found[0]
 
     def until_phase(self, deployment_id: str, *phases: Phase) -> Record:
         names = ", ".join(phases)
@@ -88,13 +104,29 @@ class Scenario:
 
     def outcome(self, deployment_id: str) -> str:
         """Wait for the deployment's outcome: succeeded, rolled_back, held, refused or failed."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
+        names: list[str] = []
+
+        def look() -> bool:
             found = self.stage.greenlane.outcome(SERVICE, deployment_id)
-            if found is not None:
-                return found.name
-            time.sleep(0.05)
-        raise AssertionError(f"{deployment_id} has no outcome; {self.record()}")
+            names.extend([found.name] if found is not None else [])
+            return bool(names)
+
+        assert changes.come(look), f"{deployment_id} has no outcome; {self.record()}"
+        return names[0]
+
+    def rest(self) -> None:
+        """Wait until no lease is held and what follows a deployment is over; quieten the alarms."""
+        record = self.stage.greenlane.store.record(SERVICE)
+        if record is not None and record.phase in LEASED:
+            record = self.until(lambda r: r.phase not in LEASED, "no deployment in flight")
+        if record is not None and record.phase in (Phase.WATCHING, Phase.RETIRED):
+            self.until(lambda r: r.success_told and not r.scaling_rests, "all is told and let go")
+        cloudwatch = self.cloud.client("cloudwatch")
+        for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
+            if alarm["StateValue"] == "ALARM":
+                cloudwatch.set_alarm_state(
+                    AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="between tests"
+                )
 
     def percent(self) -> dict[Slot, int] | None:
         """Live weights by slot, as the rule has them."""
@@ -128,38 +160,92 @@ class Scenario:
         return [c.caller for c in calls if c.operation == "ModifyRule" and c.at >= since]
 
 
-@pytest.fixture(scope="module")
-def _scenario(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    directory: Path = tmp_path_factory.mktemp("cloud") / "local"
-    with LocalCloud(directory, time_scale=TIME_SCALE) as cloud:
-        stage = set_stage(cloud)
-        load = LoadGenerator(stage.url, requests_per_second=60, clients=20)
-        load.start(directory / "load.log")
-        try:
-            yield Scenario(stage, load)
-        finally:
-            load.stop()
+class Clouds:
+    """The scenario that runs in this process, if one does."""
+
+    def __init__(self, directories: pytest.TempPathFactory) -> None:
+        self._directories = directories
+        self._stack = ExitStack()
+        self._scenario: Scenario | None = None
+
+    def scenario(self) -> Scenario:
+        """The one that runs, or a new one."""
+        if self._scenario is None:
+            directory = self._directories.mktemp("cloud") / "local"
+            with ExitStack() as stack:
+                cloud = stack.enter_context(LocalCloud(directory, time_scale=TIME_SCALE))
+                stage = set_stage(cloud)
+                cloud.server.after.append(changes.note)
+                load = LoadGenerator(stage.url, requests_per_second=60, clients=20)
+                load.start(directory / "load.log")
+                stack.callback(load.stop)
+                self._stack = stack.pop_all()
+            self._scenario = Scenario(stage, load)
+        return self._scenario
+
+    def end(self) -> None:
+        """Stop it; the next test gets a new one."""
+        self._scenario = None
+        self._stack.close()
+
+
+@pytest.fixture(scope="session")
+def _clouds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clouds]:
+    clouds = Clouds(tmp_path_factory)
+    yield clouds
+    clouds.end()
 
 
 @pytest.fixture
-def scenario(_scenario: Scenario) -> Iterator[Scenario]:
+def scenario(_clouds: Clouds, request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """The cloud with the quick configuration, at rest before and after each test."""
-    _scenario.configure()
-    _at_rest(_scenario)
-    yield _scenario
-    _at_rest(_scenario)
+    alone = request.node.get_closest_marker(OWN_CLOUD) is not None
+    if alone:
+        _clouds.end()
+    scenario, fit_for_others = _clouds.scenario(), False
+    try:
+        scenario.configure()
+        scenario.rest()
+        yield scenario
+        if not request.node.stash.get(_FAILED, False):
+            scenario.rest()
+            fit_for_others = not alone
+    finally:
+        if not fit_for_others:
+            _clouds.end()
 
 
-def _at_rest(scenario: Scenario) -> None:
-    """No lease, all weight on one healthy slot, every alarm quiet."""
-    record = scenario.stage.greenlane.store.record(SERVICE)
-    if record is not None and record.phase in LEASED:
-        record = scenario.until(lambda r: r.phase not in LEASED, "no deployment in flight")
-    if record is not None and record.phase in (Phase.WATCHING, Phase.RETIRED):
-        scenario.until(lambda r: not r.scaling_rests, "the old slot let go")
-    cloudwatch = scenario.cloud.client("cloudwatch")
-    for alarm in cloudwatch.describe_alarms()["MetricAlarms"]:
-        if alarm["StateValue"] == "ALARM":
-            cloudwatch.set_alarm_state(
-                AlarmName=alarm["AlarmName"], StateValue="OK", StateReason="between tests"
-            )
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test failed, for its fixtures to see."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known."""
+    config.addinivalue_line("markers", f"{OWN_CLOUD}: a scenario that gets a cloud to itself")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the scenarios that take longest, or one process would end long after the others.
+
+    Those with a cloud to themselves come first.
+    """
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        alone = item.get_closest_marker(OWN_CLOUD) is not None
+        return not alone, item.path.name not in LONGEST
+
+    ours = [number for number, item in enumerate(items) if "scenario" in _fixtures(item)]
+    ordered = sorted((items[number] for number in ours), key=rank)
+    for number, item in zip(ours, ordered, strict=True):
+        items[number] = item
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])

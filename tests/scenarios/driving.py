@@ -1,8 +1,7 @@
 """What scenarios need besides the stage: held calls, refused calls, alarms that stay red."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +12,8 @@ from greenlane.local.context import ApiCall
 from greenlane.local.journal import Request
 from greenlane.local.server import HttpReply
 from greenlane.local.stage import SERVICE
-from tests.scenarios.conftest import PATIENCE_SECONDS, Scenario
+from tests.scenarios.conftest import Scenario
+from tests.scenarios.waiting import PATIENCE_SECONDS
 
 ROLLBACK = "greenlane-rollback"
 ALARM_RULE = f"greenlane-alarm-{SERVICE}"
@@ -22,14 +22,6 @@ TAKE_BACK = "greenlane-take-traffic-back"
 # A rollback empties its slot at once, and nobody waits for metrics of a slot without traffic.
 BRISK: dict[str, Any] = {"drain_deadline": "15s", "watch": "1m", "alarm_settle": "1m"}
 LONG = "30m"
-
-
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait, in real time, until it holds."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
-        time.sleep(0.02)
 
 
 def baking(scenario: Scenario, deployment_id: str, weight: int) -> Record:
@@ -63,6 +55,23 @@ def promoted_at_once(scenario: Scenario, deployment_id: str) -> Record:
     )
     say(scenario, "promote_all")
     return scenario.until_phase(deployment_id, Phase.PROMOTED, Phase.WATCHING, Phase.RETIRED)
+
+
+def ended_by(scenario: Scenario, error: str) -> None:
+    """The forward execution failed of this; it says so itself, or else the event of its end does.
+
+    Two rollbacks are started, and either may be elected.
+    """
+    record = scenario.record()
+    assert record.trigger is not None
+    name = record.trigger.name
+    if record.trigger.kind == "execution":
+        assert name == "FAILED"
+        forward = scenario.cloud.client("stepfunctions").describe_execution(
+            executionArn=record.execution
+        )
+        name = forward["error"]
+    assert name == error
 
 
 def desired(scenario: Scenario, slot: Slot) -> int:

@@ -11,11 +11,11 @@ from tests.scenarios.driving import (
     TAKE_BACK,
     calls_since,
     desired,
-    eventually,
     held,
     promoted_at_once,
     rollbacks,
 )
+from tests.scenarios.waiting import eventually
 
 ONE_STEP = BRISK | {"steps": [100], "bake": "1m"}
 FINISH = "greenlane-finish-deployment"

@@ -14,7 +14,8 @@ from greenlane.deployments import fleet, traffic
 from greenlane.deployments.model import Slot
 from greenlane.deployments.phases import Phase
 from tests.scenarios.conftest import Scenario
-from tests.scenarios.driving import BRISK, LONG, baking, eventually, promoted_at_once, say
+from tests.scenarios.driving import BRISK, LONG, baking, promoted_at_once, say
+from tests.scenarios.waiting import eventually
 
 HALF = BRISK | {"steps": [50, 100], "bake": LONG}
 RESTS = {

@@ -9,6 +9,7 @@ from greenlane.deployments.model import Record, Slot
 from greenlane.local.balancer import RoutingTable
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
+from tests.scenarios.waiting import eventually
 
 # At this traffic a step of 10 percent gives the alarm too few requests to speak.
 STEPS = {"steps": [50, 100]}
@@ -37,7 +38,7 @@ def taken_back(scenario: Scenario, behaviour: str) -> Record:
 
     assert acts.slots(scenario) == (live, idle)
     acts.clients_see(scenario, version)
-    acts.wait_for(lambda: acts.tasks(scenario, idle) == (0, 0), "no task of the bad version")
+    eventually(lambda: acts.tasks(scenario, idle) == (0, 0), "no task of the bad version")
     _stayed_within_its_steps(scenario, deployment_id, idle, since)
     return record
 
@@ -85,6 +86,8 @@ def test_a_version_that_answers_slowly_is_taken_back_by_its_p95(scenario: Scenar
     assert "response_time_p95" in record.trigger.reason
 
 
+# Alone, since the local ECS keeps older tasks of a service whose deployment has failed.
+@pytest.mark.own_cloud
 def test_a_version_that_crashes_at_start_never_gets_traffic(scenario: Scenario) -> None:
     since = time.time()
     _, idle = acts.slots(scenario)

@@ -6,6 +6,7 @@ from greenlane.deployments.phases import Phase
 from tests.scenarios import acts
 from tests.scenarios.acts import SHORT
 from tests.scenarios.conftest import Scenario
+from tests.scenarios.waiting import eventually
 
 
 class Rest:
@@ -29,7 +30,7 @@ class Rest:
         assert began.detail["trigger"]["kind"] == "alarm"
         assert "shifted" not in scenario.kinds(deployment_id)
         assert acts.slots(scenario) == (self.live, self.idle)
-        acts.wait_for(lambda: acts.tasks(scenario, self.idle) == (0, 0), "no candidate task")
+        eventually(lambda: acts.tasks(scenario, self.idle) == (0, 0), "no candidate task")
         assert acts.tasks(scenario, self.live) == self.tasks
         self._scaling_is_given_back()
         assert scenario.lost(f"t{scenario.versions}") == 0

@@ -10,6 +10,7 @@ from greenlane.deployments.model import HistoryEvent
 from greenlane.deployments.phases import Phase
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
+from tests.scenarios.waiting import eventually
 
 STATUS_RULE = "greenlane-deployment-ended-badly"
 
@@ -25,7 +26,7 @@ def goes_back(scenario: Scenario, deployment_id: str, version: str) -> None:
     acts.clients_see(scenario, version)
     assert scenario.lost(f"t{scenario.versions}") == 0
     _, idle = acts.slots(scenario)
-    acts.wait_for(lambda: acts.tasks(scenario, idle) == (0, 0), "the candidate's tasks end")
+    eventually(lambda: acts.tasks(scenario, idle) == (0, 0), "the candidate's tasks end")
 
 
 def test_killed_while_preparing_it_is_abandoned(scenario: Scenario) -> None:

@@ -12,7 +12,6 @@ from tests.scenarios.driving import (
     LONG,
     ROLLBACK,
     baking,
-    eventually,
     held,
     promoted_at_once,
     refusing,
@@ -20,6 +19,7 @@ from tests.scenarios.driving import (
     send_alarm_event,
     staying_red,
 )
+from tests.scenarios.waiting import eventually
 
 HALF = BRISK | {"steps": [50, 100], "bake": LONG}
 

@@ -19,10 +19,10 @@ from tests.scenarios.driving import (
     TAKE_BACK,
     baking,
     calls_since,
-    eventually,
     rollbacks,
     send_alarm_event,
 )
+from tests.scenarios.waiting import eventually
 from tests.unit.rollback.documents import (
     ACCOUNT,
     REGION,

@@ -16,6 +16,7 @@ from greenlane.local.stage import SERVICE
 from tests.scenarios import acts
 from tests.scenarios.acts import SHORT
 from tests.scenarios.conftest import Scenario
+from tests.scenarios.waiting import eventually
 
 
 class Untouched:
@@ -57,7 +58,7 @@ def no_rollback(scenario: Scenario, deployment_id: str) -> None:
         found = acts.rollbacks(scenario, deployment_id)
         return bool(found) and all(one["status"] != "RUNNING" for one in found)
 
-    acts.wait_for(ended, f"a look at the end of {deployment_id}")
+    eventually(ended, f"a look at the end of {deployment_id}")
     for execution in acts.rollbacks(scenario, deployment_id):
         assert execution["status"] == "SUCCEEDED"
         assert json.loads(execution["output"])["action"] == "none"
@@ -71,6 +72,7 @@ def deployed_before(scenario: Scenario) -> None:
         scenario.configure(deployment=SHORT)
         assert scenario.outcome(scenario.deploy()) == "succeeded"
         scenario.configure()
+        scenario.rest()
 
 
 def watch_is_over(scenario: Scenario) -> None:
@@ -115,6 +117,7 @@ def split_by_hand(scenario: Scenario, live: Slot) -> Iterator[None]:
 
 
 def test_weights_split_by_hand_are_refused_and_left_alone(scenario: Scenario) -> None:
+    deployed_before(scenario)
     live, _ = acts.slots(scenario)
     with split_by_hand(scenario, live):
         Untouched(scenario).refused(scenario.deploy(), "weights: the rule's live weights are")
@@ -124,6 +127,7 @@ def test_weights_split_by_hand_are_refused_and_left_alone(scenario: Scenario) ->
 
 
 def test_target_stickiness_is_refused(scenario: Scenario) -> None:
+    deployed_before(scenario)
     _, idle = acts.slots(scenario)
     elbv2 = scenario.cloud.client("elbv2")
     group = scenario.stage.workload.slots[idle].target_group_arn
@@ -140,6 +144,7 @@ def test_target_stickiness_is_refused(scenario: Scenario) -> None:
 
 
 def test_a_missing_alarm_is_refused_since_nothing_would_trigger(scenario: Scenario) -> None:
+    deployed_before(scenario)
     _, idle = acts.slots(scenario)
     name = f"{SERVICE}-{idle}-p99"
     cloudwatch = scenario.cloud.client("cloudwatch")
@@ -152,6 +157,7 @@ def test_a_missing_alarm_is_refused_since_nothing_would_trigger(scenario: Scenar
 
 
 def test_an_unknown_version_is_refused(scenario: Scenario) -> None:
+    deployed_before(scenario)
     before = Untouched(scenario)
     before.refused(acts.ask(scenario, version="never-pushed"), "never-pushed")
 
@@ -163,6 +169,7 @@ def test_the_image_that_runs_already_is_refused(scenario: Scenario) -> None:
 
 
 def test_an_unknown_container_is_refused(scenario: Scenario) -> None:
+    deployed_before(scenario)
     before = Untouched(scenario)
     before.refused(scenario.deploy(container="nobody"), "container: there is no 'nobody'")
 

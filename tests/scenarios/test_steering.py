@@ -7,7 +7,8 @@ import pytest
 from greenlane.deployments.phases import Phase
 from greenlane.errors import SignalRefused
 from tests.scenarios.conftest import Scenario
-from tests.scenarios.driving import BRISK, LONG, baking, eventually, held, say
+from tests.scenarios.driving import BRISK, LONG, baking, ended_by, held, say
+from tests.scenarios.waiting import eventually
 
 
 def _why(scenario: Scenario, deployment_id: str) -> list[str]:
@@ -68,8 +69,7 @@ def test_a_repeated_late_or_misdirected_signal_is_refused_and_changes_nothing(
     say(scenario, "abort")
     assert scenario.outcome(deployment_id) == "rolled_back"
     ended = scenario.record()
-    assert ended.trigger is not None
-    assert ended.trigger.name == "Aborted"
+    ended_by(scenario, "Aborted")
     for name in ("pause", "resume", "promote", "promote_all", "abort"):
         with pytest.raises(SignalRefused, match="rolled_back"):
             say(scenario, name)
@@ -160,8 +160,6 @@ def test_an_approval_that_nobody_gives_goes_back(scenario: Scenario) -> None:
     before = scenario.percent()
     deployment_id = scenario.deploy()
     assert scenario.outcome(deployment_id) == "rolled_back"
-    trigger = scenario.record().trigger
-    assert trigger is not None
-    assert trigger.name == "ApprovalMissing"
+    ended_by(scenario, "ApprovalMissing")
     assert _weights(scenario, deployment_id) == [50]
     assert scenario.percent() == before

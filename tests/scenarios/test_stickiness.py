@@ -8,7 +8,8 @@ from typing import Any
 
 from greenlane.deployments import traffic
 from tests.scenarios.conftest import Scenario
-from tests.scenarios.driving import BRISK, LONG, baking, eventually
+from tests.scenarios.driving import BRISK, LONG, baking
+from tests.scenarios.waiting import eventually
 
 STICKY = {"Enabled": True, "DurationSeconds": 600}
 OIDC: dict[str, Any] = {
@@ -83,6 +84,7 @@ def test_a_client_stuck_to_the_candidate_gets_the_good_version_on_its_next_reque
         record = baking(scenario, deployment_id, 50)
         assert _public(scenario) == users
         candidate = f"t{scenario.versions}"
+        balancer.settle()
         client = _stuck_to(scenario, candidate)
 
         scenario.raise_alarm(record.candidate)

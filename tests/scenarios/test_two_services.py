@@ -11,8 +11,9 @@ from greenlane.deployments.model import DeploymentRequest, Slot
 from greenlane.deployments.workload import SlotResources, Workload
 from greenlane.local.loadgen import LoadGenerator
 from tests.scenarios.conftest import QUICK, Scenario
-from tests.scenarios.driving import eventually
+from tests.scenarios.waiting import eventually
 
+pytestmark = pytest.mark.own_cloud
 SECOND = "billing"
 
 

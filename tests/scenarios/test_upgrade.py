@@ -5,10 +5,13 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from greenlane.local.stage import ASSEMBLY, SERVICE
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
 
+pytestmark = pytest.mark.own_cloud
 PRODUCT = "Greenlane"
 # What CDK appends to a version's logical id: the hash of its function.
 HASH_OF_A_VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}\b")
@@ -46,7 +49,7 @@ def versions_used(scenario: Scenario, deployment_id: str) -> set[str]:
 
 def test_an_upgrade_in_mid_deployment_is_survived(scenario: Scenario, tmp_path: Path) -> None:
     # The first bake lasts as long as the upgrade does.
-    first = {"weight": 10, "bake": "30m"}
+    first = {"weight": 10, "bake": "2h"}
     scenario.configure(deployment={"steps": [first, 100], "watch": "0s"})
     live, idle = acts.slots(scenario)
     upgrade = newer_assembly(tmp_path)
