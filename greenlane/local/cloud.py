@@ -25,6 +25,7 @@ from greenlane.local.journal import PERSON, Journal, access_key_of
 from greenlane.local.schedules import Schedules
 from greenlane.local.server import LocalServer
 from greenlane.local.topics import Topics
+from greenlane.local.transactions import Transactions
 from greenlane.local.workflows import Workflows
 
 # Parts that live in modules of their own: `install(context)` returns a `Part`.
@@ -180,6 +181,7 @@ class LocalCloud:
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         server.start()
         self._stack.callback(server.stop)
+        self._begin("transactions", Transactions())
         functions = Functions(context, journal)
         self._begin("functions", functions)
         self._begin("gateway", Gateway(context))

@@ -8,6 +8,7 @@ then sent to the target's dead-letter queue with the attributes AWS sets.
 import json
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ _DEFAULT_ATTEMPTS = 185
 _DEFAULT_AGE_SECONDS = 86_400
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
+# How often a delivery that waits for its function looks whether the cloud stops.
+_LOOK_SECONDS = 0.1
 
 
 class EventBridge:
@@ -83,9 +86,22 @@ class EventBridge:
         }
         self._distribute(events_backends[ACCOUNT_ID][region], "default", event)
 
-    def deliver(self, rule: Rule, event: dict[str, Any]) -> list[threading.Thread]:
-        """Deliver an event to every target of a rule, beside the caller."""
-        return [self._begin(rule, dict(target), event) for target in list(rule.targets)]
+    def deliver(
+        self, rule: Rule, event: dict[str, Any], patience_seconds: float = 0.0
+    ) -> list[threading.Thread]:
+        """Deliver an event to every target of a rule, beside the caller.
+
+        Args:
+            rule: whose targets.
+            event: what they get.
+            patience_seconds: for so many real seconds at most a delivery lasts until the function
+                that is its target has run.
+
+        Returns:
+            The deliveries under way.
+        """
+        targets = [dict(target) for target in list(rule.targets)]
+        return [self._begin(rule, target, event, patience_seconds) for target in targets]
 
     def _put(self, backend: EventsBackend, events: list[dict[str, Any]], original: Any) -> Any:
         """PutEvents: moto checks the entries (with rules out of its sight), we deliver."""
@@ -118,10 +134,16 @@ class EventBridge:
             if rule.state == "ENABLED" and pattern and matches(pattern, event):
                 self.deliver(rule, event)
 
-    def _begin(self, rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> threading.Thread:
+    def _begin(
+        self, rule: Rule, target: dict[str, Any], event: dict[str, Any], patience_seconds: float
+    ) -> threading.Thread:
         def work() -> None:
             try:
-                self._deliver(rule.arn, target, event)
+                ran = self._deliver(rule.arn, target, event)
+                deadline = time.monotonic() + patience_seconds
+                while ran is not None and time.monotonic() < deadline:
+                    if ran.wait(_LOOK_SECONDS) or self._closing.is_set():
+                        return
             except Exception:
                 # The end of a thread: nobody is left to raise to, and the log names the target.
                 _log.exception("rule %s could not deliver to %s", rule.name, target["Arn"])
@@ -133,7 +155,10 @@ class EventBridge:
         thread.start()
         return thread
 
-    def _deliver(self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]) -> None:
+    def _deliver(
+        self, rule_arn: str, target: dict[str, Any], event: dict[str, Any]
+    ) -> threading.Event | None:
+        """Deliver with retries; what tells that the function ran, if one is the target."""
         policy = target.get("RetryPolicy") or {}
         attempts = int(policy.get("MaximumRetryAttempts", _DEFAULT_ATTEMPTS))
         age = float(policy.get("MaximumEventAgeInSeconds", _DEFAULT_AGE_SECONDS))
@@ -142,8 +167,7 @@ class EventBridge:
         pause, retried = _FIRST_PAUSE_SECONDS, 0
         while True:
             try:
-                self._send(target, input_for(target, event, rule_arn))
-                return
+                return self._send(target, input_for(target, event, rule_arn))
             except InvalidInput as error:
                 code, message, condition = "INVALID_JSON", str(error), ""
             except (AWSError, ServiceException, HTTPException, LookupError) as error:
@@ -156,12 +180,12 @@ class EventBridge:
                     pause, retried = min(pause * 2, _LONGEST_PAUSE_SECONDS), retried + 1
                     continue
                 else:
-                    return
+                    return None
             self._bury(rule_arn, target, event, (code, message, condition, retried))
-            return
+            return None
 
-    def _send(self, target: dict[str, Any], text: str) -> None:
-        """One attempt at the target's API."""
+    def _send(self, target: dict[str, Any], text: str) -> threading.Event | None:
+        """One attempt at the target's API; what tells that a function ran."""
         arn = target["Arn"]
         send: Callable[[], Any] | None = {
             "lambda": lambda: self._functions.invoke_later(arn, text.encode()),
@@ -174,7 +198,8 @@ class EventBridge:
         }.get(arn.split(":")[2])
         if send is None:
             raise InvalidInput(f"the local cloud does not deliver events to {arn}")
-        send()
+        sent = send()
+        return sent if isinstance(sent, threading.Event) else None
 
     def _bury(
         self,

@@ -88,15 +88,18 @@ class Functions:
             thread.join(timeout=5)
         self._api.stop()
 
-    def invoke_later(self, arn: str, payload: bytes) -> None:
+    def invoke_later(self, arn: str, payload: bytes) -> threading.Event:
         """Invoke asynchronously, as event sources do; raises what the Invoke API would.
 
         Args:
             arn: a function's ARN, qualified or not.
             payload: the event, JSON.
+
+        Returns:
+            What is set once the first attempt has ended, well or not.
         """
         backend = lambda_backends[ACCOUNT_ID][arn.split(":")[3]]
-        self._in_background(backend.get_function(arn), payload)
+        return self._in_background(backend.get_function(arn), payload)
 
     def end_idle(self, name: str) -> None:
         """End every warm process of a function, so that its next invocation starts cold."""
@@ -258,22 +261,29 @@ class Functions:
             answered["x-amz-function-error"] = "Unhandled"
         return outcome.payload
 
-    def _in_background(self, function: LambdaFunction, payload: bytes) -> None:
+    def _in_background(self, function: LambdaFunction, payload: bytes) -> threading.Event:
+        tried = threading.Event()
+
         def work() -> None:
             try:
-                self._run_with_retries(function, payload or b"{}")
+                self._run_with_retries(function, payload or b"{}", tried)
             finally:
+                tried.set()
                 self._background.discard(threading.current_thread())
 
         thread = threading.Thread(target=work, name=f"async-{function.function_name}", daemon=True)
         self._background.add(thread)
         thread.start()
+        return tried
 
-    def _run_with_retries(self, function: LambdaFunction, payload: bytes) -> None:
+    def _run_with_retries(
+        self, function: LambdaFunction, payload: bytes, tried: threading.Event
+    ) -> None:
         for pause in (*_ASYNC_RETRY_SECONDS[: _retries_of(function)], None):
             if self._closing.is_set():
                 return
             outcome, _ = self.run(function, payload)
+            tried.set()
             if not outcome.is_error or self._closing.is_set():
                 return
             if pause is None:

@@ -6,7 +6,6 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,7 +94,7 @@ class Journal:
 
     def add(self, call: ApiCall) -> None:
         """Record one call."""
-        line = json.dumps(asdict(call))
+        line = json.dumps(vars(call))
         with self._lock:
             self._calls.append(call)
             if not self._file.closed:

@@ -16,13 +16,16 @@ from greenlane.local.patches import Patches
 _RATE = re.compile(r"^rate\((\d+) (minute|minutes|hour|hours|day|days)\)$")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 _LOOK_SECONDS = 0.05
+# A function that hangs keeps its rule from firing for so many real seconds only.
+_PATIENCE_SECONDS = 10.0
 
 
 class Schedules:
     """Fires each enabled scheduled rule, first one period after it was seen.
 
     AWS may run two firings of one rule at once. Here a firing waits while the rule's last one is
-    still being delivered, so that compressed time does not pile them up.
+    still being delivered, or its function runs: in compressed time a machine that is busy would
+    start more and more processes of functions that are due each minute.
     """
 
     def __init__(self, context: LocalContext, events: EventBridge) -> None:
@@ -78,7 +81,8 @@ class Schedules:
             return
         missed = (now - due) // period
         self._due[rule.arn] = (expression, due + (missed + 1) * period)
-        self._delivering[rule.arn] = self._events.deliver(rule, self._event(rule, now))
+        event = self._event(rule, now)
+        self._delivering[rule.arn] = self._events.deliver(rule, event, _PATIENCE_SECONDS)
 
     def _event(self, rule: Rule, now: datetime) -> dict[str, Any]:
         return {

@@ -19,8 +19,10 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from greenlane.local import moto_speed
 from greenlane.local.context import ApiCall
 from greenlane.local.journal import After, Before, Journal, Reply, Request
+from greenlane.local.patches import Patches
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class LocalServer:
         self.after: list[After] = []
         self.routes: dict[str, Route] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self._patches = Patches()
         self._locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._connections: set[socket] = set()
         http: Any = make_server(
@@ -80,6 +83,7 @@ class LocalServer:
 
     def start(self) -> None:
         """Begin to serve."""
+        moto_speed.patch(self._patches)
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,6 +93,7 @@ class LocalServer:
         self._http.server_close()
         for connection in list(self._connections):
             _cut(connection)
+        self._patches.undo()
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """The WSGI application: routes, hooks, journal, moto."""
@@ -200,6 +205,10 @@ class _Handler(MotoRequestHandler):
         chunked = environ.pop("wsgi.input_terminated", False)
         length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length != 0 else b""
+        if length is not None and len(body) < length:
+            # Its sender is gone in the middle of it: a function that was killed.
+            self.close_connection = True
+            return
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input"] = io.BytesIO(body)

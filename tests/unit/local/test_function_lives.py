@@ -40,6 +40,32 @@ def test_an_event_invocation_answers_at_once_and_is_retried_twice(
     assert file.read_text() == "xxx"
 
 
+def test_a_schedule_does_not_fire_while_its_function_runs(
+    make_account: Callable[..., Account], tmp_path: Path
+) -> None:
+    account = make_account(time_scale=600)
+    log = tmp_path / "log"
+    function = account.function(
+        "busy",
+        """
+        import os, time
+        def handler(event, context):
+            with open(os.environ["FILE"], "a") as file: file.write("begins ")
+            time.sleep(0.35)
+            with open(os.environ["FILE"], "a") as file: file.write("ends ")
+        """,
+        FILE=str(log),
+    )
+    events = account.client("events")
+    # A minute lasts a tenth of a second here, and the function more than three minutes.
+    events.put_rule(Name="busy", ScheduleExpression="rate(1 minute)")
+    events.put_targets(Rule="busy", Targets=[{"Id": "t", "Arn": function}])
+    account.wait_until(lambda: log.exists() and log.read_text().count("ends") >= 3)
+    words = log.read_text().split()
+    assert set(words[::2]) == {"begins"}
+    assert set(words[1::2]) == {"ends"}
+
+
 def test_a_function_sees_virtual_time_through_its_own_clock_module(
     make_account: Callable[..., Account],
 ) -> None:
