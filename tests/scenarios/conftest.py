@@ -143,8 +143,11 @@ class Scenario:
         return self.load.snapshot()
 
     def lost(self, version: str) -> int:
-        """Client requests that failed while that version's phase was on."""
-        return sum(c.count for c in self.requests().counts if c.phase == version and not c.ok)
+        """Client requests that failed while that version's phase was on; each is printed."""
+        failed = [c for c in self.requests().counts if c.phase == version and not c.ok]
+        for count in failed:
+            print(f"lost: {count}")
+        return sum(count.count for count in failed)
 
     def raise_alarm(self, slot: Slot, kind: str = "error-rate") -> str:
         """Turn an alarm red by hand; its event goes out as CloudWatch's does."""
