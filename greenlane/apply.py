@@ -81,6 +81,8 @@ def apply(
     for option, value in given.items():
         if value and option not in takes:
             raise InvalidInput(option, value, _NOT_FOR[option])
+    if not (tests or flags):
+        return greenlane.apply(document, service=service, by=by)
     now = greenlane.connection.clock.now()
     if tests:
         check_test_names(greenlane, _named(text, name, TESTS))
@@ -94,10 +96,8 @@ def apply(
             start=start,
             again=again,
         )
-    if flags:
-        check_flag_names(greenlane, _named(text, name, FLAGS), warn)
-        return apply_flags(greenlane.flags, text, name, by=by, why=why, at=now, prune=prune)
-    return greenlane.apply(document, service=service, by=by)
+    check_flag_names(greenlane, _named(text, name, FLAGS), warn)
+    return apply_flags(greenlane.flags, text, name, by=by, why=why, at=now, prune=prune)
 
 
 _NOT_FOR = {

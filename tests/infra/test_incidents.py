@@ -53,7 +53,7 @@ def test_reports_are_kept_for_400_days_with_their_older_versions_and_survive_the
     )
 
 
-def test_one_function_writes_reports_and_nothing_reads_them(
+def test_each_kind_of_report_is_written_by_its_own_functions_and_read_by_none(
     product: Template, bucket: Resource
 ) -> None:
     found: dict[str, Any] = {}
@@ -62,10 +62,12 @@ def test_one_function_writes_reports_and_nothing_reads_them(
             if action.startswith("s3:"):
                 found.setdefault(role, []).append((action, as_finding(statement["Resource"])))
 
+    writers = {"report-incident": "incidents"} | dict.fromkeys(
+        ("conclude-experiment", "stop-experiments", "tick-experiments"), "experiments"
+    )
     assert found == {
-        "greenlane-report-incident-eu-west-1": [
-            ("s3:PutObject", f"<{bucket.logical_id}.Arn>/incidents/*")
-        ]
+        f"greenlane-{name}-eu-west-1": [("s3:PutObject", f"<{bucket.logical_id}.Arn>/{folder}/*")]
+        for name, folder in writers.items()
     }
 
 

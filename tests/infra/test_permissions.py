@@ -172,6 +172,9 @@ NAMED_BY_TEXT = {
     }
 }
 
+# The recorder finds tests by their names (`find`); the class that it is given can list them too.
+MENTIONED_ONLY = {"record_experiments": {"dynamodb:Query"}}
+
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_function_may_do_what_its_code_does_and_nothing_else(
@@ -179,7 +182,9 @@ def test_a_function_may_do_what_its_code_does_and_nothing_else(
 ) -> None:
     """A difference is mended in infra/catalog.py, or in infra/stacks.py for the listener rule."""
     may = set(allowed(assembly, f"greenlane-{module.replace('_', '-')}-eu-west-1")) - BY_RUNNING
-    does = actions(module) | NAMED_BY_TEXT.get(module, set())
+    mentioned = MENTIONED_ONLY.get(module, set())
+    assert mentioned <= actions(module), "what is not mentioned needs no exception"
+    does = actions(module) - mentioned | NAMED_BY_TEXT.get(module, set())
 
     may = {action for action in may if not action.startswith("ec2:")}
     if module in KEPT_IF_FAILED:
