@@ -147,19 +147,6 @@ def test_a_service_can_be_adopted_without_our_sample(vary: Vary) -> None:
     assert "task-definition/checkout" not in reached
 
 
-def test_an_adopted_service_names_both_of_its_ecs_services() -> None:
-    from pydantic import ValidationError
-
-    from infra.settings import Settings
-    from tests.infra.conftest import context
-
-    chosen = context()["greenlane"]
-    chosen["services"][0]["ecs_services"] = {"blue": "web-a"}
-
-    with pytest.raises(ValidationError, match=r"ecs_services: name blue's and green's"):
-        Settings.from_context(chosen)
-
-
 def test_versions_are_kept_and_are_what_machines_and_schedules_call(product: Template) -> None:
     versions = {found.logical_id: found for found in product.resources("AWS::Lambda::Version")}
 
@@ -376,36 +363,3 @@ def test_notifications_are_encrypted_on_the_way_and_need_no_key(product: Templat
     assert policy.properties["PolicyDocument"]["Statement"][0]["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"}
     }
-
-
-def test_a_misspelt_setting_is_an_error_that_names_it() -> None:
-    from pydantic import ValidationError
-
-    from infra.settings import Settings
-    from tests.infra.conftest import context
-
-    chosen = context()["greenlane"]
-    chosen["sample"]["rule_prority"] = 5
-
-    with pytest.raises(ValidationError, match="rule_prority"):
-        Settings.from_context(chosen)
-
-
-def test_a_machine_that_names_an_unknown_function_does_not_synthesize(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    from infra.settings import Settings
-    from infra.stacks import build_app
-    from infra.workflows import UnboundName
-    from tests.infra.conftest import context
-
-    folder = tmp_path_factory.mktemp("machines")
-    (folder / "deployment.asl.json").write_text('{"Resource": "${NobodyArn}"}')
-
-    with pytest.raises(UnboundName, match="NobodyArn"):
-        build_app(
-            Settings.from_context(context()["greenlane"]),
-            context=context(),
-            outdir=str(tmp_path_factory.mktemp("assembly")),
-            state_machines=folder,
-        )
