@@ -55,6 +55,7 @@ class Instance:
         self.name = name
         self.ended = threading.Event()
         self.invocation: Invocation | None = None
+        self.failure: Outcome | None = None
         self._inbox: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
 
     def offer(self, invocation: Invocation) -> None:
@@ -76,6 +77,14 @@ class Instance:
         invocation.finish(outcome)
         return True
 
+    def fail(self, outcome: Outcome) -> None:
+        """It could not be initialised: it ends now, and whoever waits for it is told why.
+
+        That may come before it is offered anything, and before its end is known.
+        """
+        self.failure = outcome
+        self.end("Runtime failed to start")
+
     def end(self, reason: str) -> None:
         """The process is gone: whoever waits for it gets Lambda's own error document."""
         self.ended.set()
@@ -83,7 +92,8 @@ class Instance:
         invocation = self.invocation
         if invocation is not None:
             message = f"RequestId: {invocation.id} Error: {reason}"
-            invocation.finish(error_outcome("Runtime.ExitError", message))
+            exited = error_outcome("Runtime.ExitError", message)
+            invocation.finish(self.failure or exited)
 
 
 def error_outcome(kind: str, message: str) -> Outcome:
@@ -160,8 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
         if instance is None:
             return self._send(404)
         if operation == f"{_VERSION}/init/error":
-            if instance.invocation is not None:
-                instance.invocation.finish(Outcome(body, is_error=True))
+            instance.fail(Outcome(body, is_error=True))
             return self._send(202)
         invocation_id, _, kind = operation.removeprefix(f"{_VERSION}/invocation/").partition("/")
         outcome = Outcome(body, is_error=kind == "error")

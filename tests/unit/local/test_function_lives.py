@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from greenlane.local.runtime_api import Instance, Invocation, error_outcome
 from tests.unit.local.conftest import Account
 
 ECHO = """
@@ -131,6 +134,18 @@ time.sleep(60)
     while _lives(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _lives(pid)
+
+
+@pytest.mark.parametrize("offered_first", [True, False])
+def test_a_process_that_fails_before_or_after_it_is_called_says_why(offered_first: bool) -> None:
+    instance, invocation = Instance("one"), Invocation("id", b"{}", "arn", timeout=1)
+    failure = error_outcome("Runtime.ImportModuleError", "no such module")
+    steps = [lambda: instance.offer(invocation), lambda: instance.fail(failure)]
+    for step in steps if offered_first else reversed(steps):
+        step()
+    instance.end("exit status 1")
+    assert invocation.outcome == failure
+    assert instance.ended.is_set(), "nobody else is given it"
 
 
 def _lives(pid: Any) -> Any:
