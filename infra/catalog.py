@@ -1,29 +1,10 @@
 """Every function of the product: its module, its limits, its permissions."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
+from infra.catalog_experiments import EXPERIMENTS
+from infra.catalog_flags import FLAGS
+from infra.function_spec import FunctionSpec
 from infra.permissions import Permissions
 from infra.roles import Allow
-
-Path = Literal["forward", "rollback", "people", "flags", "experiments"]
-
-
-@dataclass(frozen=True)
-class FunctionSpec:
-    """One module of `functions/` in the product stack.
-
-    `tick` marks those run each minute, `in_vpc` those that call private addresses of the VPC.
-    """
-
-    module: str
-    path: Path
-    may: Callable[[Permissions], list[Allow]]
-    timeout_seconds: int = 60
-    memory_mb: int = 512
-    tick: bool = False
-    in_vpc: bool = False
 
 
 def _nothing(_: Permissions) -> list[Allow]:
@@ -315,98 +296,6 @@ PEOPLE = (
     FunctionSpec("tell_warning", "people", lambda may: [may.tell()]),
     # Makes no AWS calls: it is in the network for an Alertmanager that only answers there.
     FunctionSpec("post_alerts", "people", _nothing, timeout_seconds=15, in_vpc=True),
-)
-
-FLAGS = (
-    FunctionSpec(
-        "judge_flag",
-        "flags",
-        lambda may: [
-            may.flags("GetItem", "PutItem", "Query"),
-            may.table("GetItem", "Query"),
-            may.read_workloads(),
-            may.see_metrics(),
-            may.query_prometheus(),
-            may.tell(),
-        ],
-    ),
-    FunctionSpec("raise_flag", "flags", lambda may: [may.flags("GetItem", "PutItem", "Query")]),
-    FunctionSpec(
-        "stop_flags",
-        "flags",
-        lambda may: [
-            may.flags("GetItem", "PutItem", "Query"),
-            may.table("GetItem", "Query"),
-            may.read_workloads(),
-            may.see_metrics(),
-            may.query_prometheus(),
-            may.tell(),
-        ],
-    ),
-    FunctionSpec(
-        "tick_flags",
-        "flags",
-        lambda may: [
-            may.flags("GetItem", "PutItem", "Query"),
-            may.table("GetItem", "Query"),
-            may.read_workloads(),
-            may.see_metrics(),
-            may.query_prometheus(),
-            may.see_alarms(),
-            may.keep_flag_alarms(),
-            *may.ramp_flags(),
-            may.tell(),
-        ],
-        tick=True,
-    ),
-)
-
-
-def _ends_experiments(may: Permissions) -> list[Allow]:
-    """What the end of a test asks for: the record, the winning flag, the report, the news."""
-    return [
-        may.experiments(*WRITE, "Query"),
-        may.flags("GetItem", "PutItem", "Query"),
-        may.table("GetItem", "Query"),
-        may.write_experiment_reports(),
-        may.tell(),
-    ]
-
-
-EXPERIMENTS = (
-    FunctionSpec(
-        "judge_experiment",
-        "experiments",
-        lambda may: [may.experiments(*WRITE, "Query")],
-        # A look after hundreds walks through all of them; memory buys CPU.
-        memory_mb=1024,
-    ),
-    FunctionSpec("conclude_experiment", "experiments", _ends_experiments),
-    FunctionSpec(
-        "stop_experiments",
-        "experiments",
-        lambda may: [
-            *_ends_experiments(may),
-            may.end_experiments(),
-            may.read_workloads(),
-            may.see_metrics(),
-            may.query_prometheus(),
-            may.see_alarms(),
-        ],
-    ),
-    FunctionSpec(
-        "tick_experiments",
-        "experiments",
-        lambda may: [
-            *_ends_experiments(may),
-            *may.run_experiments(),
-            may.read_workloads(),
-            may.see_metrics(),
-            may.query_prometheus(),
-            may.see_alarms(),
-        ],
-        tick=True,
-    ),
 )
 
 FUNCTIONS = FORWARD + ROLLBACK + PEOPLE + FLAGS + EXPERIMENTS

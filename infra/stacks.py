@@ -14,13 +14,14 @@ from greenlane.deployments.workload import SlotName, SlotResources, Workload, pa
 from infra.adopted import AdoptedService
 from infra.alarms import Alarms, alarm_names
 from infra.balancer import Balancer
-from infra.catalog import FUNCTIONS, FunctionSpec
+from infra.catalog import FUNCTIONS
 from infra.code import Dependencies, our_code
 from infra.events import Events
 from infra.experiments import EXPERIMENT_MACHINE, Experiments
 from infra.experiments_storage import ExperimentsStorage
 from infra.flag_ramps import FLAG_MACHINE, FlagRamps
 from infra.flags_storage import FlagsStorage
+from infra.function_spec import FunctionSpec
 from infra.functions import Function, camel, dashed
 from infra.http_api import add_http_api
 from infra.incidents import Incidents
@@ -335,11 +336,9 @@ class GreenlaneStack(Stack):
         return {spec.module: build(spec) for spec in FUNCTIONS}
 
     def _machine_arn(self, name: str) -> str:
+        kind = ArnFormat.COLON_RESOURCE_NAME
         arn: str = self.format_arn(
-            service="states",
-            resource="stateMachine",
-            resource_name=name,
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            service="states", resource="stateMachine", resource_name=name, arn_format=kind
         )
         return arn
 
