@@ -10,6 +10,8 @@ from typing import Any
 from greenlane.deployments import fleet
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE
 from greenlane.deployments.model import DeploymentRequest, Slot
+from greenlane.incidents.report_place import bucket_name, report_key
+from greenlane.local.context import ACCOUNT_ID
 from greenlane.local.journal import Reply, Request
 from greenlane.local.stage import SERVICE
 from tests.scenarios.conftest import Scenario
@@ -79,6 +81,16 @@ def scaling(scenario: Scenario, slot: Slot) -> dict[str, Any]:
         "max": target["MaxCapacity"],
         "suspended": suspended,
     }
+
+
+def report(scenario: Scenario, deployment_id: str) -> dict[str, Any]:
+    """The incident report, once it is written."""
+    eventually(lambda: "report written" in scenario.kinds(deployment_id), "a report")
+    body = scenario.cloud.client("s3").get_object(
+        Bucket=bucket_name(ACCOUNT_ID, scenario.cloud.region),
+        Key=report_key(SERVICE, deployment_id, "json"),
+    )["Body"]
+    return dict(json.loads(body.read()))
 
 
 def clients_see(scenario: Scenario, version: str, *, requests: int = 60) -> None:

@@ -82,8 +82,11 @@ def test_a_version_that_answers_slowly_is_taken_back_by_its_p95(scenario: Scenar
     )
     record = taken_back(scenario, "slow:1.4")
     assert record.trigger is not None
-    assert record.trigger.name == "JudgedBad"
-    assert "response_time_p95" in record.trigger.reason
+    # The judge's own call for the way back, or the end of the execution, if its event is faster.
+    assert record.trigger.kind in ("failure", "execution")
+    cause = acts.report(scenario, record.deployment_id)["cause"]
+    assert cause["name"] == "JudgedBad", "the report names the judge, whoever was elected"
+    assert "response time p95" in cause["words"]
 
 
 # Alone, since the local ECS keeps older tasks of a service whose deployment has failed.
