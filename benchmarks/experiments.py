@@ -254,14 +254,9 @@ def _speed(speed: dict[str, Any]) -> list[str]:
             for users, ms in speed["ours"].items()
         ),
     ]
-    peers = speed["peers"]
-    if peers is None:
-        lines += ["", "scipy and statsmodels could not be installed here."]
-    else:
-        lines += [
-            f"| scipy, p-values only | {peers['scipy']:.2f} |",
-            f"| statsmodels, p-values and intervals | {peers['statsmodels']:.2f} |",
-        ]
+    for peer in speed["peers"]:
+        ms = f"{peer['ms']:.2f}" if "ms" in peer else "-"
+        lines.append(f"| {peer['name']}, {peer['gives']} | {ms} |")
     lines += [
         "",
         "| import | ms |",
@@ -269,12 +264,12 @@ def _speed(speed: dict[str, Any]) -> list[str]:
         f"| Greenlane's analysis | {speed['analysis']:.0f} |",
         f"| Greenlane's decision, pydantic included | {speed['decision']:.0f} |",
         f"| pydantic alone | {speed['pydantic']:.0f} |",
+        *(
+            f"| {peer['module']} | {peer['import']:.0f} |"
+            for peer in speed["peers"]
+            if "ms" in peer
+        ),
     ]
-    if peers is not None:
-        lines += [
-            f"| scipy.stats | {peers['scipy_import']:.0f} |",
-            f"| statsmodels.stats.proportion | {peers['statsmodels_import']:.0f} |",
-        ]
     return lines
 
 

@@ -1,19 +1,28 @@
-"""How long an analysis takes: ours in this process, scipy and statsmodels in one of their own.
+"""How long an analysis takes: ours in this process, each peer in one of its own.
 
 Run as a program it is the peers' side, so it imports nothing of ours at its top.
 """
 
+import importlib
 import json
 import math
 import subprocess
 import sys
 import time
 import venv
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PEERS = "scipy==1.17.1 statsmodels==0.15.0"
+REQUIREMENTS = {
+    "scipy": "scipy==1.17.1",
+    "statsmodels": "scipy==1.17.1 statsmodels==0.15.0",
+    "gbstats": "gbstats==0.8.0",
+    "spotify-confidence": "spotify-confidence==4.1.0",
+}
+"""Each in an environment of its own: they ask for different versions of numpy and pandas."""
+USERS = 100_000
 DIRECTORY = Path("build/bench/experiments")
 ROOT = Path(__file__).resolve().parents[1]
 PROPORTIONS, MEANS = 10, 10
@@ -70,44 +79,52 @@ def imported(python: str, statement: str) -> float:
     return min(float(run.stdout) for run in runs) * 1000
 
 
-def peers() -> dict[str, Any] | None:
-    """What scipy and statsmodels take; None where they cannot be installed."""
-    home = (DIRECTORY / "venv").resolve()
-    python = home / "bin" / "python"
-    if not python.exists():
-        venv.create(home, with_pip=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
-        done = subprocess.run([*pip, *PEERS.split()], check=False, timeout=900)
+def peers() -> list[dict[str, Any]]:
+    """Of each peer that can be installed: its name, what it gives, and its two times."""
+    found = []
+    for name in REQUIREMENTS:
+        home = (DIRECTORY / name).resolve()
+        python = str(home / "bin" / "python")
+        if not Path(python).exists():
+            venv.create(home, with_pip=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
+        done = subprocess.run([*pip, *REQUIREMENTS[name].split()], check=False, timeout=900)
         if done.returncode:
-            return None
-    run = subprocess.run(
-        [str(python), str(Path(__file__).resolve())],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    found: dict[str, Any] = json.loads(run.stdout)
-    found["scipy_import"] = imported(str(python), "import scipy.stats")
-    found["statsmodels_import"] = imported(str(python), "import statsmodels.stats.proportion")
+            found.append({"name": name, "gives": "could not be installed here"})
+            continue
+        run = subprocess.run(
+            [python, str(Path(__file__).resolve()), name],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        times: dict[str, Any] = json.loads(run.stdout)
+        times["import"] = imported(python, f"import {times['module']}")
+        found.append({"name": name, **times})
     return found
 
 
-def _as_peer() -> None:
-    import importlib
-
+def _scipy() -> tuple[str, str, Callable[[], object]]:
     stats: Any = importlib.import_module("scipy.stats")
-    proportion: Any = importlib.import_module("statsmodels.stats.proportion")
-    n = 100_000
+    n = USERS
 
-    def scipy() -> None:
+    def work() -> None:
         for _ in range(PROPORTIONS):
             z = 0.003 / math.sqrt(0.1015 * 0.8985 * 2 / n)
             float(2 * stats.norm.sf(z))
         for _ in range(MEANS):
             stats.ttest_ind_from_stats(21, 40, n, 20, 40, n, equal_var=False)
 
-    def statsmodels() -> None:
+    return "scipy.stats", "p-values only", work
+
+
+def _statsmodels() -> tuple[str, str, Callable[[], object]]:
+    stats: Any = importlib.import_module("scipy.stats")
+    proportion: Any = importlib.import_module("statsmodels.stats.proportion")
+    n = USERS
+
+    def work() -> None:
         for _ in range(PROPORTIONS):
             proportion.proportions_ztest([10_300, 10_000], [n, n])
             proportion.confint_proportions_2indep(10_300, n, 10_000, n, method="newcomb")
@@ -117,7 +134,65 @@ def _as_peer() -> None:
         for _ in range(MEANS):
             stats.ttest_ind_from_stats(21, 40, n, 20, 40, n, equal_var=False)
 
-    print(json.dumps({"scipy": milliseconds(scipy), "statsmodels": milliseconds(statsmodels)}))
+    return "statsmodels.stats.proportion", "p-values, intervals of the proportions", work
+
+
+def _gbstats() -> tuple[str, str, Callable[[], object]]:
+    tests: Any = importlib.import_module("gbstats.frequentist.tests")
+    statistics: Any = importlib.import_module("gbstats.models.statistics")
+    n = USERS
+    relative = tests.SequentialConfig(difference_type="relative")
+
+    def work() -> None:
+        for _ in range(PROPORTIONS):
+            a = statistics.ProportionStatistic(n=n, sum=10_000)
+            b = statistics.ProportionStatistic(n=n, sum=10_300)
+            tests.SequentialTwoSidedTTest(a, b, relative).compute_result()
+        for _ in range(MEANS):
+            a = statistics.SampleMeanStatistic(n=n, sum=20 * n, sum_squares=(20**2 + 40**2) * n)
+            b = statistics.SampleMeanStatistic(n=n, sum=21 * n, sum_squares=(21**2 + 40**2) * n)
+            tests.SequentialTwoSidedTTest(a, b, relative).compute_result()
+
+    return "gbstats.frequentist.tests", "p-values and intervals of the lift, sequential", work
+
+
+def _spotify() -> tuple[str, str, Callable[[], object]]:
+    pandas: Any = importlib.import_module("pandas")
+    confidence: Any = importlib.import_module("spotify_confidence")
+    n = USERS
+    shares = pandas.DataFrame(
+        {"arm": ["a", "b"], "sum": [10_000, 10_300], "squares": [10_000, 10_300], "n": [n, n]}
+    )
+    means = pandas.DataFrame(
+        {
+            "arm": ["a", "b"],
+            "sum": [20 * n, 21 * n],
+            "squares": [(20**2 + 40**2) * n, (21**2 + 40**2) * n],
+            "n": [n, n],
+        }
+    )
+
+    def work() -> None:
+        for frame in [shares] * PROPORTIONS + [means] * MEANS:
+            confidence.ZTest(frame, "sum", "squares", "n", "arm").difference("a", "b", False)
+
+    return "spotify_confidence", "p-values and intervals of the lift, one look", work
+
+
+PEERS: dict[str, Callable[[], tuple[str, str, Callable[[], object]]]] = {
+    "scipy": _scipy,
+    "statsmodels": _statsmodels,
+    "gbstats": _gbstats,
+    "spotify-confidence": _spotify,
+}
+
+
+def _as_peer(name: str) -> None:
+    # pandas of different years warns of different things.
+    warnings.simplefilter("ignore")
+    module, gives, work = PEERS[name]()
+    repeats = 30 if name != "spotify-confidence" else 5
+    print(json.dumps({"module": module, "gives": gives, "ms": milliseconds(work, repeats)}))
 
 
 def figures() -> dict[str, Any]:
@@ -132,4 +207,4 @@ def figures() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _as_peer()
+    _as_peer(sys.argv[1])
