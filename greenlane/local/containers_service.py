@@ -123,8 +123,8 @@ class Service:
         self._replace_sick(fleet, now)
         if self.primary.rollout_state != "FAILED":
             self._launch(fleet, now)
-            self._scale_in(fleet)
-            self._retire_old(fleet)
+        self._scale_in(fleet)
+        self._retire_old(fleet)
         self._drop_empty()
         self._settle(fleet, now)
 

@@ -89,8 +89,6 @@ def test_a_version_that_answers_slowly_is_taken_back_by_its_p95(scenario: Scenar
     assert "response time p95" in cause["words"]
 
 
-# Alone, since the local ECS keeps older tasks of a service whose deployment has failed.
-@pytest.mark.own_cloud
 def test_a_version_that_crashes_at_start_never_gets_traffic(scenario: Scenario) -> None:
     since = time.time()
     _, idle = acts.slots(scenario)

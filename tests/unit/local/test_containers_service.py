@@ -152,6 +152,24 @@ def test_with_rollback_on_the_breaker_deploys_the_last_good_revision() -> None:
     assert running(service) == ["v1", "v1"]
 
 
+def test_after_a_failed_deployment_old_tasks_stay_until_the_count_falls() -> None:
+    service, fleet = make(2, deploymentConfiguration=breaker(rollback=False))
+    fleet.crashing.add("v2")
+    service.deploy("v2", fleet.time)
+    fleet.run(service)
+    assert service.primary.rollout_state == "FAILED"
+    assert running(service) == ["v1"] * 2, "nothing else would serve"
+
+    service.settings["desiredCount"] = 1
+    fleet.run(service)
+    assert running(service) == ["v1"]
+
+    service.settings["desiredCount"] = 0
+    fleet.run(service)
+    assert running(service) == []
+    assert all(task.definition.arn != "v2" or not task.wanted for task in service.tasks)
+
+
 def test_without_a_breaker_failures_are_tried_again_with_longer_waits() -> None:
     service, fleet = make(1)
     fleet.crashing.add("v2")
