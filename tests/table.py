@@ -215,6 +215,11 @@ class Table:
         with self._lock:
             return [copied(item) for _, item in sorted(self._items.items())]
 
+    def stored(self, key: Attributes) -> Attributes | None:
+        """The item itself, which nobody may change; another object after each write of it."""
+        with self._lock:
+            return self._items.get(place_of(key))
+
     def get_item(self, *, TableName: str, Key: Attributes, ConsistentRead: bool = False) -> Any:
         with self._answering("GetItem", TableName):
             found = self._items.get(place_of(Key))

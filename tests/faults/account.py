@@ -12,6 +12,7 @@ import pytest
 from functions import notify_people, post_alerts
 from greenlane import entrypoint
 from greenlane.deployments import every_service, validation
+from greenlane.deployments.items import Item, record_from, record_key
 from greenlane.deployments.model import DeploymentRequest, Record
 from greenlane.deployments.store import DynamoStore
 from greenlane.health import prometheus
@@ -131,6 +132,7 @@ class Account:
         self.hands = Hands(self)
         self._runtimes: dict[str, Runtime] = {}
         self.store = DynamoStore(self.table, TABLE)
+        self._read: tuple[Item | None, Record | None] = (None, None)
         if sticky:
             self._pin_clients()
         self._configure(deployment or {})
@@ -161,8 +163,11 @@ class Account:
         )
 
     def record(self) -> Record | None:
-        """The service's record now."""
-        return self.store.record(SERVICE)
+        """The service's record now; read anew only if it was written since: all look at it."""
+        item = self.table.stored(record_key(SERVICE))
+        if item is not self._read[0]:
+            self._read = item, record_from(item) if item is not None else None
+        return self._read[1]
 
     def weights(self) -> dict[str, int]:
         """The rule's own weights by slot."""
