@@ -12,6 +12,7 @@ PYTHON := $(VENV)/bin/python
 REQUIREMENTS := $(VENV)/.requirements-installed
 COMMAND := $(VENV)/.command-installed
 LAYER := build/.layer-built
+MIGRATION_LAYER := build/.migration-layer-built
 ASSEMBLY := cdk.out/manifest.json
 
 # Folders are in the list so that a deleted file counts as a change too.
@@ -25,9 +26,9 @@ CHECKED := app.py infra functions greenlane tests benchmarks
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(COMMAND) $(LAYER) ## Install everything, the `greenlane` command included, into .venv.
+setup: $(COMMAND) $(LAYER) $(MIGRATION_LAYER) ## Install everything, the `greenlane` command included, into .venv.
 
-layer: $(LAYER) ## Build the dependency layer of the functions (Linux on arm64, no Docker).
+layer: $(LAYER) $(MIGRATION_LAYER) ## Build the dependency layers of the functions (Linux on arm64, no Docker).
 
 synth: $(ASSEMBLY) ## Write the CloudFormation templates to cdk.out, offline.
 
@@ -103,14 +104,21 @@ $(COMMAND): pyproject.toml $(REQUIREMENTS)
 	touch $@
 
 # For Lambda's Python and processor, whatever runs here. Without --no-deps pip would ask for
-# wheels of packages that the runtime has already; the file names each one instead.
+# wheels of packages that the runtime has already; the files name each one instead.
+INSTALL_FOR_LAMBDA := $(PYTHON) -m pip install --quiet --disable-pip-version-check \
+  --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp --python-version 3.14 \
+  --only-binary=:all: --no-compile --no-deps
+
 $(LAYER): functions/requirements.txt $(REQUIREMENTS)
 	rm -rf build/layer
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target build/layer/python \
-	  --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp --python-version 3.14 \
-	  --only-binary=:all: --no-compile --no-deps --requirement functions/requirements.txt
+	$(INSTALL_FOR_LAMBDA) --target build/layer/python --requirement $<
 	touch $@
 
-$(ASSEMBLY): app.py cdk.json $(SOURCES) $(LAYER) $(REQUIREMENTS)
+$(MIGRATION_LAYER): functions/requirements-migrations.txt $(REQUIREMENTS)
+	rm -rf build/migration-layer
+	$(INSTALL_FOR_LAMBDA) --target build/migration-layer/python --requirement $<
+	touch $@
+
+$(ASSEMBLY): app.py cdk.json $(SOURCES) $(LAYER) $(MIGRATION_LAYER) $(REQUIREMENTS)
 	CDK_OUTDIR=cdk.out $(PYTHON) app.py
 	touch $@

@@ -3,6 +3,8 @@
 LocalCloudError
 ├── DirectoryInUse        the directory holds files that are not a local cloud's
 ├── NotRunning            no local cloud runs in the directory
+├── PostgresMissing       this machine has no PostgreSQL that can be started
+├── PostgresFailed        PostgreSQL, or a program of it, did not do what it was started for
 └── DeploymentFailed      a template could not be brought into the local cloud
     └── UnknownResourceType   a template has a resource type that the local cloud does not know
 """
@@ -18,6 +20,14 @@ class DirectoryInUse(LocalCloudError):
 
 class NotRunning(LocalCloudError):
     """No local cloud runs in the directory."""
+
+
+class PostgresMissing(LocalCloudError):
+    """This machine has no PostgreSQL that can be started; says where it was looked for."""
+
+
+class PostgresFailed(LocalCloudError):
+    """PostgreSQL, or a program of it, failed; the message ends with what it said last."""
 
 
 class DeploymentFailed(LocalCloudError):

@@ -228,6 +228,7 @@ def test_every_direct_dependency_is_argued() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [
         *(ROOT / "functions" / "requirements.txt").read_text().splitlines(),
+        *(ROOT / "functions" / "requirements-migrations.txt").read_text().splitlines(),
         *project["dependencies"],
         *project["optional-dependencies"]["local"],
     ]

@@ -178,13 +178,14 @@ def test_what_the_functions_import_is_in_the_layer_or_in_the_runtime(
     assert [name for name in imported if name.startswith(laptop)] == []
 
 
-def test_the_layer_holds_the_versions_that_are_tested() -> None:
+@pytest.mark.parametrize("layer", ["requirements.txt", "requirements-migrations.txt"])
+def test_the_layers_hold_the_versions_that_are_tested(layer: str) -> None:
     def pins(file: Path) -> dict[str, str]:
         lines = [line for line in file.read_text().splitlines() if line and line[0] != "#"]
         return dict(line.lower().replace("_", "-").split("==") for line in lines)
 
     tested = pins(ROOT / "requirements.txt")
-    shipped = pins(ROOT / "functions" / "requirements.txt")
+    shipped = pins(ROOT / "functions" / layer)
 
     # Time zones come from the system where the tests run.
     assert {name: tested.get(name) for name in shipped if name != "tzdata"} == {

@@ -1,0 +1,1 @@
+"""Scripts as PostgreSQL's own grammar reads them."""

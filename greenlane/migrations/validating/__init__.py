@@ -1,0 +1,1 @@
+"""What a statement locks, rewrites and breaks, and its safe form."""
