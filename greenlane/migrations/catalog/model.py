@@ -72,6 +72,7 @@ class Table(_Part):
         dependents: views, rules, functions and policies that use it, as `kind schema.name`,
             with the columns they use: `{"view public.v": ("a", "b")}`.
         parent: `schema.table` of the partitioned table that it is a partition of.
+        bound: of a partition, as `pg_get_expr(relpartbound, oid)` prints it, such as `DEFAULT`.
     """
 
     schema_name: str
@@ -87,6 +88,7 @@ class Table(_Part):
     referenced_by: tuple[str, ...] = ()
     dependents: dict[str, tuple[str, ...]] = {}
     parent: str | None = None
+    bound: str | None = None
     partitions: tuple[str, ...] = ()
     row_security: bool = False
     replica_identity: Literal["default", "nothing", "full", "index"] = "default"

@@ -3,7 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
-from greenlane.migrations.sql.parsing import Node
+from greenlane.migrations.sql.parsing import Node, is_reserved
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
@@ -26,11 +26,8 @@ class Name(NamedTuple):
 
 
 def quoted(name: str) -> str:
-    """The name as an identifier in SQL; always in quotes unless it is plain and no key word.
-
-    Key words are quoted by being looked up in PostgreSQL's own list.
-    """
-    if _PLAIN.match(name) and name not in _KEYWORDS:
+    """The name as an identifier in SQL: in quotes unless it is plain and no key word."""
+    if _PLAIN.match(name) and not is_reserved(name):
         return name
     return '"' + name.replace('"', '""') + '"'
 
@@ -62,22 +59,3 @@ def object_name(item: Any) -> Name:
     if "object_with_args" in item:
         return listed_name(item["object_with_args"]["objname"])
     return Name(None, str(item["string"]["sval"]))
-
-
-_KEYWORDS = frozenset(
-    "all analyse analyze and any array as asc asymmetric authorization between bigint binary bit "
-    "boolean both case cast char character check coalesce collate collation column concurrently "
-    "constraint create cross current_catalog current_date current_role current_schema "
-    "current_time current_timestamp current_user dec decimal default deferrable desc distinct do "
-    "else end except exists extract false fetch float for foreign freeze from full grant greatest "
-    "group grouping having ilike in initially inner inout int integer intersect interval into is "
-    "isnull join json json_array json_arrayagg json_exists json_object json_objectagg json_query "
-    "json_scalar json_serialize json_table json_value lateral leading least left like limit "
-    "localtime localtimestamp merge_action national natural nchar none normalize not notnull null "
-    "nullif numeric offset on only or order out outer overlaps overlay placing position precision "
-    "primary real references returning right row select session_user setof similar smallint some "
-    "substring symmetric system_user table tablesample then time timestamp to trailing treat trim "
-    "true union unique user using values varchar variadic verbose when where window with xmlattributes "
-    "xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize "
-    "xmltable".split()
-)

@@ -8,7 +8,7 @@ terms (`alter_table_stmt`, `relname`, `AT_AddColumn`), default values left out.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import postgast
@@ -66,7 +66,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Script:
-    """One SQL file.
+    r"""One SQL file.
 
     Args:
         name: the file as its user calls it.
@@ -93,7 +93,7 @@ class Script:
 
 
 def normalised(text: str) -> str:
-    """Without a byte order mark, and with `\n` for line ends."""
+    r"""Without a byte order mark, and with `\n` for line ends."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -141,6 +141,16 @@ def parse_expression(text: str) -> Node:
         raise InvalidSql("expression", 1, 1, text, "not one expression")
     tree: Node = targets[0]["res_target"]["val"]
     return tree
+
+
+@lru_cache(maxsize=4096)
+def is_reserved(word: str) -> bool:
+    """Whether a plain lower-case word cannot stand everywhere as a name without quotes."""
+    kinds = postgast.pg_query_pb2
+    return postgast.scan(word).tokens[0].keyword_kind not in (
+        kinds.NO_KEYWORD,
+        kinds.UNRESERVED_KEYWORD,
+    )
 
 
 def plpgsql_of(text: str) -> list[Any]:

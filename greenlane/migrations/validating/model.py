@@ -81,6 +81,7 @@ class Assessment(_Part):
 
     Args:
         statement: its place in its script, from 0.
+        line: of its first character in the script, from 1.
         phase: the earliest phase in which it breaks no version that is still in use.
         runs_as: how the runner runs it.
         locks: on tables that existed before the script, the strongest for each, in the order in
@@ -91,6 +92,7 @@ class Assessment(_Part):
     """
 
     statement: int
+    line: int = 1
     phase: Phase
     runs_as: RunsAs
     locks: tuple[TableLock, ...] = ()
