@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 from greenlane.local.deploy import Deployer
 from greenlane.local.errors import DeploymentFailed
 from tests.infra.conftest import SAMPLE, Vary

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 from tests.workflows.machines import SCALE, Machines
 
 

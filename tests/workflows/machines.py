@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 
 SCALE = 7200
 REGION = "eu-west-1"

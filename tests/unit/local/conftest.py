@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 
 ROLE = "arn:aws:iam::123456789012:role/local"
 

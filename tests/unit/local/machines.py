@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 
 ROLE = "arn:aws:iam::123456789012:role/local"
 CALLBACK = "arn:aws:states:::lambda:invoke.waitForTaskToken"

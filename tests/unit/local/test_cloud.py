@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 from greenlane.local.errors import LocalCloudError
 from greenlane.local.server import HttpReply
 from tests.unit.local.conftest import Account

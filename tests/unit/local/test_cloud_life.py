@@ -10,7 +10,7 @@ from moto.events.models import EventsBackend
 from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 from greenlane.local.errors import DirectoryInUse, LocalCloudError
 
 

@@ -116,7 +116,7 @@ import sys, time
 sys.path.insert(0, {str(Path.cwd())!r})
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from conftest import _account
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 cloud = LocalCloud({str(tmp_path / "cloud")!r}, parts=())
 cloud.start()
 account = _account(cloud)

@@ -7,7 +7,7 @@ import pytest
 
 from greenlane.deployments.applied_alarms import alarms_asked, counted_on
 from greenlane.health.alarm_keeping import KeptAlarms, keep_alarms
-from greenlane.local import LocalCloud
+from greenlane.local.cloud import LocalCloud
 from tests.builders import SERVICE, service_config, workload
 
 CONFIG = service_config(
