@@ -49,7 +49,7 @@ def looking(looks: int, failures: dict[str, list[str]] | None = None) -> Callabl
         if module == "conclude_experiment":
             return event | {"next": "over"}
         left["looks"] = max(0, left["looks"] - 1)
-        return event | {"next": "wait" if left["looks"] else "conclude", "wait_seconds": 86400}
+        return event | {"next": "wait" if left["looks"] else "conclude", "wait_seconds": 3600}
 
     return call
 
