@@ -46,16 +46,20 @@ def relation_name(node: Node) -> Name:
 
 def listed_name(items: list[Any]) -> Name:
     """Of a list of `string` nodes, such as a function's or a type's name."""
-    parts = [str(item["string"].get("sval", "")) for item in items]
+    if "string" not in items[-1]:
+        return object_name(items[0])  # of a cast or transform, which have no name but types
+    parts = [str(item["string"].get("sval", "")) for item in items if "string" in item]
     return Name(parts[-2] if len(parts) > 1 else None, parts[-1])
 
 
 def object_name(item: Any) -> Name:
-    """Of one object of a DROP, COMMENT or RENAME: a list, a string or a type name."""
+    """Of one object of a DROP, COMMENT or RENAME: a list, a string, a type name or a number."""
     if "list" in item:
         return listed_name(item["list"]["items"])
     if "type_name" in item:
         return listed_name(item["type_name"]["names"])
     if "object_with_args" in item:
         return listed_name(item["object_with_args"]["objname"])
-    return Name(None, str(item["string"]["sval"]))
+    if "string" in item:
+        return Name(None, str(item["string"]["sval"]))
+    return Name(None, str(next(iter(item.get("integer", item.get("float", {})).values()), 0)))

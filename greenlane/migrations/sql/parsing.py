@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import postgast
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 
 from greenlane.errors import InvalidInput
 
@@ -141,6 +141,25 @@ def parse_expression(text: str) -> Node:
         raise InvalidSql("expression", 1, 1, text, "not one expression")
     tree: Node = targets[0]["res_target"]["val"]
     return tree
+
+
+def written_expression(tree: Node) -> str:
+    """The SQL of an expression's tree: what `parse_expression` reads as the same."""
+    target = {"res_target": {"val": tree}}
+    select = {"target_list": [target], "limit_option": "LIMIT_OPTION_DEFAULT"}
+    return sql_of("select_stmt", select).removeprefix("SELECT ")
+
+
+def sql_of(kind: str, node: Node) -> str:
+    """A tree as SQL again, on one line and without a semicolon; the reverse of `parse_script`.
+
+    Args:
+        kind: such as `alter_table_stmt`.
+        node: the tree below that name; places in it do not matter.
+    """
+    tree = postgast.pg_query_pb2.ParseResult()
+    ParseDict({kind: dict(node)}, tree.stmts.add().stmt)
+    return str(postgast.deparse(tree))
 
 
 @lru_cache(maxsize=4096)

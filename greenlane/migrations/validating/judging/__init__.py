@@ -1,0 +1,1 @@
+"""What each kind of statement does: one module for a kind of object, one function for a node."""
