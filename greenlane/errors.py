@@ -10,19 +10,24 @@
     │   ├── UnknownFlag         no flag of that key is stored
     │   ├── UnknownProposal     no change of flags waits under that id
     │   ├── UnknownTest         no A/B test of that name is stored
+    │   ├── UnknownDatabase     no database of that name was applied
+    │   ├── UnknownMigration    no run of a migration of that id
     │   └── FlagsTooLarge       the flags, or one change of them, do not fit where they are stored
     ├── Refused                 plan looked at the live system and said no; nothing was changed
     │   ├── DeploymentInFlight  another deployment holds the service's lease
+    │   ├── MigrationInFlight   another migration holds the database's lease
     │   ├── FlagConflict        somebody else changed the same flag in between
     │   ├── ApprovalRefused     this person may not decide about this change, or it is decided
+    │   ├── DataLoss            undoing would lose what nobody has said may be lost
     │   ├── PreconditionFailed  what `If-Match` or `If-None-Match` names is not so
     │   └── Unsigned            nobody is known to have asked over the HTTP API
     ├── NotYet                  come back later: a workflow retries these
     │   ├── NotStable           the candidate's tasks are not all running and healthy
-    │   ├── NotFinished         the task or hook before traffic still runs
+    │   ├── NotFinished         the task or hook before traffic, or a backup, still runs
     │   ├── NotDrained          the slot still receives requests
     │   ├── NotSettled          the rollback still watches over the weights it wrote
     │   ├── OwnerUnknown        nobody can say whether the rollback that was elected still lives
+    │   ├── LeaseLingers        the migration that held the lease is dead; its last slice may not be
     │   └── CountersBusy        too many write the same counters of an A/B test; send it again
     ├── DeploymentFailed        the deployment must go back
     │   ├── UnstableCandidate   the candidate did not become stable within its deadline
@@ -34,6 +39,7 @@
     │   ├── CapacityShort       the slot's healthy tasks would not carry the next weight
     │   ├── WeightsDrifted      somebody else changed the live weights
     │   └── Aborted             a person said abort
+    ├── MigrationFailed         a statement of a migration failed; what is exact to undo is undone
     ├── IncompleteRead          metrics came in part only: nothing may be concluded from them
     ├── FenceLost               the record moved on (a rollback began); write nothing more
     ├── NotTold                 a channel did not take a message; Lambda tries again
@@ -114,6 +120,25 @@ class UnknownTest(InvalidInput):
         super().__init__("ab_test", test, way_out)
 
 
+class UnknownDatabase(InvalidInput):
+    """No database of that name was applied."""
+
+    def __init__(self, database: str, known: Sequence[str] = ()) -> None:
+        close = get_close_matches(database, known, n=1)
+        near = f"; did you mean {close[0]}?" if close else ""
+        names = f"known: {', '.join(known)}{near}" if known else "none is known yet"
+        super().__init__(
+            "database", database, f"{names}; describe it with `greenlane apply -f FILE`"
+        )
+
+
+class UnknownMigration(InvalidInput):
+    """No run of a migration of that id is on record."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__("migration", run, "see `greenlane migrations list` for the ids on record")
+
+
 class FlagsTooLarge(InvalidInput):
     """The flags, or one change of them, do not fit where they are stored; nothing was changed."""
 
@@ -124,6 +149,10 @@ class Refused(GreenlaneError):
 
 class DeploymentInFlight(Refused):
     """Another deployment holds the service's lease."""
+
+
+class MigrationInFlight(Refused):
+    """Another migration holds the database's lease."""
 
 
 class FlagConflict(Refused):
@@ -149,6 +178,25 @@ class ApprovalRefused(Refused):
     """This person may not decide about this change, or it was decided or overtaken before."""
 
 
+class DataLoss(Refused):
+    """Undoing migrations would lose data, or cannot be done; nothing was changed.
+
+    Args:
+        objects: what would be lost, such as `public.orders.note`, or `0007_expand:3` for a
+            statement by its line; each has to be accepted by that name.
+        reasons: for each of them, why.
+    """
+
+    def __init__(self, objects: Sequence[str], reasons: Sequence[str]) -> None:
+        self.objects = tuple(objects)
+        self.reasons = tuple(reasons)
+        told = "; ".join(
+            f"{name}: {why}" for name, why in zip(self.objects, self.reasons, strict=True)
+        )
+        named = " ".join(f"--accept-data-loss {name}" for name in self.objects)
+        super().__init__(f"undoing would lose data ({told}); to do so all the same: {named}")
+
+
 class PreconditionFailed(Refused):
     """What `If-Match` or `If-None-Match` names is not so; nothing was changed."""
 
@@ -166,7 +214,7 @@ class NotStable(NotYet):
 
 
 class NotFinished(NotYet):
-    """The task or hook before traffic still runs."""
+    """The task or hook before traffic, or a backup, still runs."""
 
 
 class NotDrained(NotYet):
@@ -179,6 +227,10 @@ class NotSettled(NotYet):
 
 class OwnerUnknown(NotYet):
     """Another rollback was elected, and nobody can say whether it still lives."""
+
+
+class LeaseLingers(NotYet):
+    """The migration that held the lease is dead, and a slice of it may still run until it ends."""
 
 
 class CountersBusy(NotYet):
@@ -226,6 +278,10 @@ class WeightsDrifted(DeploymentFailed):
 
 class Aborted(DeploymentFailed):
     """A person said abort."""
+
+
+class MigrationFailed(GreenlaneError):
+    """A statement of a database migration failed."""
 
 
 class IncompleteRead(GreenlaneError):

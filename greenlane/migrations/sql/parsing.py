@@ -7,7 +7,7 @@ terms (`alter_table_stmt`, `relname`, `AT_AddColumn`), default values left out.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -56,7 +56,7 @@ class Statement:
     line: int
     column: int
     kind: str
-    node: Node
+    node: Node = field(hash=False)
 
     @cached_property
     def sha256(self) -> str:
@@ -160,6 +160,14 @@ def sql_of(kind: str, node: Node) -> str:
     tree = postgast.pg_query_pb2.ParseResult()
     ParseDict({kind: dict(node)}, tree.stmts.add().stmt)
     return str(postgast.deparse(tree))
+
+
+def without_constants(text: str) -> str:
+    """A query with `$1` and so on for its values; empty if it cannot be read."""
+    try:
+        return " ".join(str(postgast.normalize(text)).split())
+    except postgast.PgQueryError:
+        return ""
 
 
 @lru_cache(maxsize=4096)

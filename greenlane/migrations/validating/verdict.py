@@ -99,6 +99,10 @@ class Verdict:
         if self.world.transaction is not None or self.within_code:
             self.find("concurrently-in-transaction")
 
+    def allow(self, rule: str, key: str) -> None:
+        """A rule that held of a part does not hold of the whole statement."""
+        self.findings = [one for one in self.findings if (one.rule, one.table) != (rule, key)]
+
     def find(
         self,
         rule: str,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from greenlane.migrations.sql.names import literal
+from greenlane.migrations.sql.names import literal, relation_name
 from greenlane.migrations.sql.parsing import InvalidSql, Node, Statement, parse_script, plpgsql_of
 from greenlane.migrations.validating.verdict import Verdict
 from greenlane.migrations.validating.world import Transaction
@@ -32,10 +32,42 @@ def do(verdict: Verdict, node: Node) -> None:
         verdict.find("opaque-code", what=f"a DO block that cannot be read ({problem.way_out})")
         return
     outer, verdict.within_code = verdict.within_code, True
+    views = set(verdict.world.views)
     for kind, query in _statements(tree):
         _one(verdict, kind, query)
+    _allow_swaps(verdict, body, views)
     verdict.within_code = outer
     verdict.runs_as = "transaction"
+
+
+def _allow_swaps(verdict: Verdict, body: str, views: set[str]) -> None:
+    """Renames that nobody sees: the name is taken again, or was a view's, in the same statement.
+
+    All of a block is seen at once. `a` to `b` and `c` to `a` leave a column `a`; a view that is
+    dropped for a table of its name leaves something of that name.
+    """
+    renamed: dict[str, list[tuple[str, str]]] = {}
+    for _, query in _statements(plpgsql_of(f"DO {literal(body)}")):
+        for node in _renames(query):
+            key = verdict.key(relation_name(node))
+            if node["rename_type"] == "OBJECT_COLUMN":
+                pair = (str(node["subname"]), str(node["newname"]))
+                renamed.setdefault(key, []).append(pair)
+            elif f"{key.rpartition('.')[0]}.{node['newname']}" in views:
+                verdict.allow("rename-table", key)
+    for key, pairs in renamed.items():
+        if {old for old, _ in pairs} & {new for _, new in pairs}:
+            verdict.allow("rename-column", key)
+
+
+def _renames(query: str) -> Iterator[Node]:
+    try:
+        statements = parse_script(query, "DO").statements
+    except InvalidSql:
+        return
+    for one in statements:
+        if one.kind == "rename_stmt" and "relation" in one.node:
+            yield one.node
 
 
 def _one(verdict: Verdict, kind: str, query: str) -> None:

@@ -1,0 +1,1 @@
+"""The databases that Greenlane knows: where each is, how to sign in, what spares it."""

@@ -1,0 +1,1 @@
+"""From a wanted change to SQL files of three phases."""
