@@ -1,0 +1,172 @@
+"""What statements that no transaction takes leave behind when they fail or are killed.
+
+CREATE INDEX CONCURRENTLY leaves an INVALID index, which every write keeps up to date and no query
+uses; `IF NOT EXISTS` would take it for a good one. REINDEX CONCURRENTLY leaves one more beside the
+old. DETACH PARTITION CONCURRENTLY leaves a partition that is half detached. What was there before
+is written down first, so that afterwards it can be told what is new.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from greenlane.migrations.running.session import Row, Session
+from greenlane.migrations.sql.names import Name, object_name, quoted, relation_name
+from greenlane.migrations.sql.parsing import Statement
+
+Kind = Literal["create_index", "reindex", "drop_index", "detach", "repeatable"]
+Before = dict[str, Any]
+
+_INDEXES = """
+SELECT i.indexrelid::bigint AS oid, n.nspname AS schema, c.relname AS name, i.indisvalid AS valid,
+  EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid
+    AND p.pid <> pg_backend_pid()) AS building
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid =
+  c.relnamespace JOIN pg_class t ON t.oid = i.indrelid
+WHERE {where} AND (t.relpersistence <> 't' OR t.relnamespace = pg_my_temp_schema())
+ORDER BY i.indexrelid
+"""
+_OF_TABLE = """i.indrelid IN (
+  SELECT c.oid FROM pg_class c WHERE c.oid = to_regclass(%(table)s)
+  UNION ALL SELECT c.reltoastrelid FROM pg_class c WHERE c.oid = to_regclass(%(table)s))"""
+_OF_INDEX = """i.indrelid IN (
+  SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(table)s))"""
+
+
+def kind_of(statement: Statement) -> Kind:
+    """Which of them it is; `repeatable` changes nothing when it runs once more."""
+    node = statement.node
+    if statement.kind == "index_stmt" and node.get("concurrent"):
+        return "create_index"
+    if statement.kind == "reindex_stmt":
+        return "reindex"
+    if statement.kind == "drop_stmt" and node.get("concurrent"):
+        return "drop_index"
+    if _detached(statement) is not None:
+        return "detach"
+    return "repeatable"
+
+
+def look(session: Session, statement: Statement) -> Before:
+    """What is there before it runs, to be kept with it."""
+    match kind_of(statement):
+        case "create_index" | "reindex":
+            return {"indexes": [row["oid"] for row in _indexes(session, statement)]}
+        case "drop_index":
+            return {"dropped": [str(name) for name in _dropped(session, statement)]}
+        case "detach":
+            return {"attached": _attachment(session, statement) is not None}
+    return {}
+
+
+def invalid(session: Session, statement: Statement, before: Before) -> list[Row]:
+    """INVALID indexes that it has left, or one of its name that somebody left before.
+
+    Each with `building`: whether another backend works on it at this moment.
+    """
+    if kind_of(statement) not in ("create_index", "reindex"):
+        return []
+    known = set(before.get("indexes", ()))
+    named = statement.node.get("idxname")
+    return [
+        row
+        for row in _indexes(session, statement)
+        if not row["valid"] and (row["oid"] not in known or row["name"] == named)
+    ]
+
+
+def is_done(session: Session, statement: Statement, before: Before) -> bool:
+    """Whether it has done its work, though nobody wrote that down; invalid ones are gone by now."""
+    match kind_of(statement):
+        case "create_index":
+            known, named = set(before.get("indexes", ())), statement.node.get("idxname")
+            return any(
+                row["oid"] not in known and named in (None, row["name"])
+                for row in _indexes(session, statement)
+            )
+        case "drop_index":
+            gone = before.get("dropped", [])
+            return bool(gone) and not _dropped(session, statement)
+        case "detach":
+            return bool(before.get("attached")) and _attachment(session, statement) is None
+    return False
+
+
+def completed(session: Session, statement: Statement) -> str | None:
+    """What takes the place of a statement that was cut off; None if it runs as it is."""
+    if kind_of(statement) == "detach" and _attachment(session, statement) == "pending":
+        found = _detached(statement)
+        if found is not None:
+            parent, part = found
+            return f"ALTER TABLE {parent} DETACH PARTITION {part} FINALIZE"
+    return None
+
+
+def problem(session: Session, statement: Statement) -> str | None:
+    """What is wrong after it ran without an error; None if nothing is."""
+    if kind_of(statement) != "create_index":
+        return None
+    named = statement.node.get("idxname")
+    for row in _indexes(session, statement):
+        if row["name"] == named and not row["valid"]:
+            return f"the index {row['schema']}.{row['name']} is not valid"
+    return None
+
+
+def dropping(row: Row) -> str:
+    """The statement that takes an INVALID index away."""
+    return f"DROP INDEX CONCURRENTLY IF EXISTS {quoted(row['schema'])}.{quoted(row['name'])}"
+
+
+def waits_for_transactions(statement: Statement) -> bool:
+    """Whether it waits for every transaction that began before it."""
+    return kind_of(statement) != "repeatable"
+
+
+def _indexes(session: Session, statement: Statement) -> Sequence[Row]:
+    """All indexes of the table that it is about, and of that one's TOAST table."""
+    node = statement.node
+    kind = node.get("kind", "REINDEX_OBJECT_INDEX")
+    if statement.kind == "reindex_stmt" and kind not in (
+        "REINDEX_OBJECT_INDEX",
+        "REINDEX_OBJECT_TABLE",
+    ):
+        return session.rows(_INDEXES.format(where="n.nspname !~ '^pg_temp'"))
+    by_index = statement.kind == "reindex_stmt" and kind == "REINDEX_OBJECT_INDEX"
+    where = _OF_INDEX if by_index else _OF_TABLE
+    return session.rows(_INDEXES.format(where=where), {"table": str(relation_name(node))})
+
+
+def _dropped(session: Session, statement: Statement) -> list[Name]:
+    """Those of the indexes it drops that are there, half dropped ones included."""
+    names = [object_name(one) for one in statement.node["objects"]]
+    return [name for name in names if _there(session, name)]
+
+
+def _there(session: Session, name: Name) -> bool:
+    (row,) = session.rows("SELECT to_regclass(%(name)s) IS NOT NULL AS there", {"name": str(name)})
+    return bool(row["there"])
+
+
+def _detached(statement: Statement) -> tuple[Name, Name] | None:
+    """The parent and the partition of a DETACH PARTITION CONCURRENTLY."""
+    for one in statement.node.get("cmds", ()):
+        command = one["alter_table_cmd"]
+        if command["subtype"] == "AT_DetachPartition":
+            definition = command["def"]["partition_cmd"]
+            if definition.get("concurrent"):
+                return relation_name(statement.node), relation_name(definition["name"])
+    return None
+
+
+def _attachment(session: Session, statement: Statement) -> Literal["whole", "pending"] | None:
+    found = _detached(statement)
+    if found is None:
+        return None
+    rows = session.rows(
+        "SELECT inhdetachpending AS pending FROM pg_inherits "
+        "WHERE inhparent = to_regclass(%(parent)s) AND inhrelid = to_regclass(%(part)s)",
+        {"parent": str(found[0]), "part": str(found[1])},
+    )
+    if not rows:
+        return None
+    return "pending" if rows[0]["pending"] else "whole"
