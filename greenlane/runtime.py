@@ -23,6 +23,8 @@ class Settings:
     flag_machine_arn: str = ""
     experiments_table: str = ""
     experiment_machine_arn: str = ""
+    migrations_bucket: str = ""
+    migration_machine_arn: str = ""
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -41,6 +43,8 @@ class Settings:
             flag_machine_arn=os.environ.get("FLAG_MACHINE_ARN", ""),
             experiments_table=os.environ.get("EXPERIMENTS_TABLE", ""),
             experiment_machine_arn=os.environ.get("EXPERIMENT_MACHINE_ARN", ""),
+            migrations_bucket=os.environ.get("MIGRATIONS_BUCKET", ""),
+            migration_machine_arn=os.environ.get("MIGRATION_MACHINE_ARN", ""),
         )
 
 

@@ -8,6 +8,7 @@ from constructs import Construct
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYER = ROOT / "build" / "layer"
+MIGRATION_LAYER = ROOT / "build" / "migration-layer"
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 ARCHITECTURE = lambda_.Architecture.ARM_64
 
@@ -33,21 +34,30 @@ def our_code() -> lambda_.Code:
 
 
 class Dependencies(Construct):
-    """The layer that `make layer` built; synth itself needs neither Docker nor a registry.
+    """A layer that `make layer` built; synth itself needs neither Docker nor a registry.
 
     Raises:
         LayerMissing: the folder is not there.
     """
 
-    def __init__(self, scope: Construct, id: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        folder: Path = LAYER,
+        package: str = "pydantic",
+        name: str = "greenlane-dependencies",
+    ) -> None:
         super().__init__(scope, id)
-        if not (LAYER / "python" / "pydantic").is_dir():
-            raise LayerMissing("build/layer/python holds no dependencies: run `make layer` first")
+        if not (folder / "python" / package).is_dir():
+            place = folder.relative_to(ROOT)
+            raise LayerMissing(f"{place}/python holds no dependencies: run `make layer` first")
         self.layer = lambda_.LayerVersion(
             self,
             "Layer",
-            layer_version_name="greenlane-dependencies",
-            code=lambda_.Code.from_asset(str(LAYER)),
+            layer_version_name=name,
+            code=lambda_.Code.from_asset(str(folder)),
             compatible_runtimes=[RUNTIME],
             compatible_architectures=[ARCHITECTURE],
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -19,6 +19,17 @@ def dashed(module: str) -> str:
 def camel(module: str) -> str:
     """The name in templates and state machines: `shift_traffic` gives `ShiftTraffic`."""
     return "".join(part.title() for part in module.split("_"))
+
+
+def all_versions(scope: Construct, module: str) -> str:
+    """The ARN over all versions of a module's function."""
+    arn: str = Stack.of(scope).format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=f"greenlane-{dashed(module)}:*",
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    return arn
 
 
 class Function(Construct):

@@ -132,6 +132,63 @@ class FlagSettings(_Frozen):
         return self
 
 
+_EC2_ID = r"([0-9a-f]{8}|[0-9a-f]{17})"
+
+
+class DatabaseAccess(_Frozen):
+    """A database that migrations may change, as permissions have to name it.
+
+    The rest about it is in the file of databases that `greenlane apply` takes.
+    `cluster` is the identifier of its Aurora or Multi-AZ cluster, or `instance` that of its RDS
+    instance: what is backed up. With IAM's tokens, `resource_id` (`cluster-...` or `db-...`) and
+    `user` are whom it is signed in to as; otherwise `secret` is the name of the one that says so.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,30}[a-z0-9]$")
+    cluster: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
+    instance: str | None = Field(default=None, pattern=r"^[A-Za-z][A-Za-z0-9-]{0,62}$")
+    resource_id: str | None = Field(default=None, pattern=r"^(cluster|db)-[A-Z0-9]+$")
+    user: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,63}$")
+    secret: str | None = Field(default=None, pattern=r"^[A-Za-z0-9/_+=.@!-]{1,256}$")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.cluster is not None and self.instance is not None:
+            raise ValueError(f"instance: name {self.name}'s cluster or its instance, not both")
+        if (self.resource_id is None) != (self.user is None):
+            raise ValueError(f"user: {self.name} needs resource_id and user together")
+        if (self.resource_id is None) == (self.secret is None):
+            raise ValueError(
+                f"secret: name resource_id and user of {self.name}, or its secret, not both"
+            )
+        return self
+
+
+class MigrationSettings(_Frozen):
+    """The databases that migrations may change, and the network in which all are reached.
+
+    One function sees one network: databases elsewhere are reached from it through peering, or not
+    at all. `subnet_ids` need a gateway endpoint for S3 in their route tables, which is free, and
+    with secrets a way to Secrets Manager; `security_group_ids` must let out to both and to the
+    databases, which let them in.
+    """
+
+    subnet_ids: tuple[Annotated[str, Field(pattern=rf"^subnet-{_EC2_ID}$")], ...] = Field(
+        min_length=1, max_length=16
+    )
+    security_group_ids: tuple[Annotated[str, Field(pattern=rf"^sg-{_EC2_ID}$")], ...] = Field(
+        min_length=1, max_length=5
+    )
+    databases: tuple[DatabaseAccess, ...] = Field(min_length=1, max_length=50)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        names = [database.name for database in self.databases]
+        if len(set(names)) != len(names):
+            raise ValueError(f"databases: each name once, not {names}")
+        return self
+
+
 class Settings(_Frozen):
     """Everything that can be chosen.
 
@@ -139,6 +196,7 @@ class Settings(_Frozen):
     one function sees one VPC, so services side by side on one balancer share it.
     `operators` are addresses that get mail about everything: every service, and Greenlane's own
     trouble.
+    Without `migrations` there is no workflow for databases, and no function in their network.
     """
 
     region: str = Field(default="eu-west-1", pattern=_REGION)
@@ -148,6 +206,7 @@ class Settings(_Frozen):
     operators: tuple[str, ...] = ()
     sample: SampleSettings | None = None
     flags: FlagSettings = FlagSettings()
+    migrations: MigrationSettings | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

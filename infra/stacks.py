@@ -1,169 +1,40 @@
 """The two stacks: the sample's blue/green environment, and the product."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from aws_cdk import App, ArnFormat, Environment, Stack, Validations
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_ssm as ssm
 from cdk_nag import AwsSolutionsChecks
 from constructs import Construct
 
-from greenlane.deployments.workload import SlotName, SlotResources, Workload, parameter_name
 from infra.adopted import AdoptedService
-from infra.alarms import Alarms, alarm_names
-from infra.balancer import Balancer
 from infra.catalog import FUNCTIONS
-from infra.code import Dependencies, our_code
+from infra.code import MIGRATION_LAYER, Dependencies, our_code
 from infra.events import Events
 from infra.experiments import EXPERIMENT_MACHINE, Experiments
 from infra.experiments_storage import ExperimentsStorage
 from infra.flag_ramps import FLAG_MACHINE, FlagRamps
 from infra.flags_storage import FlagsStorage
 from infra.function_spec import FunctionSpec
-from infra.functions import Function, camel, dashed
+from infra.functions import Function, all_versions, camel
 from infra.http_api import add_http_api
 from infra.incidents import Incidents
-from infra.network import Network
+from infra.migrations import MIGRATION_MACHINE, Migrations, PlansBucket
 from infra.own_alarms import OwnAlarms
 from infra.people import People
-from infra.permissions import KNOWS_NO_RESOURCE, Permissions
-from infra.roles import Allow
-from infra.settings import ServiceSettings, Settings
-from infra.slots import Slots
+from infra.permissions import Permissions
+from infra.permissions_migrations import MigrationPermissions
+from infra.retention import log_retention
+from infra.settings import MigrationSettings, Settings
 from infra.storage import Storage
 from infra.triggers import Triggers
 from infra.workflows import STATE_MACHINES, Workflow
+from infra.workload_stack import WorkloadStack
 
 DEPLOYMENT_MACHINE = "greenlane-deployment"
 ROLLBACK_MACHINE = "greenlane-rollback"
-
-
-class WorkloadStack(Stack):
-    """The sample: a service in two slots behind one weighted rule, and its description as data.
-
-    Greenlane does not import this stack. It reads the SSM parameters that are written here, and
-    would read the same from anybody else.
-    """
-
-    def __init__(self, scope: Construct, id: str, *, settings: Settings, **kwargs: Any) -> None:
-        super().__init__(scope, id, **kwargs)
-        if settings.sample is None:
-            raise ValueError("sample: the sample's stack needs the settings of the sample")
-        sample = settings.sample
-        service = settings.service(sample.service)
-        network = Network(self, "Network", service=service, sample=sample)
-        self.own_listener_rule = self._own_listener_rule(settings, service)
-        balancer = Balancer(
-            self,
-            "Balancer",
-            service=service,
-            sample=sample,
-            network=network,
-            own_listener_rule_arn=self.own_listener_rule.function.function_arn,
-        )
-        slots = Slots(
-            self, "Slots", service=service, sample=sample, network=network, balancer=balancer
-        )
-        Alarms(self, "Alarms", service=service, thresholds=sample.alarms, balancer=balancer)
-        workload = Workload(
-            service=service.name,
-            cluster=service.cluster,
-            container=service.container,
-            port=service.port,
-            repository=service.repository,
-            load_balancer_full_name=balancer.full_name,
-            listener_arn=balancer.production.listener_arn,
-            listener_rule_arn=balancer.rule_arn,
-            test_listener_arn=balancer.test.listener_arn,
-            slots={
-                "blue": self._slot(service, slots, balancer, "blue"),
-                "green": self._slot(service, slots, balancer, "green"),
-            },
-            shape=sample.shape,
-            capacity=sample.capacity,
-        )
-        self._describe(service.name, workload, network)
-
-    def _own_listener_rule(self, settings: Settings, service: ServiceSettings) -> Function:
-        rules, listeners = (
-            self.format_arn(
-                service="elasticloadbalancing",
-                resource=resource,
-                resource_name=f"app/{service.name}/*",
-            )
-            for resource in ("listener-rule", "listener")
-        )
-        return Function(
-            self,
-            "OwnListenerRule",
-            module="own_listener_rule",
-            code=our_code(),
-            layers=[],
-            timeout_seconds=60,
-            memory_mb=256,
-            environment={},
-            allows=[
-                Allow(
-                    "SeeRules",
-                    [
-                        "elasticloadbalancing:DescribeRules",
-                        "elasticloadbalancing:DescribeTags",
-                    ],
-                    ["*"],
-                    because=KNOWS_NO_RESOURCE,
-                ),
-                Allow(
-                    "CreateRule",
-                    ["elasticloadbalancing:CreateRule"],
-                    [listeners],
-                    because="the balancer's listeners; its id is not known before it exists.",
-                ),
-                Allow(
-                    "OwnRule",
-                    [
-                        "elasticloadbalancing:AddTags",
-                        "elasticloadbalancing:DeleteRule",
-                        "elasticloadbalancing:ModifyRule",
-                        "elasticloadbalancing:RemoveTags",
-                        "elasticloadbalancing:SetRulePriorities",
-                    ],
-                    [rules],
-                    because="the rules of this balancer; their ids are not known before.",
-                ),
-            ],
-            log_retention=_retention(settings),
-        )
-
-    def _slot(
-        self, service: ServiceSettings, slots: Slots, balancer: Balancer, slot: SlotName
-    ) -> SlotResources:
-        return SlotResources(
-            service=slots.service_name(slot),
-            target_group_arn=balancer.target_groups[slot].ref,
-            alarms=alarm_names(service.name, slot),
-        )
-
-    def _describe(self, name: str, workload: Workload, network: Network) -> None:
-        """Write the description, and beside it the values that templates read one by one."""
-        prefix = parameter_name(name)
-        values = {
-            "Workload": (prefix, self.to_json_string(workload.model_dump(mode="json"))),
-            "ListenerRuleArn": (f"{prefix}/listener-rule-arn", workload.listener_rule_arn),
-            "SubnetIds": (f"{prefix}/subnet-ids", ",".join(network.subnet_ids)),
-            "ValidationSecurityGroupId": (
-                f"{prefix}/validation-security-group-id",
-                network.validation.security_group_id,
-            ),
-        }
-        for slot, resources in workload.slots.items():
-            values[f"{slot.title()}TargetGroupArn"] = (
-                f"{prefix}/target-group-arn-{slot}",
-                resources.target_group_arn,
-            )
-        for id, (parameter, value) in values.items():
-            ssm.CfnParameter(self, f"{id}Parameter", name=parameter, type="String", value=value)
 
 
 class GreenlaneStack(Stack):
@@ -235,10 +106,10 @@ class GreenlaneStack(Stack):
                 file=f"{file}.asl.json",
                 bindings={**bindings, **machines, "TopicArn": storage.topic.topic_arn},
                 may_invoke={
-                    f"{camel(module)}Arn": self._all_versions(module) for module in self.functions
+                    f"{camel(module)}Arn": all_versions(self, module) for module in self.functions
                 },
                 may_start=machines,
-                log_retention=_retention(settings),
+                log_retention=log_retention(settings),
                 folder=state_machines,
             )
             for name, file in ((DEPLOYMENT_MACHINE, "deployment"), (ROLLBACK_MACHINE, "rollback"))
@@ -258,18 +129,18 @@ class GreenlaneStack(Stack):
             "FlagRamps",
             services=list(services),
             functions=self.functions,
-            all_versions={module: self._all_versions(module) for module in self.functions},
+            all_versions={module: all_versions(self, module) for module in self.functions},
             undelivered=storage.undelivered,
-            log_retention=_retention(settings),
+            log_retention=log_retention(settings),
         )
         Experiments(
             self,
             "Experiments",
             services=list(services),
             functions=self.functions,
-            all_versions={module: self._all_versions(module) for module in self.functions},
+            all_versions={module: all_versions(self, module) for module in self.functions},
             undelivered=storage.undelivered,
-            log_retention=_retention(settings),
+            log_retention=log_retention(settings),
         )
         Triggers(
             self,
@@ -293,7 +164,7 @@ class GreenlaneStack(Stack):
             code=code,
             layer=layer,
             settings=settings.flags,
-            log_retention=_retention(settings),
+            log_retention=log_retention(settings),
         )
         OwnAlarms(
             self,
@@ -304,6 +175,44 @@ class GreenlaneStack(Stack):
             notify=self.functions["notify_people"],
             flags=self.functions["tick_flags"],
             experiments=self.functions["tick_experiments"],
+        )
+        if settings.migrations is not None:
+            self._migrations(settings.migrations, permissions, environment, storage, code, layer)
+
+    def _migrations(
+        self,
+        settings: MigrationSettings,
+        permissions: Permissions,
+        environment: dict[str, str],
+        storage: Storage,
+        code: lambda_.Code,
+        layer: lambda_.ILayerVersion,
+    ) -> None:
+        plans = PlansBucket(self, "Plans")
+        parsing = Dependencies(
+            self,
+            "MigrationDependencies",
+            folder=MIGRATION_LAYER,
+            package="postgast",
+            name="greenlane-migration-dependencies",
+        )
+        may = MigrationPermissions(
+            **{one.name: getattr(permissions, one.name) for one in fields(permissions)},
+            databases=settings.databases,
+            plans_arn=plans.bucket.bucket_arn,
+            migration_machine=self._machine_arn(MIGRATION_MACHINE),
+        )
+        Migrations(
+            self,
+            "Migrations",
+            settings=settings,
+            permissions=may,
+            plans=plans,
+            code=code,
+            layers=(layer, parsing.layer),
+            environment=environment,
+            undelivered=storage.undelivered,
+            log_retention=log_retention(self._settings),
         )
 
     def _functions(
@@ -327,7 +236,7 @@ class GreenlaneStack(Stack):
                 memory_mb=spec.memory_mb,
                 environment=environment,
                 allows=spec.may(permissions),
-                log_retention=_retention(self._settings),
+                log_retention=log_retention(self._settings),
                 tick=spec.tick,
                 subnet_ids=subnets if spec.in_vpc else (),
                 security_group_ids=[group] if spec.in_vpc else (),
@@ -339,15 +248,6 @@ class GreenlaneStack(Stack):
         kind = ArnFormat.COLON_RESOURCE_NAME
         arn: str = self.format_arn(
             service="states", resource="stateMachine", resource_name=name, arn_format=kind
-        )
-        return arn
-
-    def _all_versions(self, module: str) -> str:
-        arn: str = self.format_arn(
-            service="lambda",
-            resource="function",
-            resource_name=f"greenlane-{dashed(module)}:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
         )
         return arn
 
@@ -384,16 +284,3 @@ def build_app(
         greenlane.add_stack_dependency(sample)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
     return app
-
-
-def _retention(settings: Settings) -> logs.RetentionDays:
-    return {
-        1: logs.RetentionDays.ONE_DAY,
-        7: logs.RetentionDays.ONE_WEEK,
-        14: logs.RetentionDays.TWO_WEEKS,
-        30: logs.RetentionDays.ONE_MONTH,
-        90: logs.RetentionDays.THREE_MONTHS,
-        180: logs.RetentionDays.SIX_MONTHS,
-        365: logs.RetentionDays.ONE_YEAR,
-        731: logs.RetentionDays.TWO_YEARS,
-    }[settings.log_retention_days]

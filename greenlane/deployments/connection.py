@@ -18,6 +18,7 @@ from greenlane.errors import InvalidInput, UnknownDeployment
 from greenlane.experiments.names import TABLE as EXPERIMENTS_TABLE
 from greenlane.flags.names import TABLE as FLAGS_TABLE
 from greenlane.flags.storing.store import DynamoFlagStore
+from greenlane.migrations.databases.store import DatabaseStore
 
 if TYPE_CHECKING:
     from greenlane.experiments.storing.store import DynamoExperimentStore
@@ -101,6 +102,11 @@ class Connection:
         from greenlane.experiments.storing.store import DynamoExperimentStore
 
         return DynamoExperimentStore(self.client("dynamodb"), EXPERIMENTS_TABLE)
+
+    @cached_property
+    def databases(self) -> DatabaseStore:
+        """The databases, as they are described."""
+        return DatabaseStore(self.client("dynamodb"), TABLE)
 
     def start(self, machine: str, name: str, body: dict[str, Any]) -> tuple[str, bool]:
         """Start an execution by name; its ARN, and whether it existed already with this input.

@@ -9,21 +9,32 @@ from tests.infra.reachable import SERVICES, called, operations
 Call = tuple[str, str]
 
 NOT_ON_THE_WAY = {
+    "back_up_database": "keeps what a migration could go back to; it has fault tests of its own",
+    "check_migration": "reads a database before a migration; no deployment waits for it",
     "conclude_experiment": "ends an A/B test; no deployment waits for it",
+    "hand_over_migration": "lets a migration go on in its next execution",
     "judge_experiment": "looks at an A/B test; no deployment waits for it",
     "judge_flag": "judges the ramp of a flag, which has fault tests of its own",
     "look_up_flags": "answers for flags and A/B tests; no deployment waits for it",
     "manage_experiments": "changes A/B tests for people; no deployment waits for it",
     "manage_flags": "changes flags for people; no deployment waits for it",
     "own_listener_rule": "CloudFormation calls it when a workload's stack is made or deleted",
+    "publish_migration": "writes what stands in a database after a migration",
     "raise_flag": "raises the ramp of a flag, which has fault tests of its own",
     "record_experiments": "answers and records for A/B tests; no deployment waits for it",
+    "release_migration": "ends the lease of a migration",
+    "run_migration": "runs a slice of a migration in its database",
     "stop_experiments": "watches A/B tests at once; no deployment waits for it",
     "stop_flags": "switches flags off; no deployment waits for it",
+    "take_migration": "takes the lease of a migration, which has fault tests of its own",
+    "tell_dead_migration": "tells of a migration whose execution died",
+    "tell_migration": "tells how a migration ended",
+    "tell_warning": "tells people of an alarm that decides nothing",
     "tick_experiments": "looks after A/B tests",
     "tick_flags": "looks after the ramps and alarms of flags",
-    "tell_warning": "tells people of an alarm that decides nothing",
+    "undo_migration": "undoes a slice of a migration in its database",
     "validate_slot": "makes no AWS calls; its own requests are answered in the same second",
+    "watch_migration": "says whether a migration goes on; it has fault tests of its own",
 }
 """Functions without rows, and why."""
 

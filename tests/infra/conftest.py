@@ -82,6 +82,21 @@ class Assembly:
 
 Vary = Callable[..., Assembly]
 
+MIGRATIONS: dict[str, Any] = {
+    "subnet_ids": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+    "security_group_ids": ["sg-0123456789abcdef0"],
+    "databases": [
+        {
+            "name": "orders",
+            "cluster": "orders-prod",
+            "resource_id": "cluster-ABC123",
+            "user": "greenlane",
+        },
+        {"name": "billing", "instance": "billing-1", "secret": "greenlane/billing"},
+    ],
+}
+"""Settings with which migrations exist: a database of each kind, signed in to in each way."""
+
 
 def context() -> dict[str, Any]:
     """The context of `cdk.json`, fresh."""
@@ -135,6 +150,12 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
 def assembly(vary: Vary) -> Assembly:
     """The templates as they are in the repository."""
     return vary()
+
+
+@pytest.fixture(scope="session")
+def whole(vary: Vary) -> Assembly:
+    """The templates with all that can be chosen, so with every function and machine."""
+    return vary(migrations=MIGRATIONS)
 
 
 @pytest.fixture(scope="session")

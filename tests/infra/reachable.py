@@ -16,8 +16,25 @@ import boto3
 ROOT = Path(__file__).resolve().parents[2]
 STORE = "greenlane.deployments.store"
 TABLE = "greenlane.deployments.table"
-TABLE = "greenlane.deployments.table"
-_CLASSES = {STORE: "DynamoStore", TABLE: "DynamoTable"}
+_GUARDING = "greenlane.migrations.guarding"
+_CLASSES = {
+    STORE: "DynamoStore",
+    TABLE: "DynamoTable",
+    "greenlane.migrations.databases.store": "DatabaseStore",
+    f"{_GUARDING}.lease": "Leases",
+    f"{_GUARDING}.records": "Runs",
+    f"{_GUARDING}.runtime": "MigrationRuntime",
+}
+"""Classes whose methods are followed one by one: who reads the record need not write plans."""
+
+_CALLED = {
+    "databases": "greenlane.migrations.databases.store",
+    "leases": f"{_GUARDING}.lease",
+    "runs": f"{_GUARDING}.records",
+    "runtime": f"{_GUARDING}.runtime",
+}
+"""What such an object is called where it is used, as `runtime.leases`; those of deployments have
+`store` in their name."""
 
 # boto3's name of a service, and the prefix of its actions.
 SERVICES = {
@@ -29,6 +46,7 @@ SERVICES = {
     "elbv2": "elasticloadbalancing",
     "inspector2": "inspector2",
     "logs": "logs",
+    "rds": "rds",
     "s3": "s3",
     "secretsmanager": "secretsmanager",
     "sns": "sns",
@@ -36,12 +54,15 @@ SERVICES = {
     "stepfunctions": "states",
 }
 
-# What AWS asks for besides: the roles and tags of a revision, the service behind a target.
+# What AWS asks for besides: roles and tags of what is made, the service behind a target.
 IMPLIED = {
     "application-autoscaling:RegisterScalableTarget": {"ecs:DescribeServices", "ecs:UpdateService"},
     "dynamodb:TransactWriteItems": {"dynamodb:PutItem"},
     "ecs:RegisterTaskDefinition": {"iam:PassRole", "ecs:TagResource"},
     "ecs:RunTask": {"iam:PassRole"},
+    # Of what is made with tags.
+    "rds:CreateDBClusterSnapshot": {"rds:AddTagsToResource"},
+    "rds:CreateDBSnapshot": {"rds:AddTagsToResource"},
 }
 
 
@@ -92,7 +113,6 @@ def _module(tree: ast.Module) -> Module:
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             module.defined[statement.name] = statement
         if isinstance(statement, ast.ClassDef) and statement.name in _CLASSES.values():
-            # Its methods one by one: a function that reads the record need not write plans.
             module.defined[statement.name] = ast.Pass()
             for method in statement.body:
                 if isinstance(method, ast.FunctionDef):
@@ -133,9 +153,21 @@ def _mentions(module: str, node: ast.AST) -> Iterator[tuple[str, str]]:
         owner = ast.unparse(node.value)
         if owner in imported:
             yield ".".join(imported[owner]), node.attr
-        if "store" in owner.lower() or (owner == "self" and module in _CLASSES):
-            for place, name in _CLASSES.items():
-                yield place, f"{name}.{node.attr}"
+        for place in _places(module, owner):
+            yield place, f"{_CLASSES[place]}.{node.attr}"
+
+
+def _places(module: str, owner: str) -> tuple[str, ...]:
+    """Where the classes are defined that an object may be of, by what it is called."""
+    if not owner.replace(".", "_").isidentifier():
+        return ()  # a literal or a call
+    if owner == "self" and module in _CLASSES:
+        return (module, TABLE)
+    if "store" in owner.lower():
+        return (STORE, TABLE)
+    within, _, name = owner.rpartition(".")
+    called = _CALLED.get(name) if within or name == "runtime" else None
+    return () if called is None else (called, TABLE)
 
 
 def _calls(node: ast.AST) -> set[str]:

@@ -13,7 +13,7 @@ import pytest
 from greenlane import errors
 from greenlane.health import prometheus
 from greenlane.people import inside
-from tests.infra.conftest import PRODUCT, ROOT, SAMPLE, Assembly, Template
+from tests.infra.conftest import PRODUCT, ROOT, SAMPLE, Assembly
 
 MODULES = {path.stem for path in (ROOT / "functions").glob("*.py") if path.stem != "__init__"}
 MACHINES = sorted((ROOT / "statemachines").glob("*.asl.json"))
@@ -24,11 +24,11 @@ def camel(module: str) -> str:
 
 
 def test_each_module_of_functions_is_one_function_and_the_other_way_round(
-    assembly: Assembly,
+    whole: Assembly,
 ) -> None:
     handlers = [
         function.properties["Handler"]
-        for template in assembly.templates.values()
+        for template in whole.templates.values()
         for function in template.resources("AWS::Lambda::Function")
     ]
 
@@ -36,11 +36,11 @@ def test_each_module_of_functions_is_one_function_and_the_other_way_round(
 
 
 def test_each_file_of_statemachines_is_a_machine_and_the_other_way_round(
-    product: Template,
+    whole: Assembly,
 ) -> None:
     definitions = [
         machine.properties["DefinitionString"]
-        for machine in product.resources("AWS::StepFunctions::StateMachine")
+        for machine in whole.product.resources("AWS::StepFunctions::StateMachine")
     ]
 
     assert sorted(definitions) == sorted(path.read_text() for path in MACHINES)
@@ -48,9 +48,9 @@ def test_each_file_of_statemachines_is_a_machine_and_the_other_way_round(
 
 @pytest.mark.parametrize("file", MACHINES, ids=lambda path: path.name)
 def test_each_name_in_a_machine_is_bound_and_each_binding_is_used(
-    product: Template, file: Path
+    whole: Assembly, file: Path
 ) -> None:
-    machine = product.only(
+    machine = whole.product.only(
         "AWS::StepFunctions::StateMachine", DefinitionString=file.read_text()
     ).properties
 
@@ -63,24 +63,24 @@ CALLED_BY_NAME = {"post_alerts": inside.FUNCTION, "query_prometheus": prometheus
 
 
 def test_each_function_is_called_by_a_machine_a_rule_a_topic_a_route_or_the_template(
-    assembly: Assembly,
+    whole: Assembly,
 ) -> None:
     called = {camel(module) for module in CALLED_BY_NAME}
     for file in MACHINES:
         called |= set(re.findall(r"\$\{(\w+)Arn\}", file.read_text()))
-    starting = assembly.product.resources(
+    starting = whole.product.resources(
         "AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::ApiGateway::Method"
     )
     rules = json.dumps([rule.body for rule in starting])
-    tokens = json.dumps([rule.body for rule in assembly.sample.resources("Custom::ListenerRule")])
+    tokens = json.dumps([rule.body for rule in whole.sample.resources("Custom::ListenerRule")])
 
     # Those of the HTTP API stand in constructs of their own.
-    named = re.compile(r'"(?:Flags|ExperimentsApi)?(\w+?)Function')
+    named = re.compile(r'"(?:Flags|ExperimentsApi|Migrations)?(\w+?)Function')
     called |= set(named.findall(rules + tokens)) & {camel(module) for module in MODULES}
 
     assert called >= {camel(module) for module in MODULES}
     for module, name in CALLED_BY_NAME.items():
-        assembly.product.only("AWS::Lambda::Function", FunctionName=name)
+        whole.product.only("AWS::Lambda::Function", FunctionName=name)
         assert name == f"greenlane-{module.replace('_', '-')}"
 
 
@@ -107,6 +107,18 @@ def test_functions_ship_the_domain_and_nothing_that_runs_on_a_laptop(assembly: A
         for file in shipped
         if file.startswith(("greenlane/local/", "greenlane/cli/")) or file.endswith(".pyc")
     ]
+
+
+def test_migrations_add_the_layer_of_the_parser_and_the_driver(
+    assembly: Assembly, whole: Assembly
+) -> None:
+    before, after = assets(assembly, PRODUCT), assets(whole, PRODUCT)
+
+    (layer,) = {path.name for path in after} - {path.name for path in before}
+    for package in ("postgast", "psycopg", "psycopg_binary"):
+        assert (whole.folder / layer / "python" / package).is_dir()
+    size = sum(path.stat().st_size for path in (whole.folder / layer).rglob("*") if path.is_file())
+    assert size < 100 * 1024**2, "both layers and the code have 250 MiB together"
 
 
 def test_all_functions_share_one_asset_and_the_product_adds_the_layer(assembly: Assembly) -> None:
@@ -154,19 +166,28 @@ def imports(modules: set[str]) -> dict[str, str]:
     return found
 
 
+# They have the parser and the driver besides.
+IN_A_DATABASE = {"check_migration", "run_migration", "undo_migration"}
+OWN_RULE = {"own_listener_rule"}
+
+
 # The listener rule's function has no layer: it must work before the product exists.
 @pytest.mark.parametrize(
-    ("modules", "layered"),
-    [(MODULES - {"own_listener_rule"}, True), ({"own_listener_rule"}, False)],
-    ids=["product", "own_listener_rule"],
+    ("modules", "layers"),
+    [
+        (MODULES - OWN_RULE - IN_A_DATABASE, ["layer"]),
+        (IN_A_DATABASE, ["layer", "migration-layer"]),
+        (OWN_RULE, []),
+    ],
+    ids=["product", "in_a_database", "own_listener_rule"],
 )
 def test_what_the_functions_import_is_in_the_layer_or_in_the_runtime(
-    modules: set[str], layered: bool
+    modules: set[str], layers: list[str]
 ) -> None:
-    layer = (ROOT / "build" / "layer" / "python").iterdir()
-    allowed = IN_THE_RUNTIME | (
-        {path.name.removesuffix(".py") for path in layer} if layered else set()
-    )
+    folders = [ROOT / "build" / layer / "python" for layer in layers]
+    allowed = IN_THE_RUNTIME | {
+        path.name.removesuffix(".py") for folder in folders for path in folder.iterdir()
+    }
 
     imported = imports(modules)
 
@@ -187,10 +208,7 @@ def test_the_layers_hold_the_versions_that_are_tested(layer: str) -> None:
     tested = pins(ROOT / "requirements.txt")
     shipped = pins(ROOT / "functions" / layer)
 
-    # Time zones come from the system where the tests run.
-    assert {name: tested.get(name) for name in shipped if name != "tzdata"} == {
-        name: version for name, version in shipped.items() if name != "tzdata"
-    }
+    assert {name: tested.get(name) for name in shipped} == shipped
 
 
 def states(definition: Any) -> dict[str, dict[str, Any]]:

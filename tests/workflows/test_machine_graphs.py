@@ -9,7 +9,7 @@ import pytest
 from greenlane import errors
 from tests.workflows.machines import load
 
-MACHINES = ["deployment", "rollback", "flag_rollout"]
+MACHINES = ["deployment", "rollback", "flag_rollout", "migration"]
 LAMBDA = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -23,6 +23,7 @@ LAST_RESORTS = {
     "deployment": {"Drain", "Finish"},
     "rollback": set(),
     "flag_rollout": set(),
+    "migration": set(),
 }
 """Tasks whose unexpected errors end the execution: events and the reconciler take over."""
 
@@ -160,8 +161,9 @@ def test_functions_come_by_substitution_and_each_is_a_module(machine):
         __import__(f"functions.{module}")
 
 
-WAITS = {"flag_rollout": {"Interval", "Later"}}
-"""A ramp is made of its intervals, and nobody has a token to answer in between."""
+WAITS = {"flag_rollout": {"Interval", "Later"}, "migration": {"Wait", "Later"}}
+"""A ramp is made of its intervals, a migration waits for locks, replicas and people, and nobody has
+a token to answer in between."""
 
 
 def test_no_state_waits_by_polling(machine):

@@ -1,0 +1,12 @@
+"""Run one slice of a migration in its database."""
+
+from greenlane.entrypoint import entrypoint
+from greenlane.migrations.guarding.model import MigrationRun
+from greenlane.migrations.reaching.runtime import NetworkRuntime
+from greenlane.migrations.reaching.slices import run_migration
+
+
+@entrypoint
+def handler(run: MigrationRun, runtime: NetworkRuntime) -> MigrationRun:
+    """One turn of the state machine of migrations, in the databases' network."""
+    return run_migration(run, runtime)
