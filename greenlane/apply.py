@@ -1,7 +1,7 @@
-"""Applying a file of any kind: the configuration of a service, feature flags, or A/B tests.
+"""Applying a file of any kind: the configuration of a service, flags, A/B tests, or databases.
 
 The kind of a file is its top-level key. What configures a service is bound to it, and stands until
-its next file; flags and tests belong to no service.
+its next file; flags and tests belong to no service, and a database names its own.
 """
 
 from collections.abc import Callable, Collection
@@ -29,9 +29,19 @@ from greenlane.flags.storing.apply import (
     check_flags,
     is_flags,
 )
+from greenlane.migrations.databases.applying import (
+    AppliedDatabases,
+    CheckedDatabases,
+    apply_databases,
+    check_databases,
+    is_databases,
+)
+from greenlane.regions.declaring.document import CheckedRegions, check_regions, is_regions
 
 
-def check(document: Path | str) -> Checked | CheckedFlags | CheckedTests:
+def check(
+    document: Path | str,
+) -> Checked | CheckedFlags | CheckedTests | CheckedDatabases | CheckedRegions:
     """Read a file (or, from a str, its text) and say what is wrong; nothing is called.
 
     Raises:
@@ -40,6 +50,10 @@ def check(document: Path | str) -> Checked | CheckedFlags | CheckedTests:
     text, name = text_of(document)
     if is_experiments(text, name):
         return check_experiments(text, name)
+    if is_databases(text, name):
+        return check_databases(text, name)
+    if is_regions(text, name):
+        return check_regions(text, name)
     return check_flags(text, name) if is_flags(text, name) else read_document(text, name)
 
 
@@ -54,13 +68,13 @@ def apply(
     start: bool = False,
     again: bool = False,
     warn: Callable[[str], None] = lambda text: None,
-) -> Applied | AppliedFlags | AppliedTests:
+) -> Applied | AppliedFlags | AppliedTests | AppliedDatabases:
     """Apply a file (or, from a str, its text).
 
     Args:
         greenlane: the account and Region.
         document: the file.
-        service: which service a file that names none is for; flags and tests are for none.
+        service: which service a file that names none is for; only what configures a service may.
         by: who applies it.
         why: for the audit of flags and tests.
         prune: take out the flags that the file does not have.
@@ -76,14 +90,18 @@ def apply(
     """
     text, name = text_of(document)
     flags, tests = is_flags(text, name), is_experiments(text, name)
+    databases = is_databases(text, name)
     given = {"service": service, "why": why, "prune": prune, "start": start, "again": again}
     takes = {"why", "start", "again"} if tests else {"why", "prune"} if flags else {"service"}
+    takes = set() if databases else takes
     for option, value in given.items():
         if value and option not in takes:
             raise InvalidInput(option, value, _NOT_FOR[option])
-    if not (tests or flags):
+    if not (tests or flags or databases):
         return greenlane.apply(document, service=service, by=by)
     now = greenlane.connection.clock.now()
+    if databases:
+        return apply_databases(greenlane.connection.databases, text, name, by=by, at=now)
     if tests:
         check_test_names(greenlane, _named(text, name, TESTS))
         return apply_experiments(
@@ -101,7 +119,7 @@ def apply(
 
 
 _NOT_FOR = {
-    "service": "flags and A/B tests belong to no service; leave it out",
+    "service": "only a file that configures a service takes it; leave it out",
     "why": "only a file of feature flags or A/B tests takes it",
     "prune": "only a file of feature flags takes it",
     "start": "only a file of A/B tests takes it",

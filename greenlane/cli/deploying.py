@@ -46,7 +46,7 @@ def apply(
         ),
     ] = False,
 ) -> None:
-    """Make a file the configuration of its service, or put its feature flags or A/B tests.
+    """Make a file the configuration of its service, or put its flags, A/B tests or databases.
 
     The next deployment uses it; one that runs keeps what it began with. Flags count at once, and
     new A/B tests are drafts until they are started. The same content again changes nothing.
@@ -56,6 +56,7 @@ def apply(
     from greenlane.deployments.applying import text_of
     from greenlane.experiments.storing.apply import AppliedTests, is_experiments
     from greenlane.flags.storing.apply import AppliedFlags, is_flags
+    from greenlane.migrations.databases.applying import AppliedDatabases, is_databases
 
     session: Session = context.obj
     document: Path | str = file
@@ -65,7 +66,7 @@ def apply(
         _check(session, document)
         return
     content = text_of(document)
-    audited = is_flags(*content) or is_experiments(*content)
+    audited = is_flags(*content) or is_experiments(*content) or is_databases(*content)
     applied = applying.apply(
         session.client,
         document,
@@ -86,6 +87,11 @@ def apply(
     for warning in applied.warnings:
         session.warn(warning)
     session.emit(applied)
+    if isinstance(applied, AppliedDatabases):
+        for name, version in applied.databases.items():
+            said = "applied" if name in applied.changed else "unchanged"
+            session.say(f"{name}: {said}, version {version}")
+        return
     said = "applied" if applied.changed else "unchanged"
     session.say(f"{applied.service}: {said}, configuration version {applied.version}")
 
@@ -94,6 +100,8 @@ def _check(session: Session, document: Path | str) -> None:
     from greenlane.apply import check
     from greenlane.experiments.storing.apply import CheckedTests
     from greenlane.flags.storing.apply import CheckedFlags
+    from greenlane.migrations.databases.applying import CheckedDatabases
+    from greenlane.regions.declaring.document import CheckedRegions
 
     checked = check(document)
     if isinstance(checked, CheckedFlags | CheckedTests):
@@ -107,6 +115,13 @@ def _check(session: Session, document: Path | str) -> None:
         return
     for warning in checked.warnings:
         session.warn(warning)
+    if isinstance(checked, CheckedDatabases | CheckedRegions):
+        session.emit(checked)
+        databases = isinstance(checked, CheckedDatabases)
+        found = len(checked.databases if isinstance(checked, CheckedDatabases) else checked.regions)
+        named = f"{found} {'database' if databases else 'region'}{'' if found == 1 else 's'}"
+        session.say(f"{checked.file}: a correct file of {named}; nothing was applied")
+        return
     name = checked.source.name
     session.emit({"file": name, "kind": checked.kind, "warnings": list(checked.warnings)})
     about = f" about {checked.service}" if checked.service else ""

@@ -19,7 +19,9 @@ from greenlane.cli import (
     judging,
     local,
     looking,
+    migrations,
     planning,
+    regions,
     reporting,
     steering,
 )
@@ -167,6 +169,8 @@ app.add_typer(evidence.app, name="evidence")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(flags.app, name="flags")
 app.add_typer(local.app, name="local")
+app.add_typer(migrations.app, name="migrations")
+app.add_typer(regions.app, name="regions")
 app.command()(local.demo)
 
 

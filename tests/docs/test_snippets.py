@@ -22,7 +22,10 @@ from greenlane.experiments.document import read_experiments
 from greenlane.flags.definitions.document import read_flags
 from greenlane.local import images
 from greenlane.local.daemon import DaemonState
+from greenlane.migrations.databases.document import read_databases
+from greenlane.migrations.declaring.document import read_manifest
 from greenlane.people.webhook import signature
+from greenlane.regions.declaring.document import read_regions
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose
 
 GREENLANE: Any = get_command(app)
@@ -58,9 +61,16 @@ def test_yaml_is_a_correct_file(block: Block) -> None:
     if "feature_flags:" in block.text:
         read_flags(block.text, block.id)
         return
-    if "ab_tests:" in block.text:
-        read_experiments(block.text, block.id)
-        return
+    readers = {
+        "ab_tests:": read_experiments,
+        "database_migrations:": read_manifest,
+        "databases:": read_databases,
+        "regions:": read_regions,
+    }
+    for key, reader in readers.items():
+        if re.search(rf"^{key}", block.text, re.MULTILINE):
+            reader(block.text, block.id)
+            return
     read_document(block.text, block.id)
 
 

@@ -1,0 +1,12 @@
+"""`greenlane migrations`: judge, plan and run changes of a database's schema."""
+
+import typer
+
+from greenlane.cli import migrations_checking
+
+app = typer.Typer(
+    name="migrations",
+    help="Change a database's schema without downtime: judge SQL, plan changes, run them.",
+    no_args_is_help=True,
+)
+migrations_checking.register(app)
