@@ -94,6 +94,10 @@ def stop(
     serve: Annotated[
         str | None, typer.Option(help="The variant for all who are eligible; the control if not.")
     ] = None,
+    run: Annotated[
+        int | None,
+        typer.Option(help="The run that you mean; refused if another is there.", min=1),
+    ] = None,
 ) -> None:
     """End a test by your will, whatever its numbers say.
 
@@ -103,7 +107,7 @@ def stop(
 
     session: Session = context.obj
     by, at = session.principal, session.now
-    stopped = keeping.stop(session.experiments, name, by=by, why=why, at=at, serve=serve)
+    stopped = keeping.stop(session.experiments, name, by=by, why=why, at=at, serve=serve, run=run)
     tell_test(session, stopped)
 
 

@@ -5,12 +5,15 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from greenlane.errors import InvalidInput
+from greenlane.experiments.counting.values import EARLIEST
 from greenlane.problems import suggest
 
 COLUMNS = ("user", "metric", "value", "at")
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""What comes later was written in another unit, and would stretch all looks to one."""
 
 
 class TimedEvent(NamedTuple):
@@ -34,16 +37,35 @@ def read_events(path: Path) -> Iterator[TimedEvent]:
         InvalidInput: naming the line and what is wrong with it.
         OSError: the file cannot be read.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        if path.suffix.lower() == ".csv":
-            reader = csv.DictReader(file)
-            _check_heads(path, reader.fieldnames or ())
-            for row in reader:
-                yield _event(reader.line_num, row)
-            return
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _event(number, _json(number, line))
+    read = _csv if path.suffix.lower() == ".csv" else _lines
+    try:
+        # With the mark that spreadsheets write before the first head, or without it.
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from read(path, file)
+    except UnicodeDecodeError as error:
+        said = f"it is not UTF-8 ({error.reason}); save it as that"
+        raise InvalidInput("--events", str(path), said) from None
+
+
+def _csv(path: Path, file: TextIO) -> Iterator[TimedEvent]:
+    reader = csv.DictReader(file)
+    try:
+        _check_heads(path, reader.fieldnames or ())
+        for row in reader:
+            if any(row.get(None) or ()):
+                said = f"it has more than the columns {','.join(COLUMNS)}; quote what has a comma"
+                raise InvalidInput(f"line {reader.line_num}", str(row[None])[:80], said)
+            yield _event(reader.line_num, row)
+    except csv.Error as error:
+        said = f"it cannot be read as CSV ({error}); quote what has a comma, a quote or a new line"
+        raise InvalidInput(f"line {reader.line_num}", str(path), said) from None
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[TimedEvent]:
+    del path
+    for number, line in enumerate(file, start=1):
+        if line.strip():
+            yield _event(number, _json(number, line))
 
 
 def _check_heads(path: Path, heads: Any) -> None:
@@ -60,7 +82,7 @@ def _check_heads(path: Path, heads: Any) -> None:
 def _json(number: int, line: str) -> Mapping[str, Any]:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         said = 'write one object a line: {"user": "u1", "metric": "orders", "value": 1, "at": ...}'
@@ -93,4 +115,10 @@ def _at(number: int, text: str) -> datetime:
     except ValueError:
         said = "write a time such as 2026-03-02T14:05:00Z"
         raise InvalidInput(f"line {number}: at", text, said) from None
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    if not EARLIEST <= at < LATEST:
+        said = (
+            f"it is not between {EARLIEST:%Y} and {LATEST:%Y}; write such as 2026-03-02T14:05:00Z"
+        )
+        raise InvalidInput(f"line {number}: at", text, said)
+    return at

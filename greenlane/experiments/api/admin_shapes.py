@@ -72,6 +72,12 @@ class StopTest(Document):
     serve: Name | None = Field(
         None, description="What those have from now on who are eligible; the control if left out."
     )
+    run: int | None = Field(
+        None,
+        ge=1,
+        strict=True,
+        description="The run that is meant; a conflict if another one is there. Any if left out.",
+    )
 
 
 class ChangeTest(TestReason):

@@ -172,7 +172,7 @@ class ExperimentsApi:
         request.parameters(NoQuery)
         body, name = request.json(StopTest), _name(request)
         who = self._who(request, body.why)
-        return _told(keeping.stop(self.store, name, serve=body.serve, **who))
+        return _told(keeping.stop(self.store, name, serve=body.serve, run=body.run, **who))
 
     def results(self, request: Request) -> Response:
         """What a test says now."""

@@ -50,6 +50,8 @@ def compose(
             f"`greenlane experiments start {test.name}`"
         )
     definition = test.definition
+    # One that was on its way at the end decided nothing, and may be kept after the report.
+    looks = [look for look in looks if test.ended_at is None or look.snapshot.at <= test.ended_at]
     last = looks[-1] if looks else None
     outcome: Outcome = "running"
     if test.status == "concluded":

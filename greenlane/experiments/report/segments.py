@@ -14,6 +14,7 @@ from greenlane.experiments.report.model import SegmentLine
 from greenlane.experiments.statistics.comparison import compare
 from greenlane.experiments.statistics.multiplicity import holm
 from greenlane.experiments.statistics.special import normal_isf
+from greenlane.experiments.storing.stored_items import LARGEST_BYTES
 
 
 class SegmentsRead(StoredModel):
@@ -21,6 +22,35 @@ class SegmentsRead(StoredModel):
 
     at: datetime
     snapshots: dict[str, Snapshot]
+
+
+def fitting(read: SegmentsRead, test: Experiment, most: int = LARGEST_BYTES) -> SegmentsRead | None:
+    """What of segments fits into one item: all, or the metric that is compared; else None.
+
+    Args:
+        read: what was read just now.
+        test: its definition.
+        most: bytes, compressed.
+    """
+    primary = test.primary_metric.name
+
+    def only(of: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: part for name, part in of.items() if name == primary}
+
+    less = {
+        name: one.model_copy(
+            update={"moments": only(one.moments), "histograms": only(one.histograms)}
+        )
+        for name, one in read.snapshots.items()
+    }
+    for each in (read, read.model_copy(update={"snapshots": less})):
+        if len(_packed(each)) <= most:
+            return each
+    return None
+
+
+def _packed(read: SegmentsRead) -> bytes:
+    return gzip.compress(read.model_dump_json().encode(), mtime=0)
 
 
 def keep_segments(client: Any, table: str, name: str, run: int, read: SegmentsRead) -> SegmentsRead:
@@ -36,7 +66,7 @@ def keep_segments(client: Any, table: str, name: str, run: int, read: SegmentsRe
     Raises:
         ClientError: the table did not answer.
     """
-    body = gzip.compress(read.model_dump_json().encode(), mtime=0)
+    body = _packed(read)
     try:
         client.put_item(
             TableName=table,

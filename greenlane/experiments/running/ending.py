@@ -31,6 +31,7 @@ def conclude_experiment(run: ExperimentRun, runtime: ExperimentRuntime) -> Exper
 
     Raises:
         NotReconciled: something of what follows was not done.
+        Refused: others kept the end from being written; try again.
         ClientError: the table did not answer.
     """
     over = run.model_copy(update={"next": "over", "wait_seconds": 0})
@@ -81,6 +82,10 @@ def end(
         by_what: what decided it, for the audit.
         serve: the winner.
         look: that decided it.
+
+    Raises:
+        Refused: it still runs, for others kept the end from being written; try again.
+        ClientError: the table did not answer.
     """
     now = runtime.clock.now()
     try:
@@ -97,9 +102,12 @@ def end(
             at=now,
         )
     except Refused as refused:
+        stored = runtime.experiments.test(test.name)
+        if stored.run == test.run and stored.status == "running":
+            raise
         # A person, or a watch, was faster.
         logger.info("it had ended", test=test.name, run=test.run, said=str(refused))
-        return Ended(runtime.experiments.test(test.name), here=False)
+        return Ended(stored, here=False)
     here = after.run == test.run and after.at == now and after.by == GREENLANE
     if here:
         logger.info("ended", test=test.name, run=test.run, verdict=verdict, reason=reason)

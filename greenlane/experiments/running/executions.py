@@ -5,6 +5,7 @@ Who starts a test needs the table alone; the minute tick starts the execution.
 
 from botocore.exceptions import ClientError
 
+from greenlane.errors import NotReconciled
 from greenlane.experiments.running.runtime import ExperimentRuntime
 from greenlane.experiments.running.timing import ExperimentRun
 from greenlane.experiments.storing.state import StoredTest
@@ -12,10 +13,17 @@ from greenlane.flags.ramps.executions import execution_arn, execution_name
 from greenlane.logs import logger
 
 _ALIVE = ("RUNNING", "PENDING_REDRIVE")
+_FAILED = ("FAILED", "TIMED_OUT")
 
 
 def keep_going(runtime: ExperimentRuntime, test: StoredTest) -> None:
-    """Start a run's execution if it has none that lives. Repeating it starts no second one."""
+    """Start a run's execution if it has none that lives. Repeating it starts no second one.
+
+    Raises:
+        NotReconciled: the last one failed; another was started. The alarm on the errors of the
+            tick tells people when that goes on.
+        ClientError: the table, or Step Functions, did not answer.
+    """
     machine, base = runtime.settings.experiment_machine_arn, _base(test)
     arn = test.execution or execution_arn(machine, execution_name(base))
     status = _status(runtime, arn)
@@ -27,6 +35,8 @@ def keep_going(runtime: ExperimentRuntime, test: StoredTest) -> None:
     if arn != test.execution and not runtime.experiments.keep_execution(test.name, test.run, arn):
         return  # it does not run any more
     _start(runtime, arn.rsplit(":", 1)[-1], test)
+    if status in _FAILED:
+        raise NotReconciled(f"the execution of {test.name} before this one ended as {status}")
 
 
 def let_go(runtime: ExperimentRuntime, test: StoredTest) -> None:

@@ -94,7 +94,9 @@ def alarmed(
     silent = {one.metric for one in watch.guardrails if one.standing == "no_data"}
     silent &= limited(test.definition)
     service = service_of(test, services)
-    if not silent or not service or sum(watch.snapshot.epochs[-1].users.values()) == 0:
+    # Those of an earlier epoch keep their variant, and may be harmed by it.
+    users = sum(sum(epoch.users.values()) for epoch in watch.snapshot.epochs)
+    if not silent or not service or users == 0:
         return None
     behind = service_behind(runtime, service, services)
     if isinstance(behind, str):

@@ -1,9 +1,9 @@
 """What follows from an end: the winning flag is ramped, the report written, people told.
 
-Each is done once. That it was done is written with the test when it is, so a process that ends in
-between leaves it to the minute tick, and each can be done again: the ramp is found in the audit of
-flags, a report is the same to the byte, and news has the same id, by which channels know a
-repetition.
+Each is done once. That it was done is written with the test when it is, that of the report by
+itself. A process that ends in between leaves it to the minute tick, and each can be done again: the
+ramp is found in the audit of flags, a report is the same to the byte, and news has the same id, by
+which channels know a repetition.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,12 @@ from greenlane.errors import GreenlaneError, NotReconciled
 from greenlane.experiments.counting.reading import counted, snapshot_of
 from greenlane.experiments.report.compose import compose
 from greenlane.experiments.report.keeping import write_experiment_report
-from greenlane.experiments.report.segments import SegmentsRead, keep_segments, read_segments
+from greenlane.experiments.report.segments import (
+    SegmentsRead,
+    fitting,
+    keep_segments,
+    read_segments,
+)
 from greenlane.experiments.running.experiment_news import news_of
 from greenlane.experiments.running.runtime import ExperimentRuntime
 from greenlane.experiments.running.winner_flag import (
@@ -67,14 +72,16 @@ def settle(runtime: ExperimentRuntime, test: StoredTest) -> None:
         ramped = attempt("flag", lambda: ramp_winner(runtime, test)) or ""
     elif "news" in todo:
         ramped = _ramped_before(runtime, test)
-    if "report" in todo:
-        attempt("report", lambda: _report(runtime, test))
     if "news" in todo and _may_tell(runtime, test, done):
         attempt("news", lambda: _tell(runtime, test, ramped))
         if "news" not in done:
             problems.append("news: the topic did not take it")
     if done:
+        # Before the report, which reads and draws most: one that takes all time or memory ends the
+        # process, and must neither keep people from being told nor have them told each minute.
         _write_down(runtime, test, done, ramped)
+    if "report" in todo and attempt("report", lambda: _report(runtime, test)) is not None:
+        _write_down(runtime, test, ["report"], "")
     if problems:
         raise NotReconciled(f"{test.name}: {'; '.join(dict.fromkeys(problems))}")
 
@@ -116,7 +123,10 @@ def _segments(runtime: ExperimentRuntime, test: StoredTest) -> SegmentsRead | No
         return found
     now, sums = runtime.clock.now(), counted(client, table, test)
     snapshots = {name: snapshot_of(test, sums, now, name) for name in names}
-    read = SegmentsRead(at=now, snapshots=snapshots)
+    read = fitting(SegmentsRead(at=now, snapshots=snapshots), test.definition)
+    if read is None:
+        logger.warning("segments do not fit into the table", test=test.name, segments=len(names))
+        return None
     return keep_segments(client, table, test.name, test.run, read)
 
 

@@ -16,7 +16,7 @@ from greenlane.experiments.running.executions import keep_going
 from greenlane.experiments.running.runtime import ExperimentRuntime
 from greenlane.experiments.running.settling import LEFT_TO_OTHERS
 from greenlane.experiments.running.timing import watch_due
-from greenlane.experiments.running.watching_over import rest, watch_over
+from greenlane.experiments.running.watching_over import ended_by_its_looks, rest, watch_over
 from greenlane.experiments.storing.state import StoredTest, owed
 from greenlane.logs import logger
 
@@ -62,17 +62,26 @@ def _each(turn: tuple[str, Callable[[], None]]) -> str:
 
 
 def _look_after(runtime: ExperimentRuntime, test: StoredTest, services: Sequence[str]) -> None:
-    now = runtime.clock.now()
     if test.status != "running":
-        if test.ended_at is None or now >= test.ended_at + LEFT_TO_OTHERS:
+        if test.ended_at is None or runtime.clock.now() >= test.ended_at + LEFT_TO_OTHERS:
             rest(runtime, test)
         return
     try:
         keep_going(runtime, test)
     finally:
         # Where Step Functions does not answer, nobody else sees harm.
-        if test.started_at is not None:
-            last = runtime.experiments.watch(test.name, test.run)
-            watched = None if last is None else last.at
-            if now >= watch_due(test.definition, test.started_at, watched):
-                watch_over(runtime, test, services)
+        _watch_if_due(runtime, test, services)
+
+
+def _watch_if_due(runtime: ExperimentRuntime, test: StoredTest, services: Sequence[str]) -> None:
+    if test.started_at is None:
+        return
+    last = runtime.experiments.watch(test.name, test.run)
+    # A watch that found something, of a test that still runs: whoever took it could not write the
+    # end. Harm does not wait for the next regular watch.
+    unfinished = last is not None and last.verdict is not None
+    if unfinished and ended_by_its_looks(runtime, test):
+        return
+    due = watch_due(test.definition, test.started_at, None if last is None else last.at)
+    if unfinished or runtime.clock.now() >= due:
+        watch_over(runtime, test, services)

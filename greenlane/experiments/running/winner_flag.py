@@ -64,14 +64,12 @@ def left_to_people(test: StoredTest) -> str:
 
 def begun_before(runtime: ExperimentRuntime, test: StoredTest) -> str:
     """What an earlier try recorded; nothing where it recorded none."""
-    flag, by, since = flag_to_ramp(test), _by(test), test.ended_at
+    flag, by = flag_to_ramp(test), _by(test)
     if flag is None:
         return ""
     for entry in runtime.flags.audit(flag.name, limit=200):
         if by in (entry.by, entry.author):
             return _begun(flag)
-        if since is not None and entry.at < since:
-            break
     for proposal in runtime.flags.proposals():
         if proposal.by == by:
             return _waits(flag, proposal.id)

@@ -13,6 +13,7 @@ from greenlane.experiments.assignment import (
     reallocated,
 )
 from greenlane.experiments.model import Experiment, Layer, Ramp
+from greenlane.experiments.storing.look_sizes import looks_fit
 from greenlane.experiments.storing.state import (
     Ending,
     Part,
@@ -23,7 +24,7 @@ from greenlane.experiments.storing.state import (
 from greenlane.flags.definitions.compiling import segments_of
 from greenlane.flags.definitions.model import Condition
 from greenlane.flags.storing.state import as_written, same
-from greenlane.problems import suggest
+from greenlane.problems import excerpt, suggest
 
 MOST_EPOCHS = 50
 """Of one run: each has counters of its own."""
@@ -135,11 +136,15 @@ def started(test: StoredTest, shared: SharedParts, *, at: datetime, shards: int)
     """A draft that runs from now on, with the layers and holdouts that there are now.
 
     Raises:
-        InvalidInput: a number of shards that cannot be.
+        InvalidInput: a number of shards that cannot be, or looks that would not fit into the table.
     """
     if isinstance(shards, bool) or not 1 <= shards <= MOST_SHARDS:
         raise InvalidInput("shards", shards, f"choose 1 to {MOST_SHARDS}")
     definition = test.definition
+    if not looks_fit(definition, 1):
+        found = f"{len(definition.measured)} of {len(definition.variants)} variants"
+        said = "a look at it would not fit into the table: fewer quantiles, metrics or variants"
+        raise InvalidInput(f"ab_tests.{test.name}.metrics", excerpt(found), said)
     layer = None
     if definition.layer is not None:
         place = definition.layer
@@ -210,7 +215,7 @@ def reweighed(test: StoredTest, weights: Mapping[str, Decimal], at: datetime) ->
     """A running test with other weights, from now on; the same when they are what they were.
 
     Raises:
-        Refused: they were changed too often.
+        Refused: they were changed too often, or looks would become too large.
     """
     last = test.epochs[-1]
     if dict(last.weights) == dict(weights):
@@ -219,6 +224,12 @@ def reweighed(test: StoredTest, weights: Mapping[str, Decimal], at: datetime) ->
         raise Refused(
             f"{test.name}: its weights were changed {MOST_EPOCHS - 1} times, which is all that is "
             "kept apart; stop it, and begin it again"
+        )
+    if not looks_fit(test.definition, len(test.epochs) + 1):
+        raise Refused(
+            f"{test.name}: its weights were changed {len(test.epochs) - 1} times, and with one "
+            "more a look at so many metrics, quantiles and variants might not fit into the table; "
+            "stop it, and begin it again"
         )
     ordered = {name: weights[name] for name in last.weights}
     epoch = StoredEpoch(

@@ -292,19 +292,22 @@ def stop(
     why: str,
     at: datetime,
     serve: str | None = None,
+    run: int | None = None,
 ) -> StoredTest:
     """End a test by a person's will, a draft too; `why` is needed, and `serve` may be any variant.
 
     Raises:
         UnknownTest: there is none of that name.
         InvalidInput: no reason, or no such variant.
-        Refused: it ended before.
+        Refused: it ended before, or another run is there than the `run` that is meant.
     """
     if not why.strip():
         raise InvalidInput("why", why, "say why it is stopped; the record keeps it")
 
     def edit(stored: StoredTests) -> StoredTests:
         test = test_in(stored, name)
+        if run is not None and test.run != run:
+            raise Refused(f"{name}: run {test.run} is there now, and run {run} was meant; name it")
         return stored.with_test(editing.ended(test, "stopped", serve, why, by, at))
 
     return _change(store, edit, by=by, why=why, at=at).tests.tests[name]

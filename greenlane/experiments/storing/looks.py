@@ -4,6 +4,7 @@ from botocore.exceptions import ClientError
 
 from greenlane.deployments.items import Item
 from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.errors import InvalidInput
 from greenlane.experiments.records import Look
 from greenlane.experiments.storing.state import Watch
 from greenlane.experiments.storing.stored_items import (
@@ -59,12 +60,32 @@ class StoredLooks(DynamoTable):
         return None if item is None else Watch.model_validate(unpacked(item))
 
     def keep_watch(self, name: str, run: int, watch: Watch) -> None:
-        """Keep what was seen between two looks, over what was seen before.
+        """Keep what was seen between two looks, over what was seen before it.
+
+        One that comes late, after another of a later moment was kept, is left out. One that does
+        not fit is kept without the sums that it was seen in.
 
         Raises:
             InvalidInput: it does not fit into one item.
         """
-        body = packed(watch.model_dump(mode="json"), f"the watch of {name}", _WAY_OUT)
-        self.client.put_item(
-            TableName=self.table, Item=key(looks_of(name, run), GUARD) | {"body": {"B": body}}
-        )
+        what = f"the watch of {name}"
+        try:
+            body = packed(watch.model_dump(mode="json"), what, _WAY_OUT)
+        except InvalidInput:
+            # What it found is worth more than what it found it in.
+            bare = watch.snapshot.model_copy(update={"moments": {}, "histograms": {}})
+            less = watch.model_copy(update={"snapshot": bare})
+            body = packed(less.model_dump(mode="json"), what, _WAY_OUT)
+        at = {"N": f"{watch.at.timestamp():.6f}"}
+        place = key(looks_of(name, run), GUARD)
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=place | {"body": {"B": body}, "at": at},
+                ConditionExpression="attribute_not_exists(#at) OR #at <= :at",
+                ExpressionAttributeNames={"#at": "at"},
+                ExpressionAttributeValues={":at": at},
+            )
+        except ClientError as error:
+            if not condition_failed(error):
+                raise

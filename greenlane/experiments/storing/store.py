@@ -301,7 +301,7 @@ class DynamoExperimentStore(StoredLooks):
             told = (old_shared, shared)
             entries.append(audit_item(SHARED_AUDIT, shared.version, ours, said, *told))
         writes += [self._put(entry, "attribute_not_exists(pk)") for entry in entries]
-        writes.append(self._put(snapshot_item(after)))
+        writes.append(self._put(snapshot_item(before, after)))
         return self._sent(writes, entries[0], ours)
 
     def _put(self, item: Item, condition: str = "", values: Item | None = None) -> dict[str, Any]:

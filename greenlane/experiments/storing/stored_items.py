@@ -56,6 +56,10 @@ GUARD = "guard"
 LARGEST_BYTES = 400 * 1024 - 2048
 """What an item's body may have: DynamoDB's limit, less its other attributes."""
 
+ROOM = 40 * 1024
+"""Of the snapshot, kept free of new tests: an end must fit whatever else does not. The first half
+of it is for changes of tests that are there, all of it for ends."""
+
 
 def packed(value: Any, what: str, way_out: str) -> bytes:
     """A value as gzipped JSON, the same bytes for the same value.
@@ -113,12 +117,35 @@ def head_item(before: int, after: int) -> tuple[Item, str, Item | None]:
     return item, "version = :before", {":before": {"N": str(before)}}
 
 
-def snapshot_item(stored: StoredTests) -> Item:
-    """What everybody deals from; raises `InvalidInput` when it does not fit."""
-    way_out = "there are too many tests, or their targeting is too large"
-    body = packed(compile_tests(stored), "ab_tests", way_out)
-    version = {"N": str(stored.version)}
+def snapshot_item(before: StoredTests, after: StoredTests) -> Item:
+    """What everybody deals from.
+
+    Raises:
+        InvalidInput: it does not fit, or would leave no room for the ends of tests that run.
+    """
+    body = packed(compile_tests(after), "ab_tests", _FULL)
+    most = LARGEST_BYTES - _room_left(before, after)
+    if len(body) > most:
+        found = Excerpt(f"{len(body)} bytes, compressed")
+        said = f"tests are never forgotten, and at most {most} leave room for their ends: {_FULL}"
+        raise InvalidInput("ab_tests", found, said)
+    version = {"N": str(after.version)}
     return key(f"{SNAPSHOT}#{EVERYBODY}", SNAPSHOT) | {"version": version, "body": {"B": body}}
+
+
+_FULL = (
+    "begin a test that ended again with the new definition, under its old name (`--again`), rather "
+    "than add one; or target by fewer conditions"
+)
+
+
+def _room_left(before: StoredTests, after: StoredTests) -> int:
+    """What a change must leave of the snapshot, in bytes: an end nothing, a new test the most."""
+    if after.tests.keys() - before.tests.keys():
+        return ROOM
+    going = (one for one in after.tests.values() if one.status != "concluded")
+    changed = any(test is not before.tests[test.name] for test in going)
+    return ROOM // 2 if changed else 0
 
 
 def shared_item(shared: SharedParts) -> Item:
