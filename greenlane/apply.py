@@ -36,12 +36,19 @@ from greenlane.migrations.databases.applying import (
     check_databases,
     is_databases,
 )
+from greenlane.migrations.declaring.checking import (
+    CheckedMigrations,
+    check_migrations,
+    is_migrations,
+)
 from greenlane.regions.declaring.document import CheckedRegions, check_regions, is_regions
 
+AnyChecked = (
+    Checked | CheckedFlags | CheckedTests | CheckedDatabases | CheckedMigrations | CheckedRegions
+)
 
-def check(
-    document: Path | str,
-) -> Checked | CheckedFlags | CheckedTests | CheckedDatabases | CheckedRegions:
+
+def check(document: Path | str) -> AnyChecked:
     """Read a file (or, from a str, its text) and say what is wrong; nothing is called.
 
     Raises:
@@ -52,6 +59,8 @@ def check(
         return check_experiments(text, name)
     if is_databases(text, name):
         return check_databases(text, name)
+    if is_migrations(text, name):
+        return check_migrations(document, text, name)
     if is_regions(text, name):
         return check_regions(text, name)
     return check_flags(text, name) if is_flags(text, name) else read_document(text, name)
@@ -91,6 +100,8 @@ def apply(
     text, name = text_of(document)
     flags, tests = is_flags(text, name), is_experiments(text, name)
     databases = is_databases(text, name)
+    if is_migrations(text, name):
+        raise InvalidInput("file", name, "migrations are run, not applied; --check reads them")
     given = {"service": service, "why": why, "prune": prune, "start": start, "again": again}
     takes = {"why", "start", "again"} if tests else {"why", "prune"} if flags else {"service"}
     takes = set() if databases else takes

@@ -101,6 +101,7 @@ def _check(session: Session, document: Path | str) -> None:
     from greenlane.experiments.storing.apply import CheckedTests
     from greenlane.flags.storing.apply import CheckedFlags
     from greenlane.migrations.databases.applying import CheckedDatabases
+    from greenlane.migrations.declaring.checking import CheckedMigrations
     from greenlane.regions.declaring.document import CheckedRegions
 
     checked = check(document)
@@ -115,6 +116,12 @@ def _check(session: Session, document: Path | str) -> None:
         return
     for warning in checked.warnings:
         session.warn(warning)
+    if isinstance(checked, CheckedMigrations):
+        session.emit(checked)
+        number = len(checked.migrations)
+        count = f"{number} migration{'' if number == 1 else 's'}"
+        session.say(f"{checked.file}: a correct manifest of {count}; nothing was run")
+        return
     if isinstance(checked, CheckedDatabases | CheckedRegions):
         session.emit(checked)
         databases = isinstance(checked, CheckedDatabases)

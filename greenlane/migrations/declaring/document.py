@@ -6,6 +6,7 @@ from greenlane.documents import read
 from greenlane.errors import InvalidInput
 from greenlane.migrations.declaring.model import (
     FILE_NAME,
+    KEY,
     Manifest,
     MigrationFile,
     MigrationsDocument,
@@ -15,9 +16,6 @@ from greenlane.migrations.validating.model import PHASES
 from greenlane.migrations.validating.rules import RULES
 from greenlane.problems import ABSENT, Path, dotted, excerpt, suggest
 from greenlane.source import Source
-
-KEY = "database_migrations"
-"""The top-level key that makes a file a manifest of migrations."""
 
 Found = Iterator[tuple[Path, object, str]]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from greenlane.documents import decode, load, read
 from greenlane.errors import InvalidInput
 from greenlane.migrations.catalog.model import Catalog
-from greenlane.migrations.declaring.document import KEY, problem, problems_of
+from greenlane.migrations.declaring.checking import MANIFEST
+from greenlane.migrations.declaring.document import problem, problems_of
 from greenlane.migrations.declaring.judging import assess_plan
 from greenlane.migrations.declaring.model import Manifest, MigrationsDocument
 from greenlane.migrations.declaring.plan import Plan, SourceFile
@@ -14,7 +15,6 @@ from greenlane.migrations.validating.assessing import problems
 from greenlane.problems import InvalidDocument, suggest
 from greenlane.source import Source
 
-MANIFEST = "migrations.yaml"
 MOST_BYTES = 4 * 1024 * 1024
 """Of all SQL files together."""
 
@@ -99,8 +99,3 @@ def _too_early(plan: Plan, catalog: Catalog | None, source: Source) -> list[Inva
             said = f"{migration.declared.file}, line {one.line}: {one.message}; {one.safe_form}"
             wrong.append(problem(source, ("files", number, "phase"), migration.phase, said))
     return wrong
-
-
-def is_migrations(text: str, name: str = "document") -> bool:
-    """Whether a file is a manifest; raises `InvalidDocument` when it is no YAML."""
-    return KEY in load(text, name).data

@@ -11,6 +11,9 @@ from greenlane.durations import Duration
 from greenlane.migrations.databases.model import DatabaseName
 from greenlane.migrations.validating.model import Phase
 
+KEY = "database_migrations"
+"""The top-level key that makes a file a manifest of migrations."""
+
 FILE_NAME = re.compile(r"(?P<number>\d{4,9})_[a-z0-9_]+\.sql\Z")
 LINE = Annotated[str, Field(min_length=1, max_length=500)]
 
