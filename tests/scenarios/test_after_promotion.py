@@ -1,9 +1,13 @@
 """After promotion the way back stays open: at full size, at the floor, and between the two."""
 
 import time
+from datetime import timedelta
+
+import pytest
 
 from greenlane.deployments.model import Record, other
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.scale_in import LANDS_WITHIN
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import (
     BRISK,
@@ -111,6 +115,25 @@ def test_an_alarm_just_after_the_scale_down_was_decided_raises_the_old_slot_agai
     scenario: Scenario,
 ) -> None:
     scenario.configure(deployment=ONE_STEP)
+    for _ in range(4):
+        deployment_id, record, late = _scaled_down_late(scenario)
+        if late <= LANDS_WITHIN:
+            break
+        # Later than a call lands in AWS, for this machine was busy: it shows nothing. Once more.
+        scenario.until_phase(deployment_id, Phase.ROLLED_BACK)
+        workload = scenario.stage.workload
+        scenario.cloud.client("ecs").update_service(
+            cluster=workload.cluster,
+            service=workload.slots[record.live].service,
+            desiredCount=record.full_capacity,
+        )
+    else:
+        pytest.fail("no call landed in time")
+    _is_back(scenario, deployment_id, record)
+
+
+def _scaled_down_late(scenario: Scenario) -> tuple[str, Record, timedelta]:
+    """A scale-down that lands after the traffic is back, and how long after that began."""
     with held(scenario, FINISH, "UpdateService") as scaling_down:
         deployment_id = scenario.deploy()
         record = promoted_at_once(scenario, deployment_id)
@@ -121,7 +144,9 @@ def test_an_alarm_just_after_the_scale_down_was_decided_raises_the_old_slot_agai
         eventually(lambda: scenario.percent() == back, "the traffic is back")
 
     eventually(lambda: desired(scenario, record.live) == 1, "the late scale-down lands")
-    _is_back(scenario, deployment_id, record)
+    landed = scenario.cloud.clock.now()
+    (began,) = (e for e in scenario.history(deployment_id) if e.kind == "rollback began")
+    return deployment_id, record, landed - began.at
 
 
 def test_after_the_extended_watch_the_old_slot_is_retired_and_an_alarm_does_nothing(
