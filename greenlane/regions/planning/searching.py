@@ -26,19 +26,22 @@ class Effort(NamedTuple):
     """How much is looked at.
 
     Args:
-        kept: ways to the same set of Regions that differ in time and risk.
+        kept: ways to the same set of Regions that differ in time and risk. There are few; to keep
+            them all finds the least risk of the shortest.
+        few: the same, in a level of many Regions.
         sets: of each size that are kept in a level of many Regions.
         seeds: Regions that a wave of several is packed around, in such a level.
     """
 
     kept: int
+    few: int
     sets: int
     seeds: int
 
 
-THOROUGH = Effort(kept=6, sets=48, seeds=6)
-QUICK = Effort(kept=1, sets=6, seeds=3)
-SKETCHED = Effort(kept=1, sets=2, seeds=1)
+THOROUGH = Effort(kept=1000, few=6, sets=48, seeds=6)
+QUICK = Effort(kept=1, few=1, sets=6, seeds=3)
+SKETCHED = Effort(kept=1, few=1, sets=2, seeds=1)
 
 
 class _Way(NamedTuple):
@@ -105,6 +108,7 @@ class _Search:
         self.before = before
         most = MOST_SINGLES if self.situation.budgets[-1].regions == 1 else MOST_SETS
         self.exact = len(level.sites) <= most
+        self.kept = effort.kept if self.exact else effort.few
 
     def run(self, ways: _Ways) -> _Ways:
         """The ways in which all of the level's Regions are done."""
@@ -161,7 +165,7 @@ class _Search:
         kept.append(way)
         if len(kept) > 1 and merit < _merit(self.situation, kept[0]):
             kept.sort(key=lambda one: _merit(self.situation, one))
-        del kept[self.effort.kept :]
+        del kept[self.kept :]
 
     def _packed(self, remaining: int, wave: int, way: _Way) -> list[int]:
         """Some sets that may be the next wave: each Region alone, and some packed full."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from greenlane.regions.planning.situating import PRODUCTION, Site, Situation
+from greenlane.regions.planning.situating import Site, Situation
 
 _SEARCHED_SECONDS = 8 * 86400
 """How far a common start of several Regions is looked for; waiting longer is no wave."""
@@ -105,8 +105,3 @@ def risk_of(situation: Situation, waves: Iterable[Sequence[Site]]) -> float:
         sum_of += exposure(weight, before, len(sites), total)
         before += len(sites)
     return sum_of * situation.caught / (1 << total)
-
-
-def is_first_of_production(wave: TimedWave) -> bool:
-    """Whether a wave is the first that users see."""
-    return wave.number == 0 and wave.sites[0].stage == PRODUCTION

@@ -87,10 +87,6 @@ class Calendar:
                 return None
             reach, index = self._known_until, max(index - 1, 0)  # the last one found may go on
 
-    def is_open(self, at: int) -> bool:
-        """Whether something may start at an instant, however short it is."""
-        return self.next_start(at) == at
-
     def closes(self, at: int) -> int | None:
         """When the open time that holds an instant ends; None if it is not open then."""
         self._grow(at)
