@@ -14,7 +14,8 @@ from greenlane.migrations.reaching.runtime import NetworkRuntime
 from greenlane.migrations.reaching.slices import check_migration, run_migration, undo_migration
 from tests.builders import SERVICE
 from tests.fakes import Spy
-from tests.migration_town import BUCKET, MigrationTown
+from tests.migrated import BUCKET
+from tests.migration_town import MigrationTown
 from tests.postgres import Database
 from tests.postgres import database as database
 from tests.postgres import make_database as make_database
