@@ -20,8 +20,9 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
   -o -path greenlane/cli \) -prune -o -print)
 CHECKED := app.py infra functions greenlane tests benchmarks
 
-.PHONY: help setup layer synth demo demo-all test parity faults check bench bench-judge bench-rollback \
-  bench-cold-start bench-experiments bench-flags local-up local-down clean
+.PHONY: help setup layer synth demo demo-all test parity proofs faults check bench bench-judge bench-rollback \
+  bench-cold-start bench-experiments bench-flags bench-migration-rules bench-migrations local-up \
+  local-down clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
 parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms made of them.
 	GREENLANE_EXAMPLES=10000 $(PYTHON) -m pytest tests/unit/health/test_alarm_parity.py $(ARGS)
 
+proofs: $(REQUIREMENTS) ## Try everything of what `make test` takes a part of (some 30 minutes).
+	GREENLANE_WHOLE=1 $(PYTHON) -m pytest -n 2 tests/unit/regions tests/workflows $(ARGS)
+
 faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 25 minutes).
 	$(PYTHON) -m tests.faults.matrix $(ARGS)
 
@@ -80,6 +84,12 @@ bench-experiments: $(REQUIREMENTS) ## Measure how often A/B tests are wrong and 
 
 bench-flags: $(REQUIREMENTS) ## Time one evaluation of a flag beside other libraries (installs them into build/).
 	$(PYTHON) -m benchmarks.flags $(ARGS)
+
+bench-migration-rules: $(REQUIREMENTS) ## Measure how often the rules of migrations are right and write docs/migrations-rules-benchmark.md.
+	$(PYTHON) -m benchmarks.migration_rules
+
+bench-migrations: $(REQUIREMENTS) ## Measure what migrations cost writers and write docs/migrations-benchmark.md (some 15 minutes).
+	$(PYTHON) -m benchmarks.migrations $(ARGS)
 
 local-up: $(REQUIREMENTS) $(ASSEMBLY) ## Keep a local cloud running; ends with local-down.
 	$(PYTHON) -m greenlane.cli.main local up

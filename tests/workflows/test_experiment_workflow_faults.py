@@ -7,6 +7,7 @@ import pytest
 
 from greenlane.experiments.decision import replay
 from greenlane.flags.storing.ramp_records import level
+from tests.effort import part
 from tests.experiment_town import NAME, WITH_FLAG, ExperimentTown, calls_of, make
 from tests.flag_town import KINDS, Kind
 
@@ -32,7 +33,8 @@ def check_looks(town: ExperimentTown) -> None:
 def test_a_winner_is_served_ramped_reported_and_told_whatever_happens_at_any_call(
     fault: Kind,
 ) -> None:
-    for number in range(1, calls_of("ships") + 1):
+    numbers = range(1, calls_of("ships") + 1)
+    for number in part(numbers, 3, KINDS.index(fault)):
         town = struck("ships", fault, number)
         test, where = town.test(), f"{fault} at call {number}"
         assert town.over(), where
@@ -49,7 +51,8 @@ def test_a_winner_is_served_ramped_reported_and_told_whatever_happens_at_any_cal
 
 @pytest.mark.parametrize("fault", KINDS)
 def test_a_harmful_arm_is_stopped_and_told_whatever_happens_at_any_call(fault: Kind) -> None:
-    for number in range(1, calls_of("harms") + 1):
+    numbers = range(1, calls_of("harms") + 1)
+    for number in part(numbers, 3, KINDS.index(fault)):
         town = struck("harms", fault, number)
         test, where = town.test(), f"{fault} at call {number}"
         assert town.over(), where
@@ -74,7 +77,8 @@ PERSONS: dict[str, Callable[[ExperimentTown], Any]] = {
 
 @pytest.mark.parametrize("person", PERSONS)
 def test_what_a_person_decides_meanwhile_stays_whenever_it_is(person: str) -> None:
-    for number in range(1, calls_of("ships") + 1):
+    numbers = range(1, calls_of("ships") + 1)
+    for number in part(numbers, 3, list(PERSONS).index(person)):
         town = make("ships")
 
         def act(town: ExperimentTown = town) -> None:

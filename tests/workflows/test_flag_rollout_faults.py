@@ -9,6 +9,7 @@ import pytest
 
 from greenlane.flags.storing import keeping
 from greenlane.flags.storing.state import FlagState
+from tests.effort import part
 from tests.flag_town import FLAG, KINDS, Kind, Town, no_pauses  # noqa: F401
 
 TARGET, STEP, MINUTES = 10, 5, 3
@@ -63,7 +64,7 @@ def calls_of(harm: float) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_good_ramp_ends_at_its_target_whatever_happens_at_any_call(kind: Kind) -> None:
-    for number in range(1 + KINDS.index(kind) % EACH, calls_of(0.0) + 1, EACH):
+    for number in part(range(1, calls_of(0.0) + 1), EACH, KINDS.index(kind)):
         town = ramping()
         town.strikes = {number: kind}
         town.run(4, done=town.over())
@@ -75,7 +76,7 @@ def test_a_good_ramp_ends_at_its_target_whatever_happens_at_any_call(kind: Kind)
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bad_ramp_is_stopped_and_told_whatever_happens_at_any_call(kind: Kind) -> None:
-    for number in range(1 + KINDS.index(kind) % EACH, calls_of(0.9) + 1, EACH):
+    for number in part(range(1, calls_of(0.9) + 1), EACH, KINDS.index(kind)):
         town = ramping(0.9)
         town.strikes = {number: kind}
         town.run(4, done=town.told())
@@ -108,7 +109,7 @@ PERSONS: dict[str, Callable[[Town], object]] = {
 
 @pytest.mark.parametrize("what", PERSONS)
 def test_what_a_person_does_at_any_call_stays_and_ends_the_ramp(what: str) -> None:
-    for number in range(2, calls_of(0.0), EACH):
+    for number in part(range(2, calls_of(0.0)), EACH):
         town = ramping()
         after: dict[str, Any] = {}
 

@@ -9,6 +9,7 @@ from greenlane.regions.windows.gate import may_begin, when_it_closes, why_not
 from greenlane.regions.windows.instants import instant_of, seconds_of, wall_of
 from greenlane.regions.windows.window import EVERY_DAY, Window
 from greenlane.regions.windows.zones import Zone, zone_of
+from tests.effort import examples
 from tests.unit.regions.zone_walk import behaviours, changes
 
 NEW_YORK = zone_of("America/New_York")
@@ -209,7 +210,7 @@ def walked_start(window, freezes, at, need):
     return None
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(25, 1000), deadline=None)
 @given(cases())
 def test_the_next_start_is_the_first_minute_that_a_walk_finds(case):
     window, freezes, at, need = case
@@ -222,7 +223,7 @@ def test_the_next_start_is_the_first_minute_that_a_walk_finds(case):
         assert found == walked
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 1000), deadline=None)
 @given(cases(), st.integers(0, 20 * 1440))
 def test_to_come_later_is_never_to_start_earlier(case, later):
     window, freezes, at, need = case
@@ -237,7 +238,7 @@ def test_to_come_later_is_never_to_start_earlier(case, later):
         assert second >= at + later * MINUTE
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 1000), deadline=None)
 @given(cases(), st.lists(st.integers(0, 60 * 1440), min_size=1, max_size=6))
 def test_answers_do_not_depend_on_what_was_asked_before(case, minutes):
     window, freezes, at, need = case
@@ -250,7 +251,7 @@ def test_answers_do_not_depend_on_what_was_asked_before(case, minutes):
         assert asked.closes(start) == fresh.closes(start)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80, 1000), deadline=None)
 @given(cases())
 def test_every_start_is_inside_of_the_windows_local_hours_and_of_no_freeze(case):
     window, freezes, at, need = case

@@ -13,6 +13,7 @@ from greenlane.regions.planning.planner import plan_regions
 from greenlane.regions.planning.searching import QUICK, THOROUGH, best_order
 from greenlane.regions.planning.situating import TERMS, Calendars, situation_of, whole_minute
 from greenlane.regions.planning.timing import risk_of, timed
+from tests.effort import WHOLE, examples
 from tests.unit.regions.random_regions import broken, broken_budget, random_document, rank
 
 SEEDS = st.integers(0, 10**9)
@@ -29,7 +30,7 @@ def planned(seed, most=30):
         return document, None
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(25, 10000), deadline=None)
 @given(SEEDS)
 def test_no_plan_of_up_to_thirty_regions_breaks_a_rule(seed):
     document, plan = planned(seed)
@@ -38,7 +39,7 @@ def test_no_plan_of_up_to_thirty_regions_breaks_a_rule(seed):
         assert not broken(document, plan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, 500), deadline=None)
 @given(SEEDS, st.sampled_from(["safe", "fast"]))
 def test_no_policy_breaks_what_keeps_users_safe(seed, policy):
     document, now = random_document(seed, 12)
@@ -63,7 +64,7 @@ def test_no_policy_breaks_what_keeps_users_safe(seed, policy):
 
 
 def test_a_plan_is_the_same_each_time():
-    for seed in range(10):
+    for seed in range(3):
         assert planned(seed)[1] == planned(seed)[1]
 
 
@@ -140,7 +141,7 @@ def found_total(seed, most, least=1):
     return last.baked - at, risk, walked
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, 500), deadline=None)
 @given(SEEDS)
 def test_the_plan_is_the_shortest_of_all_orders_and_of_those_the_one_with_the_least_risk(seed):
     total, risk, walked = found_total(seed, 6, 3)
@@ -150,7 +151,7 @@ def test_the_plan_is_the_shortest_of_all_orders_and_of_those_the_one_with_the_le
     assert risk == pytest.approx(least)
 
 
-@pytest.mark.parametrize("seed", [3, 7, 11, 21, 5048, 5110, 5162])
+@pytest.mark.parametrize("seed", [3, 7, 5048, 5110, *([11, 21, 5162] if WHOLE else [])])
 def test_the_plan_of_eight_regions_is_the_best_of_all_orders(seed):
     total, risk, walked = found_total(seed, 8, 7)
     best, least = min(walked)
@@ -159,7 +160,7 @@ def test_the_plan_of_eight_regions_is_the_best_of_all_orders(seed):
     assert risk == pytest.approx(least)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(8, 200), deadline=None)
 @given(SEEDS)
 def test_many_regions_in_one_level_are_planned_nearly_as_well_as_can_be(seed):
     document, now = random_document(seed, 8, 6)
@@ -175,7 +176,7 @@ def test_many_regions_in_one_level_are_planned_nearly_as_well_as_can_be(seed):
     assert lengths[True] <= lengths[False] <= 1.05 * lengths[True]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15, 200), deadline=None)
 @given(SEEDS)
 def test_less_effort_never_claims_a_shorter_plan(seed):
     document, now = random_document(seed, 10)
@@ -187,7 +188,7 @@ def test_less_effort_never_claims_a_shorter_plan(seed):
     assert quick.baked >= at
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(10, 200), deadline=None)
 @given(SEEDS)
 def test_what_is_compared_adds_up(seed):
     document, plan = planned(seed, 8)
@@ -206,7 +207,7 @@ def test_what_is_compared_adds_up(seed):
         assert found.start.total_seconds + found.start.saved_seconds == plan.total_seconds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, 500), deadline=None)
 @given(SEEDS)
 def test_every_wave_and_total_adds_up(seed):
     document, plan = planned(seed, 15)
