@@ -12,6 +12,7 @@ from greenlane.migrations.inverting import grade_inverse
 from greenlane.migrations.inverting.naming import MAX_BYTES, chosen_name
 from greenlane.migrations.sql.names import quoted
 from greenlane.migrations.sql.parsing import parse_script
+from tests.effort import examples
 from tests.postgres import Database, MakeDatabase
 
 NAMES = st.one_of(
@@ -43,7 +44,7 @@ def test_an_unnamed_object_is_dropped_by_the_name_that_it_got(
 ) -> None:
     database = make_database(_build)
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(3, 12), deadline=None, suppress_health_check=list(HealthCheck))
     @given(table=NAMES, columns=st.lists(NAMES, min_size=2, max_size=2, unique=True))
     def both_ways(table: str, columns: list[str]) -> None:
         schema = f"s{next(_tables)}"

@@ -8,6 +8,7 @@ import pytest
 from greenlane.migrations.planning import changes
 from greenlane.migrations.planning.model import NotPlannable, PlannedChange
 from tests.databases import statements_of
+from tests.effort import part
 from tests.postgres import Database, MakeDatabase
 from tests.unit.migrations.planning.carrying_out import (
     assert_nothing_stops,
@@ -36,7 +37,7 @@ def rows(database: Database, query: str) -> list[tuple[object, ...]]:
     return sorted(database.rows(query), key=str)
 
 
-@pytest.mark.parametrize("column", RENAMES)
+@pytest.mark.parametrize("column", part(RENAMES, 3))
 def test_a_planned_rename_ends_as_a_rename_and_keeps_all_that_the_column_had(
     make_database: MakeDatabase, column: str
 ) -> None:
@@ -73,7 +74,7 @@ def test_a_rename_asks_for_a_comparison_in_slices_and_leaves_one_backfill(
     assert any("coalesce(full_name, name)" in one for one in change.notes)
 
 
-@pytest.mark.parametrize(("column", "kind"), RETYPES.items())
+@pytest.mark.parametrize(("column", "kind"), part(list(RETYPES.items()), 3))
 def test_a_planned_change_of_a_type_ends_as_the_plain_one(
     make_database: MakeDatabase, column: str, kind: str
 ) -> None:
