@@ -22,11 +22,12 @@ from greenlane.migrations.running.model import Limits, SliceRequest
 from greenlane.migrations.running.psycopg_session import connect
 from greenlane.migrations.running.session import ConnectionLost, Row, Session
 from greenlane.migrations.running.slicing import run_slice
+from greenlane.migrations.running.undoing import undo_slice
 from greenlane.migrations.validating.model import Phase
 
 Where = Literal["never", "before", "after", "amid"]
 
-DONE, LOST_FENCE, LOST_CONNECTION, FAILED = 0, 3, 4, 5
+DONE, LOST_FENCE, LOST_CONNECTION, FAILED, GAVE_UP = 0, 3, 4, 5, 6
 """Exit statuses."""
 
 
@@ -119,6 +120,7 @@ class Task:
     Args:
         seconds: of a slice; short ones leave long statements running by themselves.
         said: where it writes why it failed.
+        undo: files to undo, whatever is lost by it; none named: it goes forward.
     """
 
     dsn: str
@@ -128,6 +130,7 @@ class Task:
     seconds: float
     fault: Fault
     said: Path
+    undo: tuple[str, ...] = ()
 
 
 def start(task: Task) -> int:
@@ -162,9 +165,14 @@ def _run(task: Task) -> int:
             execution=f"runner {os.getpid()}",
             deadline=datetime.now(UTC) + timedelta(seconds=task.seconds),
             limits=Limits(batch_milliseconds=1),
+            undo=task.undo,
         )
         try:
-            result = run_slice(opened, task.plan, request, clock)
+            if task.undo:
+                accepted = frozenset(f"{name}:{line}" for name in task.undo for line in range(99))
+                result = undo_slice(opened, task.plan, request, clock, accepted)
+            else:
+                result = run_slice(opened, task.plan, request, clock)
         except FenceLost:
             return LOST_FENCE
         except ConnectionLost:
@@ -174,6 +182,8 @@ def _run(task: Task) -> int:
                 file.write(".")
         if result.outcome == "done":
             return DONE
+        if result.failure is not None and result.failure.error == "NotFinished":
+            return GAVE_UP
         if result.outcome == "failed":
             task.said.write_text(str(result))
             return FAILED

@@ -4,10 +4,13 @@ A migration with a statement of every kind runs in a fresh database beside other
 again, by runners that die: before, after and in the middle of a call, by a parent's kill -9, with
 their backend ended by somebody else, two at once, or of a later owner. When it has come to its end,
 its schema is that of a run without kills, each row was updated exactly once by an update that may
-not run twice, no index is INVALID, and no statement was seen to run twice at once.
+not run twice, no index is INVALID, and no statement was seen to run twice at once. Half of the
+runs go back in between, killed as often: then the schema is that of the beginning, and going
+forward again ends as if nothing had been.
 """
 
 import argparse
+import itertools
 import os
 import random
 import signal
@@ -23,6 +26,7 @@ import psycopg
 from benchmarks.killed_runner import (
     DONE,
     FAILED,
+    GAVE_UP,
     LOST_CONNECTION,
     LOST_FENCE,
     Fault,
@@ -42,6 +46,7 @@ SETUP = f"""
 CREATE TABLE orders (id int PRIMARY KEY, code text, amount int, hits int NOT NULL DEFAULT 0);
 INSERT INTO orders SELECT n * 3, 'c' || n, n FROM generate_series(1, {ROWS}) AS n;
 CREATE INDEX orders_old ON orders (amount);
+ALTER TABLE orders ADD CONSTRAINT orders_positive CHECK (amount > 0);
 CREATE TABLE lines (a int, b text, hits int NOT NULL DEFAULT 0, PRIMARY KEY (a, b));
 INSERT INTO lines SELECT n / 7, 'b' || n % 7 FROM generate_series(1, {ROWS}) AS n;
 CREATE TABLE counted (n int);
@@ -62,6 +67,8 @@ FILES: tuple[tuple[Phase, str], ...] = (
         ALTER TABLE orders VALIDATE CONSTRAINT orders_amount;
         REINDEX INDEX CONCURRENTLY orders_code;
         CREATE TABLE made (id int PRIMARY KEY);
+        UPDATE orders SET note = coalesce(note, '') || 'x';
+        ALTER TABLE orders DROP CONSTRAINT orders_positive;
         """,
     ),
     ("migrate", "UPDATE orders SET hits = hits + 1; INSERT INTO counted VALUES (2);"),
@@ -115,6 +122,8 @@ class Tally:
     runs: int = 0
     attempts: int = 0
     detached: int = 0
+    given_up: int = 0
+    undone: int = 0
     pairs: int = 0
     ways: Counter[str] = field(default_factory=Counter)
     where: Counter[str] = field(default_factory=Counter)
@@ -126,7 +135,8 @@ class Tally:
         where = ", ".join(f"{name} {count}" for name, count in sorted(self.where.items()))
         return (
             f"{self.kills} kills ({ways}) of {self.attempts} runners in {self.runs} runs, "
-            f"{self.pairs} times two at once, {self.detached} statements left to themselves; "
+            f"{self.undone} of them back and forth, {self.pairs} times two at once, "
+            f"{self.detached} statements left to themselves, of which {self.given_up} given up; "
             f"under way: {where}; 0 divergences; {self.seconds:.0f} s"
         )
 
@@ -139,11 +149,13 @@ class Kills:
         self._server, self._folder = server, folder
         self._chance = random.Random(seed)
         self._plan = made_plan()
+        self._undo: tuple[str, ...] = ()
         self.tally = Tally()
         server.create_database("template_shop")
         with psycopg.connect(server.dsn("template_shop"), autocommit=True) as connection:
             for statement in SETUP.split(";"):
                 connection.execute(statement.encode())
+        self._start_schema = self._schema("template_shop")
         self._expected = self._one_run("without", kill=False)
 
     def until(self, kills: int) -> None:
@@ -168,20 +180,51 @@ class Kills:
         epoch = 1
         try:
             for phase in PHASES:
+                if phase == "expand" and kill and self._chance.random() < 0.5:
+                    epoch = self._back(dsn, name, epoch)
                 epoch = self._phase(dsn, phase, epoch, kill=kill)
         finally:
             if others is not None:
                 os.kill(others, signal.SIGKILL)
                 os.waitpid(others, 0)
         self._look(dsn)
-        dump = self._server.run("pg_dump", "-s", "--dbname", name)
+        schema = self._schema(name)
         self._server.drop_database(name)
+        return schema
+
+    def _schema(self, name: str) -> str:
+        dump = self._server.run("pg_dump", "-s", "-N", "greenlane", "--dbname", name)
         lines = [one for one in dump.splitlines() if not one.startswith(("\\restrict", "\\unr"))]
         return "\n".join(lines)
 
-    def _phase(self, dsn: str, phase: Phase, epoch: int, *, kill: bool) -> int:
-        """Runners, until one says that the phase is done; the epoch of the last."""
-        while True:
+    def _back(self, dsn: str, name: str, epoch: int) -> int:
+        """Go forward somewhere, and back to the beginning; the epoch of the last runner.
+
+        Raises:
+            Diverged: the schema is not that of the beginning.
+        """
+        turns = self._chance.randint(1, 8)
+        epoch = self._phase(dsn, "expand", epoch, kill=True, most=turns)
+        epoch = self._phase(dsn, "expand", epoch, kill=True, undo=True)
+        self.tally.undone += 1
+        schema = self._schema(name)
+        if schema != self._start_schema:
+            raise Diverged(f"undone, the schema is another:\n{schema}\n---\n{self._start_schema}")
+        return epoch
+
+    def _phase(
+        self,
+        dsn: str,
+        phase: Phase,
+        epoch: int,
+        *,
+        kill: bool,
+        undo: bool = False,
+        most: int | None = None,
+    ) -> int:
+        """Runners, until one says that the phase is done, or after `most` turns; the last epoch."""
+        self._undo = ("0001_expand",) if undo else ()
+        for _ in range(most) if most is not None else itertools.count():
             two = kill and self._chance.random() < 0.15
             later = kill and self._chance.random() < 0.2
             epochs = [epoch, epoch + later] if two else [epoch + later]
@@ -190,7 +233,8 @@ class Kills:
             pids = [self._start(dsn, phase, one, kill=kill) for one in epochs]
             statuses = [self._end(pid, dsn, kill=kill) for pid in pids]
             if DONE in statuses:
-                return epoch
+                break
+        return epoch
 
     def _start(self, dsn: str, phase: Phase, epoch: int, *, kill: bool) -> int:
         fault, seconds = Fault(), 60.0
@@ -203,7 +247,7 @@ class Kills:
             seconds = self._chance.choice((60.0, 60.0, 5.1))
         self.tally.attempts += 1
         said = self._folder / "said"
-        return start(Task(dsn, self._plan, phase, epoch, seconds, fault, said))
+        return start(Task(dsn, self._plan, phase, epoch, seconds, fault, said, self._undo))
 
     def _end(self, pid: int, dsn: str, *, kill: bool) -> int:
         """Wait for a runner, kill it or end its backend; its exit status, negative if killed."""
@@ -222,6 +266,8 @@ class Kills:
             self._count("by its parent" if way == "kill" else "by itself", dsn)
         elif status == LOST_CONNECTION:
             self._count("its backend", dsn)
+        elif status == GAVE_UP:
+            self.tally.given_up += 1
         elif status not in (DONE, LOST_FENCE):
             raise Diverged(f"a runner ended with {status}")
         return status
@@ -253,6 +299,9 @@ class Kills:
         checks = {
             "a row was not updated exactly once": "SELECT count(*) FROM orders WHERE hits <> 1",
             "a line was not updated exactly once": "SELECT count(*) FROM lines WHERE hits <> 1",
+            "a row was not filled exactly once": (
+                "SELECT count(*) FROM orders WHERE note IS DISTINCT FROM 'x'"
+            ),
             "rows are gone": f"SELECT count(*) - {ROWS} FROM orders",
             "an INSERT ran twice, or not": (
                 "SELECT count(*) FROM (SELECT n FROM counted GROUP BY n HAVING count(*) = 1) AS c "
@@ -292,7 +341,8 @@ def _write_beside(dsn: str, chance: random.Random) -> None:
             connection.execute(b"INSERT INTO noise (n) VALUES (%s)", [key])
             if watching.execute(_TWICE.encode()).fetchone() is not None:
                 watching.execute(b"INSERT INTO noise (n) VALUES (-1)")
-            time.sleep(chance.choice((0.001, 0.005, 0.02, 0.15)))
+            # The longest is longer than a slice that is to be left to itself.
+            time.sleep(chance.choice((*(0.001, 0.005, 0.02) * 6, 0.15, 0.15, 0.15, 1.0)))
 
 
 def main() -> int:

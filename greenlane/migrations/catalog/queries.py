@@ -4,6 +4,12 @@ The columns have the names of the model's fields.
 """
 
 OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+_OUR_TABLES = (
+    "(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    f"WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {OURS})"
+)
+"""The server's own catalogs have thousands of columns, and nobody asks for them."""
+
 TABLES = f"""
 SELECT c.oid, n.nspname AS schema_name, c.relname AS name, c.relkind::text AS kind,
   c.reltuples::bigint AS rows, pg_table_size(c.oid) AS bytes, pg_get_userbyid(c.relowner) AS owner,
@@ -17,7 +23,7 @@ SELECT c.oid, n.nspname AS schema_name, c.relname AS name, c.relkind::text AS ki
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {OURS} ORDER BY 2, 3"""
 
-COLUMNS = """
+COLUMNS = f"""
 SELECT a.attrelid AS of, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
   a.attnotnull AS not_null, pg_get_expr(d.adbin, d.adrelid) AS expression,
   a.attgenerated::text AS generated, a.attidentity::text AS identity,
@@ -26,12 +32,13 @@ SELECT a.attrelid AS of, a.attname AS name, format_type(a.atttypid, a.atttypmod)
      JOIN pg_namespace cn ON cn.oid = o.collnamespace WHERE o.oid = a.attcollation) END
   AS collation, nullif(a.attstorage, t.typstorage)::text AS storage,
   nullif(a.attstattarget, -1)::int AS statistics,
-  col_description(a.attrelid, a.attnum) AS comment, coalesce(a.attacl::text[], '{}') AS grants
+  col_description(a.attrelid, a.attnum) AS comment, coalesce(a.attacl::text[], '{{}}') AS grants
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum""".replace("%%", "%")
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN {_OUR_TABLES}
+ORDER BY a.attrelid, a.attnum""".replace("%%", "%")
 
-INDEXES = """
+INDEXES = f"""
 SELECT i.indrelid AS of, c.relname AS name, pg_get_indexdef(i.indexrelid) AS definition,
   i.indexprs IS NOT NULL AS has_expressions, i.indisunique AS unique, i.indisprimary AS primary,
   i.indisvalid AS valid, i.indisclustered AS clustered, i.indisreplident AS replica_identity,
@@ -41,7 +48,8 @@ SELECT i.indrelid AS of, c.relname AS name, pg_get_indexdef(i.indexrelid) AS def
   ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u (n, at)
    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.n
    WHERE u.at <= i.indnkeyatts ORDER BY u.at) AS columns
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid ORDER BY 1, 2"""
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid IN {_OUR_TABLES}
+ORDER BY 1, 2"""
 
 KEYS = """
 SELECT k.conrelid AS of, k.conname AS name, k.contype::text AS kind,
@@ -61,7 +69,8 @@ SELECT t.tgrelid AS of, t.tgname AS name, pg_get_triggerdef(t.oid) AS definition
   t.tgenabled::text AS fires, obj_description(t.oid, 'pg_trigger') AS comment
 FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgparentid = 0 ORDER BY 1, 2"""
 
-DEPENDENTS = """
+DEPENDENTS = f"""
+SELECT * FROM (
 SELECT DISTINCT d.refobjid AS of, CASE v.relkind WHEN 'm' THEN 'materialized ' ELSE 'view ' END
   || n.nspname || '.' || v.relname AS who, a.attname AS column
 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
@@ -76,7 +85,7 @@ UNION SELECT d.refobjid, 'function ' || n.nspname || '.' || f.proname, a.attname
 JOIN pg_proc f ON f.oid = d.objid AND d.classid = 'pg_proc'::regclass
 JOIN pg_namespace n ON n.oid = f.pronamespace
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-WHERE d.refclassid = 'pg_class'::regclass"""
+WHERE d.refclassid = 'pg_class'::regclass) AS found WHERE "of" IN {_OUR_TABLES}"""
 
 VIEWS = f"""
 SELECT c.oid AS of, n.nspname AS schema_name, c.relname AS name, pg_get_viewdef(c.oid)

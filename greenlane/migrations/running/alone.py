@@ -12,6 +12,7 @@ from greenlane.migrations.running.session import (
     DEADLOCK,
     LOCK_NOT_AVAILABLE,
     ConnectionLost,
+    Row,
     StatementFailed,
     StillRunning,
 )
@@ -20,6 +21,7 @@ from greenlane.migrations.running.transactions import (
     WAIT_SECONDS,
     detach,
     gave_up,
+    out_of_time,
     write_down,
 )
 from greenlane.migrations.sql.parsing import Statement, parse_script
@@ -45,8 +47,6 @@ ORDER BY xact_start LIMIT 1
 def run(slice_: Slice, job: Job) -> Step:
     """Run a job once; whoever calls again after a crash finds out what there is left to do."""
     (statement,) = parse_script(job.sql).statements
-    if given_up := gave_up(job):
-        return given_up
     fresh(slice_.session, application_name(job.row.migration, job.row.statement))
     one = _Alone(slice_, job, statement)
     try:
@@ -65,14 +65,27 @@ class _Alone:
         was_begun = before is not None and before["of"] == mark
         if before is None or not was_begun:
             before = {"of": mark} | leftovers.look(self._session, self._statement)
+        if was_begun and self._is_done(before) and not self._invalid(before):
+            return self._done()
         if waiting := self._old_transaction() or self._cleared(before):
             return waiting
-        if was_begun and leftovers.is_done(self._session, self._statement, before):
+        if was_begun and self._is_done(before):
             return self._done()
+        if given_up := gave_up(self._slice, self._job):
+            return given_up
         if not was_begun:
             state = "state = 'started', " if self._job.part is None else ""
             write_down(self._slice, self._job, f"{state}before = {as_json(before)}")
         return self._tried(before)
+
+    def _is_done(self, before: Before) -> bool:
+        """Whether the attempt before has done it."""
+        row = self._job.row
+        makes = row.inverse.makes if row.inverse is not None and self._job.part is None else ()
+        return leftovers.is_done(self._session, self._statement, before, makes)
+
+    def _invalid(self, before: Before) -> list[Row]:
+        return leftovers.invalid(self._session, self._statement, before)
 
     def _tried(self, before: Before) -> Step:
         for number in range(TRIES):
@@ -85,7 +98,7 @@ class _Alone:
                 if waiting := self._cleared(before):
                     return waiting
                 if error.sqlstate not in (DEADLOCK, LOCK_NOT_AVAILABLE):
-                    return self._job.failed(error)
+                    return self._job.failed(error, sent=self._job.sql)
                 if number == TRIES - 1:
                     return self._later(error)
                 self._slice.sleep(self._slice.chance.uniform(0.2, 1.0))
@@ -109,10 +122,9 @@ class _Alone:
 
     def _cleared(self, before: Before) -> Step | None:
         """Take INVALID indexes away; a step where somebody is building one of them."""
-        for row in leftovers.invalid(self._session, self._statement, before):
+        for row in self._invalid(before):
             if row["building"]:
-                said = f"another session is building {row['schema']}.{row['name']}"
-                return Step("waiting", WAIT_SECONDS, said)
+                return Step("waiting", WAIT_SECONDS, leftovers.told(row))
             self._session.run("SET lock_timeout = 0")
             self._session.run(leftovers.dropping(row), self._slice.left_to_wait())
             self._slice.changed()
@@ -131,7 +143,7 @@ class _Alone:
         )
         waited = self._job.row.lock_wait_ms / 1000 + WAIT_SECONDS
         if waited > self._slice.lock_budget():
-            return self._job.failed("LockNotAvailable", said, blocker=said)
+            return out_of_time(self._slice, self._job, said, said)
         write_down(self._slice, self._job, f"lock_wait_ms = {int(waited * 1000)}")
         return Step("waiting", WAIT_SECONDS, said)
 
@@ -140,6 +152,6 @@ class _Alone:
         found = locking.told(locking.blockers(self._session, self._job.locks))
         waited = self._job.row.lock_wait_ms / 1000 + WAIT_SECONDS
         if waited > self._slice.lock_budget():
-            return self._job.failed(error, blocker=found)
+            return out_of_time(self._slice, self._job, f"{error.told}; {found}", found)
         write_down(self._slice, self._job, f"lock_wait_ms = {int(waited * 1000)}")
         return Step("waiting", WAIT_SECONDS, f"{error.condition}: {found}")

@@ -24,7 +24,7 @@ from greenlane.migrations.running.session import (
 )
 from greenlane.migrations.running.slices import AGAIN, DONE, Job, Slice, Step, raise_if_lost
 from greenlane.migrations.running.throttling import Load
-from greenlane.migrations.running.transactions import write_down
+from greenlane.migrations.running.transactions import out_of_time, write_down
 from greenlane.migrations.sql.names import Name, literal, quoted, relation_name
 from greenlane.migrations.sql.parsing import parse_expression, parse_script, sql_of
 from greenlane.migrations.validating.model import LockMode, TableLock
@@ -148,7 +148,7 @@ class Cursor:
 
     after: Key | None
     until: Key
-    batch: int = FIRST_ROWS
+    batch: int
     seen: int = 0
 
     def stored(self) -> dict[str, Any]:
@@ -204,7 +204,7 @@ class _Backfill:
             self._session.run(ledger.whole(self._slice.request.epoch, *self._job.record))
             self._slice.changed()
             return None
-        cursor = Cursor(None, _key(last[0]))
+        cursor = Cursor(None, _key(last[0]), FIRST_ROWS)
         sets = f"state = 'started', rows = 0, cursor = {as_json(cursor.stored())}"
         write_down(self._slice, self._job, sets)
         return cursor
@@ -234,7 +234,7 @@ class _Backfill:
             took = (self._slice.clock.now() - began).total_seconds()
             cursor = _sized(cursor, took * 1000, self._limits)
             if self._limits.nice:
-                self._slice.sleep(took * self._limits.nice)
+                self._slice.sleep(min(took * self._limits.nice, max(0.0, self._slice.left())))
         return AGAIN
 
     def _batch(self, cursor: Cursor) -> Cursor:
@@ -249,14 +249,15 @@ class _Backfill:
         update = sliced(self._node, self._rows.within(cursor.after, until))
         body = (
             f"PERFORM set_config('lock_timeout', '{ROW_WAIT_MS}ms', true), "
-            f"set_config('statement_timeout', '{BATCH_TIMEOUT_MS}ms', true), "
             # A batch that a crash of the server takes back takes its cursor with it.
             "set_config('synchronous_commit', 'off', true); "
             f"EXECUTE {literal(update)}; GET DIAGNOSTICS changed = ROW_COUNT; "
             f"{changed(row, sets, _still_at(cursor))}; "
             f"IF NOT FOUND THEN {ledger.raised('the batch was done', ALREADY_DONE)} END IF"
         )
-        texts = (ledger.block(f"{body};", "changed bigint;"), *closing)
+        # The clock of a statement is set when it begins: within the block it would come too late.
+        timeout = f"SET LOCAL statement_timeout = {BATCH_TIMEOUT_MS}"
+        texts = (timeout, ledger.block(f"{body};", "changed bigint;"), *closing)
         self._session.run(ledger.whole(self._slice.request.epoch, *texts))
         return done
 
@@ -268,22 +269,28 @@ class _Backfill:
             return AGAIN
         if error.sqlstate not in (LOCK_NOT_AVAILABLE, DEADLOCK, QUERY_CANCELED):
             return self._job.failed(error)
-        if error.sqlstate == QUERY_CANCELED and cursor.batch <= FEWEST_ROWS:
-            return self._job.failed(error)
+        smaller = Cursor(cursor.after, cursor.until, max(1, cursor.batch // 2), cursor.seen)
+        if error.sqlstate == QUERY_CANCELED:
+            if cursor.batch <= FEWEST_ROWS:
+                took = f"{cursor.batch} rows took longer than {BATCH_TIMEOUT_MS / 1000:g} s"
+                return self._job.failed(error, f"{took}, and were rolled back: {error.told}")
+            # The next slice has to begin with the smaller one too.
+            write_down(self._slice, self._job, f"cursor = {as_json(smaller.stored())}")
+            return smaller
         # Who has locked a row is not to be seen; whoever writes the table longest is told.
-        lock = TableLock(table=self._rows.key, mode=LockMode.SHARE)
+        lock = TableLock(table=self._rows.key, mode=LockMode.EXCLUSIVE)
         found = [one for one in locking.blockers(self._session, [lock]) if not one.autovacuum]
         wait.note(self._slice.clock.now(), ())
         said = f"it waits for rows that are locked; {locking.told(found)}"
         if wait.counted > self._slice.lock_budget():
             message = f"{said}; for {wait.counted:.0f} s"
-            return self._job.failed("LockNotAvailable", message, blocker=locking.told(found))
+            return out_of_time(self._slice, self._job, message, locking.told(found))
         if wait.asked > POLLING_SECONDS:
             counted = int((wait.counted + WAIT_SECONDS) * 1000)
             write_down(self._slice, self._job, f"lock_wait_ms = {counted}")
             return Step("waiting", WAIT_SECONDS, said)
         self._slice.sleep(self._slice.chance.uniform(*locking.POLL_SECONDS))
-        return Cursor(cursor.after, cursor.until, max(1, cursor.batch // 2), cursor.seen)
+        return smaller
 
 
 def limits_of(slice_: Slice, row: LedgerStatement) -> Limits:

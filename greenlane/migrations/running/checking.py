@@ -11,10 +11,20 @@ from greenlane.migrations.declaring.judging import assess_plan, stopping
 from greenlane.migrations.declaring.plan import Migration, Plan
 from greenlane.migrations.running import executing, fence, ledger
 from greenlane.migrations.running.ledger import LedgerMigration, LedgerStatement
+from greenlane.migrations.running.locking import keeps_readers_out
 from greenlane.migrations.running.model import CheckResult, Limits, Override, SliceRequest
 from greenlane.migrations.running.obstacles import find_obstacles
-from greenlane.migrations.running.session import Connect, ConnectionLost, Session
+from greenlane.migrations.running.session import (
+    INSUFFICIENT_PRIVILEGE,
+    LOCK_NOT_AVAILABLE,
+    Connect,
+    ConnectionLost,
+    Session,
+    StatementFailed,
+)
+from greenlane.migrations.running.slices import CATALOG_LOCK_MS
 from greenlane.migrations.running.throttling import Load
+from greenlane.migrations.sql.names import quoted
 from greenlane.migrations.validating.model import Assessment, Finding
 
 OLDEST_VERSION = 140_000
@@ -45,9 +55,13 @@ def check(connect: Connect, plan: Plan, request: SliceRequest, clock: Clock) -> 
     except ConnectionLost as error:
         if not _is_no_way_in(error):
             raise
-        return CheckResult(outcome="refused", reasons=(error.told,))
+        said = f"{error.told}; correct the database's description, or let its user in"
+        return CheckResult(outcome="refused", reasons=(said,))
     with session:
-        session.run("SET default_transaction_read_only = on; SET statement_timeout = '60s'")
+        session.run(
+            "SET default_transaction_read_only = on; SET statement_timeout = '60s'; "
+            f"SET lock_timeout = {CATALOG_LOCK_MS}"
+        )
         return _Check(session, plan, request, clock).result()
 
 
@@ -63,14 +77,36 @@ class _Check:
         self._request, self._clock = request, clock
         self._refused: list[str] = []
         self._waits: list[str] = []
-        self._unseen: list[str] = []
+        self._notes: list[str] = []
 
     def result(self) -> CheckResult:
         try:
-            fence.refuse_replica(self._session)
-            has_ledger = ledger.exists(self._session)
+            return self._result()
         except Refused as error:
             return CheckResult(outcome="refused", reasons=(str(error),))
+        except ConnectionLost:
+            raise
+        except StatementFailed as error:
+            if error.sqlstate == LOCK_NOT_AVAILABLE:
+                why = keeps_readers_out(self._session)
+                return CheckResult(outcome="waiting", wait_seconds=WAIT_SECONDS, reasons=(why,))
+            if error.sqlstate != INSUFFICIENT_PRIVILEGE:
+                raise
+            return CheckResult(outcome="refused", reasons=(self._told(error),))
+
+    def _told(self, error: StatementFailed) -> str:
+        """What is missing, and what would help: of the ledger, that is known."""
+        (row,) = self._session.rows(
+            "SELECT current_user AS who, (SELECT pg_get_userbyid(nspowner) FROM pg_namespace "
+            f"WHERE nspname = '{ledger.SCHEMA}') AS owner"
+        )
+        owner = row["owner"]
+        grants = f"GRANT {quoted(owner)} TO {quoted(row['who'])}" if owner else "grant it"
+        return f"{row['who']}: {error.told}; {grants}"
+
+    def _result(self) -> CheckResult:
+        fence.refuse_replica(self._session)
+        has_ledger = ledger.exists(self._session)
         catalog = read_catalog(self._session)
         begun = ledger.migrations(self._session) if has_ledger else []
         ids = [one.id for one in begun if one.state == "running"]
@@ -87,7 +123,7 @@ class _Check:
             outcome=outcome,
             wait_seconds=WAIT_SECONDS if outcome == "waiting" else 0,
             findings=tuple(findings),
-            reasons=(*self._refused, *self._waits, *self._unseen),
+            reasons=(*self._refused, *self._waits, *self._notes),
             bytes_to_scan=bytes_to_scan,
             at=now["at"],
             lsn=now["lsn"],
@@ -98,6 +134,8 @@ class _Check:
     ) -> None:
         """Whether the plan is the one of which the database has the beginning."""
         self._refused += [one.message for one in drift(self._plan, ledger.applied(begun))]
+        if half := executing.half_undone(rows):
+            self._refused.append(half)
         done = {one.id for one in begun if one.state == "done"}
         for migration in self._pending(begun):
             if missing := executing.not_run_before(self._plan.migrations, migration, done):
@@ -161,7 +199,7 @@ class _Check:
                 f'GRANT CREATE ON DATABASE "{self._name()}" TO {may["who"]}'
             )
         if not may["sees"]:
-            self._unseen.append(
+            self._notes.append(
                 f"{may['who']} does not see what other sessions and replicas do, so nothing waits "
                 f"for them; GRANT pg_monitor TO {may['who']}"
             )
@@ -177,15 +215,16 @@ class _Check:
         if holder is not None:
             self._waits.append(f"pid {holder['pid']} ({holder['application']}) works here")
         locks = [lock for several in assessed.values() for one in several for lock in one.locks]
-        refused, waits = find_obstacles(self._session, locks, catalog)
-        self._refused += refused
-        self._waits += waits
+        found = find_obstacles(self._session, locks, catalog)
+        self._refused += found.refused
+        self._waits += found.waits
+        self._notes += found.notes
         backfills = any(one.runs_as == "backfill" for each in assessed.values() for one in each)
         if backfills:
             limits = self._request.limits.model_copy(
                 update={"active_sessions": _PATIENT.active_sessions}
             )
-            if late := Load(self._session, self._clock, limits).too_high(lambda seconds: None):
+            if late := Load(self._session, self._clock, limits).look():
                 self._waits.append(late)
 
 

@@ -14,7 +14,8 @@ from greenlane.migrations.running.ledger import (
     changed,
     once,
 )
-from greenlane.migrations.running.slices import DONE, Job, Slice, Step
+from greenlane.migrations.running.session import ConnectionLost, StatementFailed, is_passing
+from greenlane.migrations.running.slices import DONE, Job, Slice, Step, raise_if_lost
 from greenlane.migrations.validating.model import PHASES, Assessment
 
 
@@ -89,36 +90,59 @@ def refuse_edited(migration: Migration, rows: Sequence[LedgerStatement]) -> None
 def run_next(slice_: Slice, migration: Migration, rows: Sequence[LedgerStatement]) -> Step:
     """Run the first statement that is not done; with all done, finish the file."""
     refuse_edited(migration, rows)
+    if half := half_undone(rows):
+        raise Refused(half)
     row = next((one for one in rows if one.state != "done"), None)
     if row is None:
         return _finish(slice_, migration, rows[-1])
-    step = _run(slice_, _job(slice_, row, rows))
+    step = _run(slice_, _job(slice_, row))
     if step.outcome != "done":
         return step
     return verifying.broken_queries(slice_, migration.phase, row) or DONE
 
 
+def half_undone(rows: Sequence[LedgerStatement]) -> str:
+    """Why these cannot run on: of one statement's inverse only a part ran; else empty."""
+    for row in rows:
+        if row.state == "done" and row.undone_parts:
+            return (
+                f"{row.migration}, line {row.line}: it is half undone, so it is neither done nor "
+                "can it run again; undo it to its end first"
+            )
+    return ""
+
+
 def _run(slice_: Slice, job: Job) -> Step:
     match job.row.runs_as:
         case "transaction":
-            return transactions.run(slice_, job)
+            run = transactions.run
         case "alone":
-            return alone.run(slice_, job)
+            run = alone.run
         case "backfill":
-            return backfilling.run(slice_, job)
+            run = backfilling.run
+    try:
+        return run(slice_, job)
+    except ConnectionLost:
+        raise
+    except StatementFailed as error:
+        # What it is looked at with: rights that are missing do not come by asking again.
+        raise_if_lost(error)
+        if is_passing(error.sqlstate):
+            raise
+        return job.failed(error)
 
 
-def _job(slice_: Slice, row: LedgerStatement, rows: Sequence[LedgerStatement]) -> Job:
+def _job(slice_: Slice, row: LedgerStatement) -> Job:
     """The statement, with the inverse as it is right before it runs."""
     inverse = ""
     if row.state != "started" or row.inverse is None:
         statement = slice_.plan.migration(row.migration).script.statements[row.statement]
-        made = [name for one in rows if one.inverse is not None for name in one.inverse.makes]
-        graded = grade_inverse(statement, slice_.catalog(), made=made)
+        graded = grade_inverse(statement, slice_.catalog(), made=_made(slice_, row))
         inverse = f", inverse = {as_json(graded.model_dump(mode='json'))}"
     if row.runs_as != "transaction" and inverse:
         # It is of the database before the statement, and this one is committed piece by piece.
-        update = changed(row, f"state = 'started', started_at = now(){inverse}")
+        begins = "state = 'started', started_at = now(), undone_parts = 0"
+        update = changed(row, f"{begins}{inverse}")
         slice_.session.run(ledger.whole(slice_.request.epoch, update))
         inverse = ""
     began = "statement_timestamp()" if row.runs_as == "transaction" else "started_at"
@@ -131,6 +155,13 @@ def _job(slice_: Slice, row: LedgerStatement, rows: Sequence[LedgerStatement]) -
         guarded=row.guarded,
         record=(once(changed(row, sets, "state <> 'done'")),),
     )
+
+
+def _made(slice_: Slice, row: LedgerStatement) -> list[str]:
+    """What the files of its release have made that stands; rows go with the column they fill."""
+    release = slice_.plan.migration(row.migration).declared.release
+    together = [one.id for one in slice_.plan.migrations if one.declared.release == release]
+    return ledger.made(slice_.session, together)
 
 
 def _finish(slice_: Slice, migration: Migration, last: LedgerStatement) -> Step:

@@ -22,8 +22,18 @@ _SETTINGS = {
     "idle_session_timeout": "90s",
     "lock_timeout": "0",
     "statement_timeout": "0",
+    # Nobody hears a notice, and to a process that is gone it would end the backend in the middle.
+    "client_min_messages": "error",
+    # What a database or a user may have set otherwise, and a runner rests on.
+    "default_transaction_isolation": "read committed",
+    "standard_conforming_strings": "on",
+    # Keys are kept as text and come back: no digit of them may be lost.
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
     "datestyle": "ISO, MDY",
     "intervalstyle": "postgres",
+    # Rows that a policy hides would be passed over in silence, by a proof too; so it is an error.
+    "row_security": "off",
 }
 
 
@@ -36,11 +46,15 @@ def fresh(session: Session, name: str) -> None:
     """Undo what a statement before has set in this session, and set what the next one needs."""
     sets = [f"SET {key} = '{value}'" for key, value in _SETTINGS.items()]
     sets.append(f"SET application_name = {literal(name)}")
+    # PostgreSQL 17 has one more, and older servers do not know it.
+    sets.append(
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'"
+    )
     session.run(";".join(["RESET ROLE", "RESET ALL", *sets]))
 
 
 def try_lock(session: Session) -> bool:
-    """Take the lock for as long as the session lives, if nobody has it."""
+    """Take the lock for as long as the session lives, if nobody has it; again, if it has it."""
     (row,) = session.rows(f"SELECT pg_try_advisory_lock({KEYS[0]}, {KEYS[1]}) AS taken")
     return bool(row["taken"])
 
@@ -59,16 +73,25 @@ def holder(session: Session) -> Row | None:
 
 
 def refuse_replica(session: Session) -> None:
-    """A replica takes no writes.
+    """A replica takes no writes, nor is a database written that somebody has set to read only.
 
     Raises:
-        Refused: it is one.
+        Refused: it is one of them.
     """
-    (row,) = session.rows("SELECT pg_is_in_recovery() AS replica")
+    (row,) = session.rows(
+        "SELECT pg_is_in_recovery() AS replica, reset_val = 'on' AS frozen FROM pg_settings "
+        "WHERE name = 'default_transaction_read_only'"
+    )
     if row["replica"]:
         raise Refused(
             "this server is a read replica, and takes no writes; describe the database by the "
             "endpoint of its writer, and run again"
+        )
+    if row["frozen"]:
+        raise Refused(
+            "somebody has set this database or its user to read only, as a green environment is: "
+            "where that is over, ALTER DATABASE ... RESET default_transaction_read_only, or ALTER "
+            "ROLE, or the parameter group"
         )
 
 

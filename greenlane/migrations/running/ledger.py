@@ -30,6 +30,11 @@ FORMAT = 1
 
 State = Literal["pending", "started", "done", "undone"]
 
+UNDONE = (
+    "state = 'undone', cursor = NULL, rows = NULL, before = NULL, detached = 0, lock_wait_ms = 0"
+)
+"""Of a statement's row: when it runs again, it begins anew."""
+
 _CREATE = f"""
 BEGIN;
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -187,6 +192,21 @@ def statements(session: Session, ids: Sequence[str]) -> list[LedgerStatement]:
         "ON m.id = s.migration WHERE m.id = ANY(%(ids)s) ORDER BY m.seq, s.statement"
     )
     return [LedgerStatement(**row) for row in session.rows(query, {"ids": list(ids)})]
+
+
+def begun_by(session: Session, executions: str) -> list[str]:
+    """Files that executions began, by a regular expression of their ARNs; in their order."""
+    query = f"SELECT id FROM {SCHEMA}.migrations WHERE execution ~ %(arns)s ORDER BY seq"
+    return [str(row["id"]) for row in session.rows(query, {"arns": executions})]
+
+
+def made(session: Session, ids: Sequence[str]) -> list[str]:
+    """Objects that statements of these files made, and that stand."""
+    query = (
+        "SELECT DISTINCT jsonb_array_elements_text(inverse->'makes') AS name "
+        f"FROM {SCHEMA}.statements WHERE state = 'done' AND migration = ANY(%(ids)s)"
+    )
+    return sorted(row["name"] for row in session.rows(query, {"ids": list(ids)}))
 
 
 def owned(epoch: int) -> str:

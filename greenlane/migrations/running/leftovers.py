@@ -6,30 +6,35 @@ old. DETACH PARTITION CONCURRENTLY leaves a partition that is half detached. Wha
 is written down first, so that afterwards it can be told what is new.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 from greenlane.migrations.running.session import Row, Session
 from greenlane.migrations.sql.names import Name, object_name, quoted, relation_name
 from greenlane.migrations.sql.parsing import Statement
 
-Kind = Literal["create_index", "reindex", "drop_index", "detach", "repeatable"]
+Kind = Literal["create_index", "reindex", "drop_index", "detach", "validate", "repeatable"]
 Before = dict[str, Any]
 
 _INDEXES = """
 SELECT i.indexrelid::bigint AS oid, n.nspname AS schema, c.relname AS name, i.indisvalid AS valid,
-  EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid
-    AND p.pid <> pg_backend_pid()) AS building
+  EXISTS (SELECT FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.relation = i.indrelid AND l.locktype = 'relation' AND l.granted
+    AND l.mode = 'ShareUpdateExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND a.backend_type IS DISTINCT FROM 'autovacuum worker') AS building
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid =
   c.relnamespace JOIN pg_class t ON t.oid = i.indrelid
 WHERE {where} AND (t.relpersistence <> 't' OR t.relnamespace = pg_my_temp_schema())
 ORDER BY i.indexrelid
 """
-_OF_TABLE = """i.indrelid IN (
-  SELECT c.oid FROM pg_class c WHERE c.oid = to_regclass(%(table)s)
-  UNION ALL SELECT c.reltoastrelid FROM pg_class c WHERE c.oid = to_regclass(%(table)s))"""
-_OF_INDEX = """i.indrelid IN (
-  SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass(%(table)s))"""
+_FAMILY = """SELECT to_regclass(%(table)s)::oid AS oid
+  UNION SELECT relid::oid FROM pg_partition_tree(to_regclass(%(table)s))"""
+_OF_TABLE = f"""i.indrelid IN (
+  SELECT oid FROM ({_FAMILY}) AS f
+  UNION ALL SELECT c.reltoastrelid FROM pg_class c WHERE c.oid IN ({_FAMILY}))"""
+_OF_INDEX = f"""i.indrelid IN (
+  SELECT indrelid FROM pg_index WHERE indexrelid IN ({_FAMILY}))"""
 
 
 def kind_of(statement: Statement) -> Kind:
@@ -43,6 +48,8 @@ def kind_of(statement: Statement) -> Kind:
         return "drop_index"
     if _detached(statement) is not None:
         return "detach"
+    if _validated(statement):
+        return "validate"
     return "repeatable"
 
 
@@ -50,37 +57,59 @@ def look(session: Session, statement: Statement) -> Before:
     """What is there before it runs, to be kept with it."""
     match kind_of(statement):
         case "create_index" | "reindex":
-            return {"indexes": [row["oid"] for row in _indexes(session, statement)]}
+            rows = _indexes(session, statement)
+            return {
+                "indexes": [row["oid"] for row in rows],
+                "invalid": [[row["oid"], row["name"]] for row in rows if not row["valid"]],
+            }
         case "drop_index":
             return {"dropped": [str(name) for name in _dropped(session, statement)]}
         case "detach":
             return {"attached": _attachment(session, statement) is not None}
+        case "validate":
+            return {"validated": _is_validated(session, statement)}
     return {}
 
 
 def invalid(session: Session, statement: Statement, before: Before) -> list[Row]:
     """INVALID indexes that it has left, or one of its name that somebody left before.
 
-    Each with `building`: whether another backend works on it at this moment.
+    Each with `building`: whether another backend, which may be building it, holds the lock of those
+    who do. Locks are seen by everybody; how far others are is not.
     """
     if kind_of(statement) not in ("create_index", "reindex"):
         return []
-    known = set(before.get("indexes", ()))
+    # An old index that REINDEX has replaced is not new; it is not valid any more, or was not before
+    # and has another name now.
+    known = {(oid, name) for oid, name in before.get("invalid", ())}
     named = statement.node.get("idxname")
     return [
         row
         for row in _indexes(session, statement)
-        if not row["valid"] and (row["oid"] not in known or row["name"] == named)
+        if not row["valid"] and ((row["oid"], row["name"]) not in known or row["name"] == named)
     ]
 
 
-def is_done(session: Session, statement: Statement, before: Before) -> bool:
-    """Whether it has done its work, though nobody wrote that down; invalid ones are gone by now."""
+def is_done(
+    session: Session, statement: Statement, before: Before, makes: Collection[str] = ()
+) -> bool:
+    """Whether it has done its work, though nobody wrote that down.
+
+    Args:
+        session: of the database.
+        statement: which was cut off.
+        before: what was there then.
+        makes: objects that it was to make: an index without a name has the one that PostgreSQL
+            chooses, and others may have made one meanwhile.
+    """
     match kind_of(statement):
         case "create_index":
             known, named = set(before.get("indexes", ())), statement.node.get("idxname")
             return any(
-                row["oid"] not in known and named in (None, row["name"])
+                row["valid"]
+                and row["oid"] not in known
+                and named in (None, row["name"])
+                and (not makes or str(Name(row["schema"], row["name"])) in makes)
                 for row in _indexes(session, statement)
             )
         case "drop_index":
@@ -88,6 +117,8 @@ def is_done(session: Session, statement: Statement, before: Before) -> bool:
             return bool(gone) and not _dropped(session, statement)
         case "detach":
             return bool(before.get("attached")) and _attachment(session, statement) is None
+        case "validate":
+            return before.get("validated") is False and _is_validated(session, statement) is True
     return False
 
 
@@ -117,9 +148,17 @@ def dropping(row: Row) -> str:
     return f"DROP INDEX CONCURRENTLY IF EXISTS {quoted(row['schema'])}.{quoted(row['name'])}"
 
 
+def told(row: Row) -> str:
+    """Why an INVALID index is not taken away."""
+    return (
+        f"another session is at work on the table of {row['schema']}.{row['name']}, which is "
+        "INVALID or still being built"
+    )
+
+
 def waits_for_transactions(statement: Statement) -> bool:
     """Whether it waits for every transaction that began before it."""
-    return kind_of(statement) != "repeatable"
+    return kind_of(statement) not in ("validate", "repeatable")
 
 
 def _indexes(session: Session, statement: Statement) -> Sequence[Row]:
@@ -156,6 +195,24 @@ def _detached(statement: Statement) -> tuple[Name, Name] | None:
             if definition.get("concurrent"):
                 return relation_name(statement.node), relation_name(definition["name"])
     return None
+
+
+def _validated(statement: Statement) -> str | None:
+    """The constraint of a VALIDATE CONSTRAINT."""
+    for one in statement.node.get("cmds", ()):
+        if one["alter_table_cmd"]["subtype"] == "AT_ValidateConstraint":
+            return str(one["alter_table_cmd"]["name"])
+    return None
+
+
+def _is_validated(session: Session, statement: Statement) -> bool | None:
+    """None where there is no such constraint."""
+    rows = session.rows(
+        "SELECT convalidated AS said FROM pg_constraint "
+        "WHERE conrelid = to_regclass(%(table)s) AND conname = %(name)s",
+        {"table": str(relation_name(statement.node)), "name": _validated(statement)},
+    )
+    return bool(rows[0]["said"]) if rows else None
 
 
 def _attachment(session: Session, statement: Statement) -> Literal["whole", "pending"] | None:

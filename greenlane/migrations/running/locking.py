@@ -172,6 +172,20 @@ def blockers(session: Session, locks: Iterable[TableLock]) -> list[Blocker]:
     return sorted(found.values(), key=lambda one: -one.seconds)
 
 
+def keeps_readers_out(session: Session) -> str:
+    """Who has locked a table so that nobody may even read it, in words."""
+    rows = session.rows(
+        "SELECT DISTINCT l.pid, l.relation::regclass::text AS name, "
+        "coalesce(a.application_name, '') AS application FROM pg_locks l "
+        "JOIN pg_class c ON c.oid = l.relation AND c.relkind IN ('r', 'p', 'm') "
+        "LEFT JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.mode = 'AccessExclusiveLock' "
+        "AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid() AND l.database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1, 2 LIMIT 3"
+    )
+    held = [f"pid {row['pid']} ({row['application']}) holds {row['name']}" for row in rows]
+    return f"a table cannot be read: {'; '.join(held) or 'somebody who is gone again'}"
+
+
 def told(found: Sequence[Blocker]) -> str:
     """Those who hold it, in words."""
     return "; ".join(one.told for one in found[:3]) or "somebody who is gone again"

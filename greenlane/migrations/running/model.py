@@ -122,12 +122,14 @@ class SliceResult(_Part):
         wait_seconds: where it waits.
         progress: where it is.
         failure: where it failed.
+        in_use: of undoing that is done: what stays because its proof did not say true.
     """
 
     outcome: Literal["again", "waiting", "done", "failed"]
     wait_seconds: float = 0
     progress: Progress
     failure: Failure | None = None
+    in_use: tuple[str, ...] = ()
 
 
 class CheckResult(_Part):

@@ -1,6 +1,7 @@
 """What stands in a migration's way in a database: rights, and what others do there."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from greenlane.migrations.catalog.model import Catalog
 from greenlane.migrations.running.locking import blockers
@@ -31,19 +32,25 @@ FROM pg_replication_slots WHERE NOT active AND restart_lsn IS NOT NULL
 """
 
 
-def find_obstacles(
-    session: Session, locks: Iterable[TableLock], catalog: Catalog
-) -> tuple[list[str], list[str]]:
-    """What refuses a migration that takes these locks, and what it has to wait for, in words."""
+@dataclass(frozen=True)
+class Obstacles:
+    """In words: what refuses a migration, what it waits for, and what is told besides."""
+
+    refused: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_obstacles(session: Session, locks: Iterable[TableLock], catalog: Catalog) -> Obstacles:
+    """What stands in the way of a migration that takes these locks."""
     strongest: dict[str, LockMode] = {}
     for one in locks:
         strongest[one.table] = max(one.mode, strongest.get(one.table, one.mode))
     if not strongest:
-        return [], []
+        return Obstacles()
     refused = [*_foreign(session, strongest), *_prepared(session, strongest), *_slots(session)]
     waits = [*_vacuumed(session, strongest), *_old(session, strongest)]
-    waits += _invalid(strongest, catalog)
-    return refused, waits
+    return Obstacles(tuple(refused), tuple(waits), tuple(_invalid(strongest, catalog)))
 
 
 def _foreign(session: Session, strongest: dict[str, LockMode]) -> list[str]:
@@ -89,4 +96,12 @@ def _old(session: Session, strongest: dict[str, LockMode]) -> list[str]:
 
 
 def _invalid(strongest: dict[str, LockMode], catalog: Catalog) -> list[str]:
-    return []
+    """No migration has to wait for these, and nobody else tells of them."""
+    tables = [catalog.tables[key] for key in strongest if key in catalog.tables]
+    return [
+        f"the index {index.name} of {table.full_name} is INVALID: every write keeps it up to date, "
+        "and no query uses it; drop it"
+        for table in tables
+        for index in table.indexes
+        if not index.valid
+    ]

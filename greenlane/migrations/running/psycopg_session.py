@@ -27,6 +27,7 @@ _ALIVE: dict[str, Any] = {
     "tcp_user_timeout": 60_000,
 }
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
+_COPIES = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 
 
 def connect(
@@ -135,6 +136,11 @@ class PsycopgSession:
                 result = pgconn.get_result()
                 if result is None:
                     break
+                if result.status in _COPIES:
+                    # It would be told again for ever, until somebody sends or takes the rows.
+                    self.close()
+                    said = "COPY FROM STDIN and TO STDOUT have nobody here who sends or takes rows"
+                    return StatementFailed("0A000", "FeatureNotSupported", said)
                 if result.status in _FAILED and failure is None:
                     failure = self._failure(psycopg.errors.error_from_result(result))
         if pgconn.status != ConnStatus.OK and not isinstance(failure, ConnectionLost):
@@ -166,6 +172,7 @@ class PsycopgSession:
             said,
             error.diag.message_detail or "",
             error.diag.message_hint or "",
+            int(error.diag.statement_position or 0) or None,
         )
 
 

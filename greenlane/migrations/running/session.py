@@ -10,6 +10,7 @@ Row = dict[str, Any]
 LOCK_NOT_AVAILABLE = "55P03"
 DEADLOCK = "40P01"
 QUERY_CANCELED = "57014"
+INSUFFICIENT_PRIVILEGE = "42501"
 READ_ONLY = "25006"
 FENCE_LOST = "GL001"
 """Raised by our own blocks in the database, as the two below; PostgreSQL leaves this class free."""
@@ -21,6 +22,10 @@ _GONE = ("08", "57P")
 shuts down or starts up (PostgreSQL documentation, appendix A)."""
 
 
+_PASSING = ("40", "53", "55", "57")
+"""Classes of what may pass: a rollback that others caused, resources, objects in use, operators."""
+
+
 class StatementFailed(GreenlaneError):
     """The database refused a statement; its transaction is rolled back.
 
@@ -30,16 +35,31 @@ class StatementFailed(GreenlaneError):
         message: the server's.
         detail: more of it.
         hint: what the server proposes.
+        position: where in the text that was sent, in characters from 1; None where it says none.
     """
 
     def __init__(
-        self, sqlstate: str, condition: str, message: str, detail: str = "", hint: str = ""
+        self,
+        sqlstate: str,
+        condition: str,
+        message: str,
+        detail: str = "",
+        hint: str = "",
+        position: int | None = None,
     ) -> None:
         """See the class."""
+        self.position = position
         self.sqlstate, self.condition = sqlstate, condition
         self.message, self.detail, self.hint = message, detail, hint
         more = "".join(f" ({one})" for one in (detail, hint) if one)
         super().__init__(f"{condition} ({sqlstate}): {message}{more}")
+
+    def lines_into(self, sent: str, part: str) -> int | None:
+        """How many lines into one part of the text that was sent the error stands, if it does."""
+        if self.position is None:
+            return None
+        offset = self.position - 1 - sent.find(part)
+        return part[:offset].count("\n") if 0 <= offset <= len(part) else None
 
     @property
     def told(self) -> str:
@@ -69,6 +89,11 @@ class StillRunning(GreenlaneError):
 def is_gone(sqlstate: str) -> bool:
     """Whether an error of this SQLSTATE means that the session is lost."""
     return sqlstate.startswith(_GONE)
+
+
+def is_passing(sqlstate: str) -> bool:
+    """Whether the same may go well a little later: resources, locks and what others do."""
+    return sqlstate.startswith(_PASSING)
 
 
 class Session(Protocol):

@@ -13,9 +13,11 @@ from greenlane.migrations.catalog.model import Catalog
 from greenlane.migrations.catalog.reading import read_catalog
 from greenlane.migrations.declaring.plan import Plan
 from greenlane.migrations.running.ledger import LedgerStatement
+from greenlane.migrations.running.locking import keeps_readers_out
 from greenlane.migrations.running.model import Failure, Limits, SliceRequest
 from greenlane.migrations.running.session import (
     FENCE_LOST,
+    LOCK_NOT_AVAILABLE,
     READ_ONLY,
     Connect,
     Session,
@@ -25,6 +27,9 @@ from greenlane.migrations.validating.model import TableLock
 
 MARGIN_SECONDS = 5.0
 """Before the deadline nothing is waited for any more: the answer has to be given in time."""
+
+CATALOG_LOCK_MS = 1000
+"""How long reading the catalog may wait behind others; writers do not wait behind it."""
 
 LONGEST_SLICE_SECONDS = 60.0
 """After it the workflow looks whether to go on: a pause or a red alarm waits no longer."""
@@ -78,19 +83,28 @@ class Job:
         """What it is, for what is written down when it begins."""
         return "run" if self.part is None else f"undo {self.part}"
 
-    def failed(self, error: StatementFailed | str, message: str = "", blocker: str = "") -> Step:
-        """It failed, and nothing of it stands."""
+    def failed(
+        self, error: StatementFailed | str, message: str = "", blocker: str = "", sent: str = ""
+    ) -> Step:
+        """It failed, and nothing of it stands. Args: sent: the text with it, for the line."""
+        line = self.row.line
         if isinstance(error, StatementFailed):
+            if self.part is None:
+                line += error.lines_into(sent, self.sql) or 0
             message = message or error.told
             error = error.condition
         failure = Failure(
             error=error,
             message=message,
             statement=self.row.statement,
-            line=self.row.line,
+            line=line,
             blocker=blocker or None,
         )
         return Step("failed", detail=message, failure=failure)
+
+
+class CatalogLocked(Exception):
+    """Somebody keeps readers out of a table, so its size cannot be read; the message says who."""
 
 
 @dataclass
@@ -133,9 +147,20 @@ class Slice:
         return max(0.5, (self._deadline - self.clock.now()).total_seconds())
 
     def catalog(self) -> Catalog:
-        """The database as it is: read once, and again when a statement has changed it."""
+        """The database as it is: read once, and again when a statement has changed it.
+
+        Raises:
+            CatalogLocked: a table is locked against readers too, whether it is of the plan or not.
+        """
         if self._catalog is None:
-            self._catalog = read_catalog(self.session)
+            self.session.run(f"SET lock_timeout = {CATALOG_LOCK_MS}")
+            try:
+                self._catalog = read_catalog(self.session)
+            except StatementFailed as error:
+                if error.sqlstate != LOCK_NOT_AVAILABLE:
+                    raise
+                raise CatalogLocked(keeps_readers_out(self.session)) from error
+            self.session.run("SET lock_timeout = 0")
         return self._catalog
 
     def changed(self) -> None:

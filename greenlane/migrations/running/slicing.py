@@ -16,7 +16,7 @@ from greenlane.migrations.running.session import (
     Session,
     StatementFailed,
 )
-from greenlane.migrations.running.slices import Slice, Step, raise_if_lost
+from greenlane.migrations.running.slices import CatalogLocked, Slice, Step, raise_if_lost
 
 BUSY_SECONDS = 3.0
 """Until another runner, or the backend of a dead one, is looked for again."""
@@ -50,7 +50,10 @@ def run_slice(
     with locked(connect, plan, request, clock, sleep) as slice_:
         if isinstance(slice_, SliceResult):
             return slice_
-        return _Run(slice_).result()
+        try:
+            return _Run(slice_).result()
+        except CatalogLocked as error:
+            return waits(plan, request, str(error))
 
 
 @contextmanager
@@ -63,8 +66,8 @@ def locked(
 ) -> Iterator[Slice | SliceResult]:
     """A slice that alone writes in this database, or the answer that another one does."""
     with connect(fence.APPLICATION) as session:
-        fence.refuse_replica(session)
         fence.fresh(session, fence.APPLICATION)
+        fence.refuse_replica(session)
         if not fence.try_lock(session):
             yield waits_for_other(session, plan, request, fence.holder(session))
             return
@@ -87,6 +90,10 @@ class _Run:
         """Statement after statement, until something else than `done` comes of one."""
         slice_ = self._slice
         while True:
+            if not fence.try_lock(slice_.session):
+                # A statement has given it up: of all locks, or by a function. Another has it now.
+                holder = fence.holder(slice_.session)
+                return waits_for_other(slice_.session, slice_.plan, slice_.request, holder)
             begun = ledger.migrations(slice_.session)
             migration = executing.next_file(slice_, begun)
             if migration is None:
@@ -143,6 +150,16 @@ class _Run:
         )
 
 
+def waits(
+    plan: Plan, request: SliceRequest, detail: str, at: tuple[str, int] | None = None
+) -> SliceResult:
+    """An answer of a slice that has not come to a statement. Args: at: where it is, if known."""
+    migration, statement = at or _place(plan, request, None)
+    count = len(plan.migration(migration).script.statements) if migration else 0
+    progress = Progress(migration=migration, statement=statement, of=count, detail=detail)
+    return SliceResult(outcome="waiting", wait_seconds=BUSY_SECONDS, progress=progress)
+
+
 def waits_for_other(
     session: Session, plan: Plan, request: SliceRequest, holder: Row | None
 ) -> SliceResult:
@@ -152,10 +169,7 @@ def waits_for_other(
     else:
         detail = f"pid {holder['pid']} ({holder['application']}, {holder['state'] or 'unseen'})"
         detail += f" works here for {holder['seconds'] or 0:.0f} s{_building(session, holder)}"
-    migration, statement = _place(plan, request, holder)
-    count = len(plan.migration(migration).script.statements) if migration else 0
-    progress = Progress(migration=migration, statement=statement, of=count, detail=detail)
-    return SliceResult(outcome="waiting", wait_seconds=BUSY_SECONDS, progress=progress)
+    return waits(plan, request, detail, _place(plan, request, holder))
 
 
 def _building(session: Session, holder: Row) -> str:

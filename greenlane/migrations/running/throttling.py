@@ -9,6 +9,7 @@ from greenlane.migrations.running.model import Limits
 from greenlane.migrations.running.session import Row, Session
 
 EVERY_SECONDS = 0.5
+POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 3.0
 """Waited out at once; longer waits are the workflow's."""
 
@@ -19,12 +20,12 @@ SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS written,
    AND backend_type = 'client backend')::int AS active
 """
 _REPLICAS = """
-SELECT coalesce(application_name, '') AS name, replay_lsn - '0/0'::pg_lsn AS replayed,
+SELECT pid, coalesce(application_name, '') AS name, replay_lsn - '0/0'::pg_lsn AS replayed,
   coalesce(extract(epoch FROM replay_lag), 0)::float8 AS seconds
 FROM pg_stat_replication WHERE state = 'streaming'
 """
 _AURORA = """
-SELECT server_id AS name, NULL::numeric AS replayed,
+SELECT 0 AS pid, server_id AS name, NULL::numeric AS replayed,
   coalesce(replica_lag_in_msec, 0)::float8 / 1000 AS seconds
 FROM aurora_replica_status() WHERE session_id <> 'MASTER_SESSION_ID'
 """
@@ -58,6 +59,10 @@ class Load:
         self._session, self._clock, self._limits = session, clock, limits
         self._lateness = Lateness()
         self._looked: datetime | None = None
+        self._written = 0
+        self._replicas: list[Row] = []
+        self._first: int | None = None
+        self._places: dict[int, int] = {}
 
     def too_high(self, sleep: Callable[[float], None]) -> str:
         """Why rows cannot be filled now, after some patience; empty if they can."""
@@ -65,23 +70,42 @@ class Load:
         if self._looked and (now - self._looked).total_seconds() < EVERY_SECONDS:
             return ""
         waited = 0.0
-        while why := self._look():
+        while why := self.look() or self._standing():
             if waited >= PATIENCE_SECONDS:
                 return why
-            sleep(EVERY_SECONDS)
-            waited += EVERY_SECONDS
+            sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
         return ""
 
-    def _look(self) -> str:
+    def look(self) -> str:
+        """Why it is too high, by one look."""
         now = self._looked = self._clock.now()
         (row,) = self._session.rows(_POSITION)
-        self._lateness.note(now, int(row["written"]))
-        for one in self._session.rows(_AURORA if row["aurora"] else _REPLICAS):
+        self._written = int(row["written"])
+        self._lateness.note(now, self._written)
+        self._replicas = self._session.rows(_AURORA if row["aurora"] else _REPLICAS)
+        for one in self._replicas:
             late = self._late(now, one)
             if late > self._limits.replica_lag_seconds:
                 return f"the replica {one['name']} is {late:.1f} s late"
         if row["active"] > self._limits.active_sessions:
             return f"{row['active']} other sessions are active"
+        return ""
+
+    def _standing(self) -> str:
+        """Why rows wait for a replica that nobody has seen move: how late it is, nobody knows.
+
+        It is behind where the server was at the first look, and is where it was then. A new slice
+        would otherwise fill rows until that is late by itself.
+        """
+        if self._first is None:
+            self._first = self._written
+        for one in self._replicas:
+            if one["replayed"] is None:
+                continue
+            at = int(one["replayed"])
+            if at < self._first and at <= self._places.setdefault(int(one["pid"]), at):
+                return f"the replica {one['name']} does not come nearer"
         return ""
 
     def _late(self, now: datetime, replica: Row) -> float:

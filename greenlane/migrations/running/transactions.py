@@ -41,7 +41,7 @@ side gives way."""
 
 def run(slice_: Slice, job: Job) -> Step:
     """Run a job once, with the locks that it takes: until it ran or failed, or time is over."""
-    if given_up := gave_up(job):
+    if given_up := gave_up(slice_, job):
         return given_up
     fresh(slice_.session, application_name(job.row.migration, job.row.statement))
     attempts = _Attempts(slice_, job)
@@ -72,6 +72,7 @@ class _Attempts:
         self._wait = LockWait(job.row.lock_wait_ms / 1000, slice_.clock.now())
         self._queued = self._cancelled = self._deadlocks = 0
         self._lockable = locking.lockable(slice_.session, job.locks)
+        self._sent = ""
 
     def make(self, attempt: Attempt) -> None:
         """Make one."""
@@ -93,6 +94,7 @@ class _Attempts:
                 "COMMIT",
             ]
         )
+        self._sent = text
         slice_.session.run(text, slice_.left_to_wait())
 
     def after(self, error: StatementFailed) -> Step | Attempt:
@@ -107,7 +109,7 @@ class _Attempts:
             return self._too_long(error)
         if error.sqlstate == ALREADY_DONE:
             return DONE
-        return self._job.failed(error)
+        return self._job.failed(error, sent=self._sent)
 
     def _too_long(self, error: StatementFailed) -> Step | Attempt:
         self._cancelled += 1
@@ -125,7 +127,7 @@ class _Attempts:
         wait.note(slice_.clock.now(), found)
         if wait.counted > slice_.lock_budget():
             message = f"it did not get its lock in {wait.counted:.0f} s; {locking.told(found)}"
-            return job.failed("LockNotAvailable", message, blocker=locking.told(found))
+            return out_of_time(slice_, job, message, locking.told(found))
         if wait.asked > POLLING_SECONDS or slice_.left() <= 0:
             return self._later(found)
         attempt = locking.next_attempt(wait.counted, self._queued, found, slice_.chance.random())
@@ -146,16 +148,30 @@ def write_down(slice_: Slice, job: Job, sets: str) -> None:
 
 def detach(slice_: Slice, job: Job, error: StillRunning) -> Step:
     """Note that a backend goes on by itself; how it ended is seen by what it left."""
-    with slice_.connect(application_name(job.row.migration, job.row.statement) + "/note") as other:
+    name = application_name(job.row.migration, job.row.statement) + "/note"
+    with slice_.connect(name) as other:
+        fresh(other, name)
         update = changed(job.row, "detached = detached + 1")
-        other.run(ledger.whole(slice_.request.epoch, update))
+        try:
+            other.run(f"SET lock_timeout = '1s'; {ledger.whole(slice_.request.epoch, update)}")
+        except StatementFailed as found:
+            # It has come as far as its own line of the ledger, so it ends.
+            if found.sqlstate != LOCK_NOT_AVAILABLE:
+                raise
     return Step("waiting", WAIT_SECONDS, f"backend {error.pid} goes on with it by itself")
 
 
-def gave_up(job: Job) -> Step | None:
+def out_of_time(slice_: Slice, job: Job, message: str, blocker: str) -> Step:
+    """It has asked for its locks for as long as it may; whoever runs it again asks anew."""
+    write_down(slice_, job, "lock_wait_ms = 0")
+    return job.failed("LockNotAvailable", message, blocker=blocker)
+
+
+def gave_up(slice_: Slice, job: Job) -> Step | None:
     """Whether it was left to itself too often without coming to its end."""
     if job.row.detached < MOST_DETACHED:
         return None
+    write_down(slice_, job, "detached = 0")
     return job.failed(
         "NotFinished",
         f"{job.row.detached} times it ran on by itself and did not come to its end; "

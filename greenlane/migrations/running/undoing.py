@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from greenlane.clock import Clock
+from greenlane.errors import Refused
 from greenlane.migrations.declaring.plan import Plan
 from greenlane.migrations.inverting.rollback import (
     Applied,
@@ -25,15 +26,16 @@ from greenlane.migrations.running.ledger import (
     once,
 )
 from greenlane.migrations.running.model import Progress, SliceRequest, SliceResult
-from greenlane.migrations.running.session import Connect
-from greenlane.migrations.running.slices import DONE, Job, Slice, Step
-from greenlane.migrations.running.slicing import locked
+from greenlane.migrations.running.session import Connect, StillRunning
+from greenlane.migrations.running.slices import DONE, CatalogLocked, Job, Slice, Step
+from greenlane.migrations.running.slicing import locked, waits
 from greenlane.migrations.running.verifying import all_true
 from greenlane.migrations.sql.names import literal
-from greenlane.migrations.sql.parsing import parse_script
+from greenlane.migrations.sql.parsing import Statement, parse_script
 from greenlane.migrations.validating.assessing import assess
 
-_NEVER_RAN = "state = 'undone', inverse = NULL"
+_IS_DONE = "state = 'done', undone_parts = 0, detached = 0, lock_wait_ms = 0"
+_NEVER_RAN = f"{ledger.UNDONE}, inverse = NULL"
 
 
 def undo_slice(
@@ -55,20 +57,23 @@ def undo_slice(
         plan: what ran.
         request: which phase of it, or which files; whose lease, and until when.
         clock: the present.
-        accept_data_loss: objects whose data may go. With none, undoing stops at the first
-            statement that is not exact to undo.
+        accept_data_loss: objects whose data may go. With none, and no files named, undoing stops
+            at the first statement that is not exact to undo.
         sleep: waits so many seconds.
 
     Raises:
-        DataLoss: some is accepted, and more would be lost; nothing was undone.
+        DataLoss: files are named or some is accepted, and more would be lost; nothing was undone.
         FenceLost: a later owner writes there.
-        Refused: the server is a replica.
+        Refused: the server is a replica, or a file that is not named wrote into what would go.
         ConnectionLost: the session ended; call again.
     """
     with locked(connect, plan, request, clock, sleep) as slice_:
         if isinstance(slice_, SliceResult):
             return slice_
-        return _Undo(slice_, accept_data_loss).result()
+        try:
+            return _Undo(slice_, accept_data_loss).result()
+        except CatalogLocked as error:
+            return waits(plan, request, str(error))
 
 
 class _Undo:
@@ -84,10 +89,11 @@ class _Undo:
         if waiting := self._settle(ledger.statements(self._session, ids)):
             return _told(waiting, None, self._slice)
         rows = ledger.statements(self._session, ids)
+        self._refuse_half(ids, rows)
         plan = create_rollback_plan(
-            [_applied(one) for one in rows if _is_applied(one)],
+            [applied(one) for one in rows if is_applied(one)],
             accept_data_loss=self._accepted,
-            exact_only=not self._accepted,
+            exact_only=not self._accepted and not self._slice.request.undo,
         )
         self._reopen(ids)
         by_place = {(one.migration, one.statement): one for one in rows}
@@ -110,6 +116,20 @@ class _Undo:
         phase = self._slice.request.phase
         return [one for one in begun if one.phase == phase and not one.settled]
 
+    def _refuse_half(self, ids: Sequence[str], rows: Sequence[LedgerStatement]) -> None:
+        """What another file wrote would go, and that file would count as done."""
+        makes = {name for one in rows if one.inverse is not None for name in one.inverse.makes}
+        begun = [one.id for one in ledger.migrations(self._session) if one.state != "undone"]
+        others = [one for one in begun if one not in ids]
+        for row in ledger.statements(self._session, others) if makes and others else ():
+            if not is_applied(row) or row.state == "undone" or row.inverse is None:
+                continue
+            if goes := sorted(makes & set(row.inverse.covered_by)):
+                raise Refused(
+                    f"{row.migration} wrote into {', '.join(goes)}, which would go; undo "
+                    f"{row.migration} together with {', '.join(ids)}"
+                )
+
     def _reopen(self, ids: Iterable[str]) -> None:
         """Files that are being undone are not done: going forward begins where undoing stopped."""
         update = (
@@ -129,13 +149,26 @@ class _Undo:
                 continue
             (statement,) = parse_script(row.sql).statements
             before = row.before or {}
-            for left in leftovers.invalid(self._session, statement, before) if before else ():
-                if left["building"]:
-                    said = f"another session is building {left['schema']}.{left['name']}"
-                    return Step("waiting", transactions.WAIT_SECONDS, said)
-                self._session.run(leftovers.dropping(left), self._slice.left_to_wait())
-            done = bool(before) and leftovers.is_done(self._session, statement, before)
-            self._write(changed(row, "state = 'done'" if done else _NEVER_RAN))
+            try:
+                waiting = self._cleared(statement, before) if before else None
+            except StillRunning as error:
+                said = f"backend {error.pid} goes on by itself: it takes away what was left"
+                waiting = Step("waiting", transactions.WAIT_SECONDS, said)
+            if waiting is not None:
+                return waiting
+            makes = row.inverse.makes if row.inverse is not None else ()
+            done = bool(before) and leftovers.is_done(self._session, statement, before, makes)
+            self._write(changed(row, _IS_DONE if done else _NEVER_RAN))
+        return None
+
+    def _cleared(self, statement: Statement, before: leftovers.Before) -> Step | None:
+        """Take away what a statement that was cut off left, or carry it to its end."""
+        for left in leftovers.invalid(self._session, statement, before):
+            if left["building"]:
+                return Step("waiting", transactions.WAIT_SECONDS, leftovers.told(left))
+            self._session.run(leftovers.dropping(left), self._slice.left_to_wait())
+        if text := leftovers.completed(self._session, statement):
+            self._session.run(text, self._slice.left_to_wait())
         return None
 
     def _step(self, back: Back, row: LedgerStatement) -> Step:
@@ -143,7 +176,7 @@ class _Undo:
         if row.state == "undone":
             return DONE
         if not back.sql:
-            self._write(changed(row, "state = 'undone'"))
+            self._write(changed(row, ledger.UNDONE))
             return DONE
         if back.proof and not row.undone_parts and not all_true(self._session, back.proof):
             return Step("done", detail=f"{back.of.name} stays: it is in use")
@@ -162,7 +195,9 @@ class _Undo:
         script = parse_script(back.sql[part], "rollback")
         (judged,) = assess(script, self._slice.catalog())
         last = part == len(back.sql) - 1
-        sets = f"undone_parts = {part + 1}" + (", state = 'undone'" if last else "")
+        sets = f"undone_parts = {part + 1}, " + (
+            ledger.UNDONE if last else "detached = 0, lock_wait_ms = 0"
+        )
         proof = back.proof if part == 0 else ()
         return Job(
             row=row,
@@ -178,26 +213,28 @@ class _Undo:
     def _closed(self, ids: Sequence[str], plan: RollbackPlan, stays: list[str]) -> SliceResult:
         """What is undone is closed; what is left in place is told."""
         rows = ledger.statements(self._session, ids)
-        stand = {one.migration for one in rows if _is_applied(one) and one.state != "undone"}
+        stand = {one.migration for one in rows if is_applied(one) and one.state != "undone"}
         undone = [one for one in ids if one not in stand]
         if undone:
             self._write(*(ledger.finished(one, "undone") for one in undone))
         left = [*stays, *(f"{one.of.name} stays: {one.why}" for one in plan.left)]
         detail = "; ".join(left) or "all of it is undone"
-        return _told(Step("done", detail=detail), rows[0] if rows else None, self._slice)
+        told = _told(Step("done", detail=detail), rows[0] if rows else None, self._slice)
+        return told.model_copy(update={"in_use": tuple(stays)})
 
     def _write(self, *texts: str) -> None:
         self._session.run(ledger.whole(self._slice.request.epoch, *texts))
 
 
-def _is_applied(row: LedgerStatement) -> bool:
+def is_applied(row: LedgerStatement) -> bool:
     """Whether it did something, undone or not: what undid it needs to know of the others."""
     return row.inverse is not None and (
         row.state in ("done", "undone") or row.runs_as == "backfill" and row.cursor is not None
     )
 
 
-def _applied(row: LedgerStatement) -> Applied:
+def applied(row: LedgerStatement) -> Applied:
+    """A statement that did something, for a rollback plan."""
     if row.inverse is None:
         raise AssertionError("only statements with an inverse have been applied")
     return Applied(

@@ -215,7 +215,8 @@ class World:
 
     def add_index(self, key: str, index: Index) -> None:
         """An index is there from now on."""
-        self.change(key, indexes=(*self.table(key).indexes, index))
+        others = (one for one in self.table(key).indexes if one.name != index.name)
+        self.change(key, indexes=(*others, index))
 
     def index_of(self, name: Name) -> tuple[str, Index] | None:
         """The table that an index of that name belongs to, and the index."""
