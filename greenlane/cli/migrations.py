@@ -2,7 +2,13 @@
 
 import typer
 
-from greenlane.cli import migrations_checking
+from greenlane.cli import (
+    migrations_checking,
+    migrations_planning,
+    migrations_restoring,
+    migrations_running,
+    migrations_undoing,
+)
 
 app = typer.Typer(
     name="migrations",
@@ -10,3 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 migrations_checking.register(app)
+migrations_planning.register(app)
+migrations_running.register(app)
+migrations_undoing.register(app)
+migrations_restoring.register(app)

@@ -59,7 +59,7 @@ def check(
 
     session: Session = context.obj
     scripts = [parse_script(*text_of(file)) for file in files]
-    catalog = _catalog(database) if database is not None else None
+    catalog = catalog_of(database) if database is not None else None
     told: list[dict[str, Any]] = []
     blocked = False
     for number, script in enumerate(scripts):
@@ -110,7 +110,7 @@ def _place(finding: "Finding") -> tuple[int, int, str]:
     return finding.line, order.index(finding.severity), finding.rule
 
 
-def _catalog(database: str) -> "Catalog":
+def catalog_of(database: str) -> "Catalog":
     """Read over a connection that may write nothing."""
     from greenlane.migrations.catalog.reading import read_catalog
     from greenlane.migrations.running.psycopg_session import connect
@@ -122,6 +122,7 @@ def _catalog(database: str) -> "Catalog":
 def _rewrite(
     session: Session, scripts: "Sequence[Script]", catalog: "Catalog | None", folder: Path
 ) -> None:
+    from greenlane.migrations.planning import changes
     from greenlane.migrations.validating.rewriting import rewrite
 
     if folder.exists() and any(folder.iterdir()):
@@ -130,7 +131,7 @@ def _rewrite(
     made: list[tuple[Path, str, Rewritten]] = []
     number = 0
     for script in scripts:
-        done = rewrite(script, catalog)
+        done = rewrite(script, catalog, changes)
         stem = Path(script.name).stem if script.name != "-" else "script"
         for phase, sql in done.files.items():
             number += 1

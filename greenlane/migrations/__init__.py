@@ -10,4 +10,5 @@ Rooms:
 - `inverting`: what can be undone, how exactly, and what it would lose.
 - `running`: one statement, one slice at a time, safe to kill anywhere.
 - `guarding`: the lease, and what a release must show before a phase may run.
+- `managing`: what people do: files from a change, a run, its way back.
 """

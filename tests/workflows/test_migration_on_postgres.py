@@ -4,25 +4,18 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from greenlane.migrations.declaring.model import Manifest
 from greenlane.migrations.declaring.plan import Plan, SourceFile
-from greenlane.migrations.guarding.model import MigrationRun
-from greenlane.migrations.guarding.plans import put_plan
-from greenlane.migrations.reaching.runtime import NetworkRuntime
-from greenlane.migrations.reaching.slices import check_migration, run_migration, undo_migration
-from tests.builders import SERVICE
-from tests.fakes import Spy
-from tests.migrated import BUCKET
 from tests.migration_town import MigrationTown
 from tests.postgres import Database
 from tests.postgres import database as database
 from tests.postgres import make_database as make_database
 from tests.postgres import postgres_server as postgres_server
 from tests.postgres import postgres_templates as postgres_templates
+from tests.postgres_town import PostgresTown as Town
+from tests.postgres_town import Secrets
 
-INSIDE = {"check": check_migration, "slice": run_migration, "undo": undo_migration}
 EXPAND = """
 ALTER TABLE users ADD COLUMN full_name text;
 CREATE INDEX CONCURRENTLY users_full_name ON users (full_name);
@@ -54,59 +47,6 @@ def plan(**texts: str) -> Plan:
         for name, (phase, text, _) in FILES.items()
     )
     return Plan(manifest=manifest, sources=sources)
-
-
-class Town(MigrationTown):
-    """A town whose database is PostgreSQL."""
-
-    def __init__(self, database: Database) -> None:
-        with database.connect() as connection:
-            info = connection.info
-            where = {
-                "host": info.host,
-                "port": info.port,
-                "dbname": info.dbname,
-                "user": info.user,
-            }
-        one = {
-            "service": SERVICE,
-            "engine": "postgres",
-            "endpoint": where,
-            "auth": "secret",
-            "secret": "greenlane/orders",
-            "tls": "disable",
-            "backup": dict.fromkeys(("expand", "migrate", "contract"), "none"),
-        }
-        super().__init__(described=yaml.safe_dump({"databases": {"orders": one}}))
-        self.network = NetworkRuntime(
-            settings=self.runtime.settings, actor="test", clock=self.kernel
-        )
-        secret = json.dumps({"username": where["user"], "password": "x"})
-        self.network.__dict__["plans"] = Spy(self, "s3", self.objects)
-        self.network.__dict__["secretsmanager"] = _Secrets(secret)
-
-    def keep(self, kept: Plan) -> str:
-        put_plan(self.objects, BUCKET, "123456789012", kept.sha256, kept.model_dump_json())
-        return kept.sha256
-
-    def _inside(self, what: str, run: MigrationRun) -> MigrationRun:
-        self.calls.append(("postgres", what))
-        before, after = self.faults_of("postgres", what)
-        if before is not None:
-            raise before
-        answer = INSIDE[what](run, self.network)
-        if after is not None:
-            raise after
-        return answer
-
-
-class _Secrets:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
-        assert SecretId == "greenlane/orders"
-        return {"SecretString": self._text}
 
 
 @pytest.fixture
@@ -224,7 +164,7 @@ def test_a_database_that_does_not_let_in_ends_the_run_with_its_words(
     town: Town, database: Database
 ) -> None:
     del database
-    town.network.__dict__["secretsmanager"] = _Secrets('{"username": "nobody", "password": "x"}')
+    town.network.__dict__["secretsmanager"] = Secrets('{"username": "nobody", "password": "x"}')
     execution = town.migrate(phase="expand", plan_sha=town.keep(plan()))
 
     assert execution.error == "Refused"

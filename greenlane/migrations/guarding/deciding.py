@@ -16,7 +16,7 @@ nobody. A person may pause it, and end it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from greenlane.errors import Aborted, InvalidInput, MigrationFailed, Refused
+from greenlane.errors import Aborted, DataLoss, InvalidInput, MigrationFailed, Refused
 from greenlane.migrations.guarding.lease import Asked
 from greenlane.migrations.guarding.model import MigrationRun, Next, Trouble
 from greenlane.migrations.running.model import CheckResult, SliceResult
@@ -38,7 +38,7 @@ MOST_TROUBLES = 10
 _LONGEST_CAUSE = 8000
 """Characters; what goes from state to state is 256 KiB at most."""
 
-_FINAL = frozenset({Refused.__name__, InvalidInput.__name__})
+_FINAL = frozenset({Refused.__name__, InvalidInput.__name__, DataLoss.__name__})
 """Errors of slices that the same slice would meet again."""
 
 
@@ -124,6 +124,9 @@ def after_undo(run: MigrationRun, result: SliceResult) -> MigrationRun:
             return _to(run, "watch", waits_for="")
         case "waiting":
             return _wait(run, result.wait_seconds, result.progress.detail)
+        case "done" if run.request.undo and result.in_use:
+            said = "; ".join(result.in_use)
+            return failed(run, Trouble(Error=MigrationFailed.__name__, Cause=said))
         case "done" if run.request.undo:
             return _to(run, "publish", waits_for="", outcome="succeeded")
         case "done":

@@ -37,7 +37,7 @@ class MigrationRequest(BaseModel):
         database: its name.
         plan_sha: the checksum of the plan, which is in the bucket of plans.
         phase: which phase of it.
-        undo: ids of files of that phase to undo, instead of running it.
+        undo: ids of files of that phase, and of later ones, to undo instead of running it.
         deployment: the deployment that it belongs to: it waits while that is not well, and ends
             with it.
         overrides: findings that a named person accepts.

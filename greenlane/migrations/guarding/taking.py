@@ -12,6 +12,7 @@ from greenlane.migrations.guarding.model import MigrationRequest, MigrationRun, 
 from greenlane.migrations.guarding.outlines import PlanOutline, read_outline
 from greenlane.migrations.guarding.runtime import MigrationRuntime
 from greenlane.migrations.running.model import Limits
+from greenlane.migrations.validating.model import PHASES
 from greenlane.problems import suggest
 
 
@@ -120,10 +121,12 @@ def _fits(request: MigrationRequest, outline: PlanOutline) -> None:
     if not outline.of(request.phase):
         found = ", ".join(outline.phases)
         raise InvalidInput("request.phase", request.phase, f"the plan has {found} only")
-    known = [one.id for one in outline.of(request.phase)]
+    later = PHASES[PHASES.index(request.phase) :]
+    known = [one.id for phase in later for one in outline.of(phase)]
     for name in request.undo:
         if name not in known:
-            said = f"the plan has no such file in {request.phase}{suggest(name, known)}"
+            near = suggest(name, known)
+            said = f"the plan has no such file in {request.phase}, or in a later phase{near}"
             raise InvalidInput("request.undo", name, said)
 
 

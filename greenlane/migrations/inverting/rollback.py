@@ -119,20 +119,23 @@ def create_rollback_plan(
         cut = len(back)
     else:
         cut = _cut(back, refused)
-    steps = [
-        _step(back, at, accepted, unwritten) for at in range(cut) if _can_run(back[at].inverse)
-    ]
+    stays = [_stays(back, at) for at in range(len(back))]
+    steps = [_step(back, at, accepted, unwritten) for at in range(cut) if not stays[at]]
     left = [
-        Left(of=one, why=one.inverse.why)
+        Left(of=one, why=stays[at] or one.inverse.why)
         for at, one in enumerate(back)
-        if at >= cut or not _can_run(one.inverse)
+        if at >= cut or stays[at]
     ]
     lost = (name for step in steps if not step.proof for name in _lost(step.of, unwritten))
     return RollbackPlan(steps=tuple(steps), left=tuple(left), loses=tuple(dict.fromkeys(lost)))
 
 
-def _can_run(inverse: Inverse) -> bool:
-    return inverse.grade != "none"
+def _stays(back: list[Applied], at: int) -> str:
+    """Why nothing is done about a statement, though a person accepted that; else empty."""
+    if back[at].inverse.grade == "none":
+        return back[at].inverse.why
+    missing = _uncovered(back, at)
+    return missing[1] if missing is not None else ""
 
 
 def _lost(one: Applied, unwritten: bool) -> tuple[str, ...]:
@@ -147,7 +150,9 @@ def _refusal(
     """What has to be accepted before this one is undone, and why; None if nothing has."""
     one = back[at]
     inverse = one.inverse
-    if one.name in accepted or inverse.grade == "exact":
+    if one.name in accepted:
+        return None
+    if inverse.grade == "exact":
         return _uncovered(back, at)
     if inverse.grade == "exact_until_written":
         if unwritten or not inverse.loses or _proof(back, at) is not None:
