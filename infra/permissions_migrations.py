@@ -20,6 +20,7 @@ class MigrationPermissions(Permissions):
     databases: Sequence[DatabaseAccess]
     plans_arn: str
     migration_machine: str
+    restore_machine: str
 
     def read_plans(self) -> Allow:
         """Read plans, which are named by what is in them."""
@@ -111,12 +112,12 @@ class MigrationPermissions(Permissions):
         return Allow(
             "SeeMigrations",
             ["states:DescribeExecution"],
-            [self._executions_of(self.migration_machine)],
-            because="each execution of our own machine of migrations.",
+            [self._executions_of(it) for it in (self.migration_machine, self.restore_machine)],
+            because="each execution of our own machines of migrations and restores.",
         )
 
     def go_on(self) -> Allow:
-        """Start the execution that goes on with a long run."""
+        """Start an execution: a release's, or the one that goes on with a long run."""
         return Allow("GoOn", ["states:StartExecution"], [self.migration_machine])
 
     def see_fleet(self) -> list[Allow]:
@@ -145,7 +146,8 @@ class MigrationSpec:
     """One module of `functions/` that migrations need.
 
     `in_network` marks those that speak to the databases: they have the layer with the parser and
-    the driver, and reach nothing of AWS but S3, through a gateway endpoint.
+    the driver, and reach nothing of AWS but S3, through a gateway endpoint. `tick` marks those run
+    each minute.
     """
 
     module: str
@@ -153,3 +155,4 @@ class MigrationSpec:
     timeout_seconds: int = 60
     memory_mb: int = 512
     in_network: bool = False
+    tick: bool = False

@@ -124,7 +124,12 @@ def unfit(database: Database, managed: Managed) -> str:
 
 def is_ready(managed: Managed) -> bool:
     """Whether it takes connections now."""
-    return managed.status in _WORKS
+    return takes_connections(managed.status)
+
+
+def takes_connections(status: str) -> bool:
+    """Whether what RDS calls so takes connections now."""
+    return status in _WORKS
 
 
 def choose(database: Database, phase: Phase, managed: Managed | None) -> Choice:

@@ -73,7 +73,7 @@ class Leases(DynamoTable):
         *,
         execution: str,
         run: str,
-        phase: Phase,
+        phase: Phase | None,
         now: datetime,
         lives: Callable[[str], bool],
     ) -> Lease:
@@ -82,8 +82,8 @@ class Leases(DynamoTable):
         Args:
             database: its name.
             execution: the ARN of the one that takes it.
-            run: of which migration.
-            phase: which is run.
+            run: of which migration, or which restore.
+            phase: which is run; None for a restore.
             now: the present instant.
             lives: whether an execution, by its ARN, still runs.
 
@@ -241,9 +241,12 @@ def _refuse_unless_over(
     held: Lease, owner: str, now: datetime, lives: Callable[[str], bool]
 ) -> None:
     if lives(owner):
+        doing = "restored" if held.phase is None else "migrated"
+        phase = "" if held.phase is None else f" ({held.phase})"
+        abort = "restore abort" if held.phase is None else "abort"
         raise MigrationInFlight(
-            f"{held.database} is being migrated by {held.run} ({held.phase}); wait for it, or end "
-            f"it with `greenlane migrations abort {held.run}`"
+            f"{held.database} is being {doing} by {held.run}{phase}; wait for it, or end it with "
+            f"`greenlane migrations {abort} {held.run}`"
         )
     if held.held_until is not None and now < held.held_until:
         raise LeaseLingers(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterable
 from itertools import takewhile
-from typing import Literal
+from typing import Any, Literal
 
 from greenlane.migrations.declaring.model import Manifest, MigrationFile
 from greenlane.migrations.guarding.plans import fetch_plan
@@ -60,7 +60,20 @@ def read_outline(runtime: MigrationRuntime, sha256: str) -> PlanOutline:
     Raises:
         InvalidInput: there is no such plan.
     """
-    bucket = runtime.settings.migrations_bucket
-    text = fetch_plan(runtime.s3, bucket, runtime.account, sha256)
-    manifest = json.loads(text)["manifest"]
+    return outline_in(runtime.s3, runtime.settings.migrations_bucket, runtime.account, sha256)
+
+
+def outline_in(s3: Any, bucket: str, account: str, sha256: str) -> PlanOutline:
+    """The same for whoever has no runtime of migrations.
+
+    Args:
+        s3: the client.
+        bucket: where plans are.
+        account: whose bucket it must be.
+        sha256: the plan's checksum.
+
+    Raises:
+        InvalidInput: there is no such plan.
+    """
+    manifest = json.loads(fetch_plan(s3, bucket, account, sha256))["manifest"]
     return PlanOutline(Manifest.model_validate(manifest, extra="ignore"))

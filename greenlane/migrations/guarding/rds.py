@@ -3,8 +3,6 @@
 `CreateDBSnapshot` has no token: a snapshot has the name of the run, so a repetition finds it.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +11,12 @@ from botocore.exceptions import ClientError
 from greenlane.errors import NotFinished, Refused
 from greenlane.migrations.databases.model import Database
 from greenlane.migrations.guarding.backups import BlueGreen, Managed
+from greenlane.migrations.guarding.naming import plain_name
 
 RUN_TAG = "greenlane:migration"
 SNAPSHOT_PREFIX = "greenlane-"
 """Of the names of all snapshots; Greenlane may make no others."""
 
-_LONGEST_NAME = 63
 _NO_DATABASE = ("DBClusterNotFoundFault", "DBInstanceNotFound")
 _NO_SNAPSHOT = ("DBClusterSnapshotNotFoundFault", "DBSnapshotNotFound")
 _MADE_BEFORE = ("DBClusterSnapshotAlreadyExistsFault", "DBSnapshotAlreadyExists")
@@ -53,12 +51,7 @@ def read_managed(rds: Any, database: Database) -> Managed | None:
 
 def snapshot_name(database: str, run: str) -> str:
     """The identifier of a run's snapshot: at most 63 letters, digits and single hyphens."""
-    whole = f"{SNAPSHOT_PREFIX}{database}-{run}"
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", whole).strip("-").lower()
-    if len(plain) <= _LONGEST_NAME:
-        return plain
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-    return f"{plain[: _LONGEST_NAME - 9].rstrip('-')}-{digest}"
+    return plain_name(f"{SNAPSHOT_PREFIX}{database}-{run}")
 
 
 def keep_snapshot(rds: Any, database: Database, name: str, run: str) -> str:

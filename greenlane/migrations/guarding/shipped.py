@@ -7,11 +7,12 @@ said one, nobody knows it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from greenlane.deployments.model import DeploymentSummary, Record
 from greenlane.deployments.phases import LEASED, REVERSIBLE, Phase
 from greenlane.deployments.status import version_of
+from greenlane.deployments.store import DynamoStore
 from greenlane.deployments.workload import Workload
 from greenlane.deployments.workloads import read_workload
 from greenlane.errors import UnknownDeployment
@@ -57,6 +58,15 @@ def read_fleet(runtime: Runtime, service: str) -> Fleet:
     return Fleet(tuple(dict.fromkeys(used)), versions.in_order())
 
 
+class HasStore(Protocol):
+    """Whatever has the table of deployments."""
+
+    @property
+    def store(self) -> DynamoStore:
+        """Where deployments are kept."""
+        ...
+
+
 class Versions:
     """The versions of a service's deployments.
 
@@ -65,7 +75,7 @@ class Versions:
         newest_first: the deployments.
     """
 
-    def __init__(self, runtime: Runtime, newest_first: Sequence[DeploymentSummary]) -> None:
+    def __init__(self, runtime: HasStore, newest_first: Sequence[DeploymentSummary]) -> None:
         """See the class."""
         self._runtime = runtime
         self._order: dict[str, None] = {}
@@ -96,14 +106,17 @@ class Versions:
             return None
         if request.version is not None:
             return request.version
-        if request.image is None:
-            return None
-        tag = version_of(request.image)
-        return None if tag.startswith("sha256:") or tag == request.image else tag
+        return None if request.image is None else tag_of(request.image)
 
     def in_order(self) -> tuple[str, ...]:
         """All versions, the one that was shipped first before the rest."""
         return tuple(self._order)
+
+
+def tag_of(image: str) -> str | None:
+    """The tag of an image; None where it has only a digest, or neither."""
+    tag = version_of(image)
+    return None if tag.startswith("sha256:") or tag == image else tag
 
 
 def _running(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from greenlane.deployments.model import Record
+from greenlane.deployments.model import Plan, Record
 from greenlane.deployments.phases import Phase
 from greenlane.errors import UnknownDeployment
 from greenlane.health.alarms import read_alarms
@@ -88,7 +88,7 @@ def _red(runtime: MigrationRuntime, run: MigrationRun, record: Record | None) ->
             plan = runtime.store.plan(record.deployment_id)
         except UnknownDeployment:
             plan = None
-        if plan is not None:
+        if plan is not None and not _is_of_a_cure(run, plan):
             took_over = record.phase in _TOOK_OVER
             serves = plan.candidate if took_over else plan.live
             names |= dict.fromkeys(plan.workload.slots[serves].alarms)
@@ -98,6 +98,12 @@ def _red(runtime: MigrationRuntime, run: MigrationRun, record: Record | None) ->
     if not names:
         return ()
     return [alarm.name for alarm in read_alarms(runtime.cloudwatch, names) if alarm.red]
+
+
+def _is_of_a_cure(run: MigrationRun, plan: Plan) -> bool:
+    """Whether a person deploys in spite of red alarms, and the deployment waits for this run."""
+    ours = plan.deployment_id == run.request.deployment and run.phase == "expand"
+    return ours and plan.request.despite_alarms is not None
 
 
 def _refused(runtime: MigrationRuntime, run: MigrationRun) -> Sequence[str]:
