@@ -32,11 +32,15 @@ version in the header `X-Version` of every answer. Its environment:
                one_page_setup:0.2  has this in the A/B test of the same name: so many more of the
                                  treatment's visitors order
                eager_summary:0.2   likewise: it fails for so many of the treatment's visits
+               people_name:0     keeps its visitors in PostgreSQL, and calls the column `name`
+               people_full_name:0  likewise, and calls it `full_name`
     FLAGS_ENVIRONMENT, FLAGS_TABLE, FLAGS_TTL_SECONDS
                whose feature flags, their table, how long they are used until they are read again
                (production, greenlane-flags, 5); read only where something is behind a flag
     EXPERIMENTS_TABLE
                of A/B tests (greenlane-experiments); used only where something is in a test
+    PEOPLE_DATABASE
+               where visitors are kept, as libpq takes it; needed only where they are
 
 `/health` stays good whatever the behaviour, `leak` excepted: what a health check cannot see is
 what a canary is for. On SIGTERM the requests in flight are finished before the process ends.
@@ -69,6 +73,9 @@ BUSINESS = ("conversion", "revenue", "complaints", "satisfaction")
 LOAD = ("cpu", "memory", "connections")
 FEATURES = ("new_search", "new_checkout", "new_summary")
 TRIALS = ("one_page_setup", "eager_summary")
+PEOPLE = {"people_name": "name", "people_full_name": "full_name"}
+"""Which column a version knows."""
+KINDS = (*FAULTS, *BUSINESS, *LOAD, *FEATURES, *TRIALS, *PEOPLE)
 UNSEEN = ("/health", "/metrics")
 """What machines ask for; the rest are visits."""
 
@@ -204,6 +211,7 @@ class Service:
     business: Business | None = None
     features: Any = None
     trials: Any = None
+    people: Any = None
     held: bytearray = field(default_factory=bytearray)
     started: float = field(default_factory=time.time)
     requests: int = 0
@@ -215,9 +223,8 @@ class Service:
         levels = {}
         for one in os.environ.get("BEHAVIOUR", "good").split(","):
             kind, _, level = one.strip().partition(":")
-            if kind not in (*FAULTS, *BUSINESS, *LOAD, *FEATURES, *TRIALS):
-                known = ", ".join((*FAULTS, *BUSINESS, *LOAD, *FEATURES, *TRIALS))
-                raise ValueError(f"BEHAVIOUR has {kind!r}, not one of {known}")
+            if kind not in KINDS:
+                raise ValueError(f"BEHAVIOUR has {kind!r}, not one of {', '.join(KINDS)}")
             levels[kind] = float(level or 0)
         service = cls(os.environ.get("VERSION", "dev"), levels)
         place = whereabouts()
@@ -237,6 +244,11 @@ class Service:
             from trials import Trials  # type: ignore[import-not-found]
 
             service.trials = Trials(tried)
+        for kind in set(PEOPLE) & set(levels):
+            # Only a version that keeps its visitors needs the package.
+            from people import People  # type: ignore[import-not-found]
+
+            service.people = People(os.environ["PEOPLE_DATABASE"], PEOPLE[kind])
         return service
 
     @property
@@ -256,7 +268,7 @@ class Service:
             await asyncio.Event().wait()
         if self.strikes("reset") and request.transport is not None:
             request.transport.abort()
-        if self.worn_out or self.strikes("errors") or not self.served(request):
+        if self.worn_out or self.strikes("errors") or not await self.served(request):
             self.failures += 1
             return web.json_response({"error": "internal"}, status=500)
         answer = await handler(request)
@@ -264,13 +276,14 @@ class Service:
             self.business.visit()
         return answer
 
-    def served(self, request: web.Request) -> bool:
-        """Whether all that is behind flags and in tests does its part for this visitor."""
+    async def served(self, request: web.Request) -> bool:
+        """Whether flags, tests and the database each do their part for this visitor."""
         if request.path in UNSEEN:
             return True
         visitor = request.headers.get("X-Visitor", str(request.remote))
         well = self.features is None or self.features.visit(visitor)
-        return (self.trials is None or self.trials.visit(visitor)) and well
+        well = (self.trials is None or self.trials.visit(visitor)) and well
+        return (self.people is None or await self.people.visit(visitor, self.version)) and well
 
     def strikes(self, kind: str) -> bool:
         """Whether this request is one of those that a fault hits."""
@@ -288,6 +301,8 @@ class Service:
         self.write_metrics()
         for connection in pool:
             connection.close()
+        if self.people is not None:
+            await self.people.close()
 
     async def publish(self) -> None:
         """Write the business metrics every now and then."""

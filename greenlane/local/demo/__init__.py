@@ -8,29 +8,29 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from greenlane.deployments.model import DeploymentRequest
-from greenlane.deployments.phases import Phase
 from greenlane.errors import InvalidInput
 from greenlane.local.cloud import LocalCloud
-from greenlane.local.demo import experiment, flags, show
-from greenlane.local.demo.measure import Result, measure
+from greenlane.local.demo import experiment, flags, migration, show
+from greenlane.local.demo.measure import Result
+from greenlane.local.demo.playing import play
 from greenlane.local.demo.scenes import CORE, SCENES, Scene
 from greenlane.local.loadgen import LoadGenerator
-from greenlane.local.stage import Stage, set_stage
+from greenlane.local.stage import ASSEMBLY, set_stage
 
 TIME_SCALE = 60.0
 REQUESTS_PER_SECOND = 150.0
 CLIENTS = 60
-SCENE_TIMEOUT_SECONDS = 240.0
 DIRECTORY = Path("build/demo")
-ACROSS_SCENES_SECONDS = 1.0
-BEHIND: Mapping[str, Any] = {one.NAME: one for one in (flags, experiment)}
-"""Scenes that deploy nothing, by name; both are of what one version has behind it."""
+BEHIND: Mapping[str, Any] = {one.NAME: one for one in (flags, experiment, migration)}
+"""Scenes of what the first version has behind it, by name; they come before the others."""
+
+Besides = flags.FlagResult | experiment.ExperimentResult | migration.MigrationResult
 
 
 def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False) -> int:
@@ -55,28 +55,44 @@ def run(names: Sequence[str], *, all_scenes: bool = False, as_json: bool = False
     )
     # The interpreter reports every caught error of a workflow; the history tells it better.
     logging.getLogger("moto").setLevel(logging.CRITICAL)
-    with LocalCloud(DIRECTORY / "cloud", time_scale=TIME_SCALE) as cloud:
+    others = [name for name in besides if name != migration.NAME]
+    results, told = _on_one_cloud(console, scenes, others) if scenes or others else ([], [])
+    if migration.NAME in besides:
+        # A cloud of its own: after the contract no version of the other scenes may come back.
+        told += _on_one_cloud(console, [], [migration.NAME])[1]
+    return _report(console, results, told, as_json=as_json, seconds=time.monotonic() - began)
+
+
+def _on_one_cloud(
+    console: Console, scenes: Sequence[Scene], besides: Sequence[str]
+) -> tuple[list[Result], list[Besides]]:
+    """Play scenes one after the other; what is behind the first version comes first."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        people = stack.enter_context(migration.database()) if migration.NAME in besides else None
+        assembly = ASSEMBLY if people is None else people.synthesize(DIRECTORY / "assembly")
+        cloud = stack.enter_context(LocalCloud(DIRECTORY / "cloud", time_scale=TIME_SCALE))
         behaviours = [BEHIND[name].BEHAVIOUR for name in besides]
-        stage = set_stage(cloud, behaviour=",".join(behaviours) or "good")
+        stage = set_stage(cloud, assembly=assembly, behaviour=",".join(behaviours) or "good")
         console.print(
             f"AWS endpoint {cloud.endpoint_url}, the service at {stage.url}, v1 is live "
             f"({time.monotonic() - began:.0f} s).",
             highlight=False,
         )
-        people = max((BEHIND[name].VISITORS for name in besides), default=0)
-        load = LoadGenerator(stage.url, REQUESTS_PER_SECOND, CLIENTS, visitors=people)
+        visitors = max((BEHIND[name].VISITORS for name in besides), default=0)
+        load = LoadGenerator(stage.url, REQUESTS_PER_SECOND, CLIENTS, visitors=visitors)
         load.start(DIRECTORY / "load.log")
+        told: list[Besides] = []
         try:
-            # Before any deployment: the first version is the one that has something behind flags
-            # and in tests.
-            flagged = flags.play(console, stage, load) if flags.NAME in besides else None
-            tested = experiment.play(console, stage, load) if experiment.NAME in besides else None
-            results = [_play(console, stage, load, scene) for scene in scenes]
+            if flags.NAME in besides:
+                told.append(flags.play(console, stage, load))
+            if experiment.NAME in besides:
+                told.append(experiment.play(console, stage, load))
+            if people is not None:
+                told.append(migration.play(console, stage, load, people))
+            return [play(console, stage, load, scene) for scene in scenes], told
         finally:
             load.stop()
-    seconds = time.monotonic() - began
-    besides_played = [one for one in (flagged, tested) if one is not None]
-    return _report(console, results, besides_played, as_json=as_json, seconds=seconds)
 
 
 def _chosen(names: Sequence[str], *, all_scenes: bool) -> tuple[Sequence[Scene], Sequence[str]]:
@@ -90,69 +106,10 @@ def _chosen(names: Sequence[str], *, all_scenes: bool) -> tuple[Sequence[Scene],
     return (chosen if names else CORE), [name for name in BEHIND if name in names]
 
 
-def _play(console: Console, stage: Stage, load: LoadGenerator, scene: Scene) -> Result:
-    """One deployment from its request to its outcome."""
-    console.print(f"\n[bold]{scene.title}[/bold]")
-    service = stage.workload.service
-    stage.push(scene.version, scene.behaviour)
-    journal = stage.cloud.parts["elb"].journal
-    tables_before = max((table.sequence for table in journal.tables), default=0)
-    load.phase(scene.name)
-    began = time.time()
-    started = stage.greenlane.deploy(
-        DeploymentRequest(
-            service=service,
-            version=scene.version,
-            strategy=scene.strategy,
-            steps=scene.step_configs,
-            requested_by="the demo",
-        )
-    )
-
-    def done() -> bool:
-        outcome = stage.greenlane.outcome(service, started.deployment_id)
-        return outcome is not None and _quiet(stage)
-
-    show.watch(
-        console,
-        stage,
-        scene,
-        done=done,
-        traffic=load.snapshot,
-        timeout_seconds=SCENE_TIMEOUT_SECONDS,
-    )
-    ended = time.time()
-    load.phase("between")
-    time.sleep(ACROSS_SCENES_SECONDS)
-    return measure(
-        stage,
-        scene,
-        deployment_id=started.deployment_id,
-        began=began,
-        ended=ended,
-        traffic=load.snapshot(),
-        tables_before=tables_before,
-    )
-
-
-def _quiet(stage: Stage) -> bool:
-    """The execution that reached the outcome has ended too, not only written it."""
-    record = stage.greenlane.store.record(stage.workload.service)
-    if record is None:
-        return True
-    execution = record.execution
-    if record.phase in (Phase.ROLLED_BACK, Phase.HELD):
-        execution = record.rollback_execution
-    if execution is None:
-        return True
-    stepfunctions = stage.cloud.client("stepfunctions")
-    return bool(stepfunctions.describe_execution(executionArn=execution)["status"] != "RUNNING")
-
-
 def _report(
     console: Console,
     results: Sequence[Result],
-    besides: Sequence[flags.FlagResult | experiment.ExperimentResult],
+    besides: Sequence[Besides],
     *,
     as_json: bool,
     seconds: float,

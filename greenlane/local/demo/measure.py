@@ -12,7 +12,6 @@ from greenlane.local.loadgen import Snapshot
 from greenlane.local.stage import Stage
 
 TAKE_BACK = "greenlane-take-traffic-back"
-MOST_TRANSITIONS = 45
 MOST_CALLS_BEFORE_MODIFY_RULE = 2
 MOST_SECONDS_TO_MODIFY_RULE = 2.0
 
@@ -217,13 +216,13 @@ def broken_promises(result: Result, history: list[HistoryEvent]) -> list[str]:
                 f"at {share.weight} percent the balancer sent {share.observed:.2f} percent "
                 f"of {share.requests} requests"
             )
-    if scene.good and scene.strategy == "canary" and result.transitions > MOST_TRANSITIONS:
+    if scene.good and scene.strategy == "canary" and result.transitions > scene.most_transitions:
         holds = sum(
             event.kind == "decided" and str(event.detail.get("why", "")).startswith("hold")
             for event in history
         )
         # A hold for missing evidence is one more turn of Route, Bake and Judge.
-        if result.transitions > MOST_TRANSITIONS + 3 * holds:
+        if result.transitions > scene.most_transitions + 3 * holds:
             broken.append(f"{result.transitions} state transitions, {holds} holds")
     if scene.by_alarm:
         broken += _broken_by_alarm(result)

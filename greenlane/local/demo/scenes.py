@@ -21,6 +21,7 @@ class Scene:
         ending: the outcome that is promised.
         steps: weights of its own, in percent; None for the strategy's.
         by_alarm: the way back is promised to begin with a CloudWatch alarm.
+        most_transitions: state transitions that a canary to a good version takes at most.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Scene:
     ending: Ending
     steps: tuple[int, ...] | None = None
     by_alarm: bool = False
+    most_transitions: int = 45
 
     @property
     def good(self) -> bool:
