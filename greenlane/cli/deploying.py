@@ -1,7 +1,7 @@
 """`greenlane apply` and `greenlane deploy`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from greenlane.cli.flags_views import tell_kept
 from greenlane.cli.session import Session
 from greenlane.cli.watching import watch
 from greenlane.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from greenlane.deployments.shipped_with import ReleaseMigrations
 
 Service = Annotated[str, typer.Argument(help="The service's name.", show_default=False)]
 
@@ -158,6 +161,14 @@ def deploy(
         str | None,
         typer.Option(help="Deploy although the live alarms are red, and why.", metavar="REASON"),
     ] = None,
+    migrations: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of migrations: expand is done before the first task of the new version, "
+            "migrate begins with its first traffic.",
+            metavar="FOLDER",
+        ),
+    ] = None,
     id: Annotated[
         str | None, typer.Option(help="The deployment's id; the same id starts it once.")
     ] = None,
@@ -170,6 +181,7 @@ def deploy(
     It runs in AWS: closing this terminal does not stop it.
     """
     session: Session = context.obj
+    brings = _brings(session, migrations)
     request = request_of(
         service=service,
         image=image,
@@ -180,6 +192,7 @@ def deploy(
         steps=parse_steps(steps) if steps is not None else None,
         bake=bake,
         despite_alarms=despite_alarms,
+        migrations=brings,
         requested_by=session.person,
         deployment_id=id,
     )
@@ -187,9 +200,29 @@ def deploy(
     session.emit(started)
     said = "was started before" if started.already else "started"
     session.say(f"{started.deployment_id} {said}")
+    if brings is not None:
+        _say_what_it_brings(session, brings, started.deployment_id)
     if watch_it:
         raise typer.Exit(watch(session, service, started.deployment_id))
     session.say(f"follow it: greenlane get {service} --watch")
+
+
+def _brings(session: Session, folder: Path | None) -> "ReleaseMigrations | None":
+    """What goes with the release; its plan is kept before the deployment is started."""
+    if folder is None:
+        return None
+    # The parser is a part that is installed for migrations only.
+    from greenlane.migrations.shipping.folders import release_migrations
+
+    return release_migrations(session.client.connection, folder)
+
+
+def _say_what_it_brings(session: Session, brings: "ReleaseMigrations", deployment_id: str) -> None:
+    from greenlane.migrations.shipping.requesting import run_id
+
+    session.say(f"it brings along: {' and '.join(brings.phases)} of {brings.database}")
+    for phase in brings.phases:
+        session.say(f"{phase}: greenlane migrations get {run_id(deployment_id, phase)}")
 
 
 def request_of(**options: Any) -> Any:
@@ -198,19 +231,9 @@ def request_of(**options: Any) -> Any:
     Raises:
         InvalidInput: naming the option.
     """
-    from pydantic import ValidationError
+    from greenlane.pipelines.asking import deployment_request
 
-    from greenlane.deployments.model import DeploymentRequest
-    from greenlane.problems import as_error, explain, too_large
-
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        return DeploymentRequest.model_validate(given)
-    except ValidationError as error:
-        problems = explain(error, DeploymentRequest, given)
-        raise as_error(problems, "the request") from None
-    except OverflowError:
-        raise too_large(given) from None
+    return deployment_request(**options)
 
 
 def parse_steps(text: str) -> list[dict[str, Any]]:

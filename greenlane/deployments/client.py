@@ -235,12 +235,18 @@ class Greenlane(Insight):
         Raises:
             UnknownService: the service was never applied.
             UnknownDeployment: the service has no deployment `to`.
-            Refused: there is no such version, or a deployment is in flight; nothing was changed.
+            Refused: there is no such version, a database does not take it any more, or a
+                deployment is in flight; nothing was changed.
         """
+        from greenlane.migrations.shipping.outdated import refuse_outdated_revision
+
         record = self._latest(service)
         plan = self.store.plan(record.deployment_id)
         known = self.store.deployments(service, 100)
         target = version_before(record, plan, known, to=to, steps_back=steps_back)
+        wanted = plan.live_task_definition if target is None else target.task_definition
+        if record.phase not in LEASED:  # the way back of what is under way is never held up
+            refuse_outdated_revision(self.connection.kept, service, wanted or "")
         if target is None:
             latest = record.deployment_id
             started = self.rollback(service, reason=reason, by=by, deployment_id=latest)

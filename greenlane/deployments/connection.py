@@ -22,6 +22,7 @@ from greenlane.migrations.databases.store import DatabaseStore
 
 if TYPE_CHECKING:
     from greenlane.experiments.storing.store import DynamoExperimentStore
+    from greenlane.migrations.shipping.kept import Kept
 
 TABLE = "greenlane-deployments"
 DEPLOYMENT_MACHINE = "greenlane-deployment"
@@ -107,6 +108,13 @@ class Connection:
     def databases(self) -> DatabaseStore:
         """The databases, as they are described."""
         return DatabaseStore(self.client("dynamodb"), TABLE)
+
+    @cached_property
+    def kept(self) -> "Kept":
+        """What is on record of databases and their migrations, and the plans."""
+        from greenlane.migrations.shipping.kept import kept_of
+
+        return kept_of(self)
 
     def start(self, machine: str, name: str, body: dict[str, Any]) -> tuple[str, bool]:
         """Start an execution by name; its ARN, and whether it existed already with this input.

@@ -140,7 +140,7 @@ class DynamoStore(DynamoTable):
         current = StoredConfig.model_validate_json(item["body"]["S"]) if item else None
         if current is not None and current.config == config:
             return current
-        version = current.version + 1 if current else 1
+        version = (current.version if current else self._last_version(config.name)) + 1
         stored = StoredConfig(
             service=config.name,
             version=version,
@@ -173,6 +173,11 @@ class DynamoStore(DynamoTable):
             ]
         )
         return stored
+
+    def _last_version(self, service: str) -> int:
+        """Of one that was let go by `unadopt`, whose configurations are kept; 0 without any."""
+        kept = self.query(f"SERVICE#{service}", "CONFIG#", newest_first=True, limit=1)
+        return int(kept[0]["sk"]["S"].partition("#")[2]) if kept else 0
 
     def record(self, service: str) -> Record | None:
         """The service's record, strongly consistent."""

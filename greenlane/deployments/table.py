@@ -27,6 +27,13 @@ class DynamoTable:
         item: Item | None = answer.get("Item")
         return item
 
+    def delete(self, pk: str, sk: str) -> bool:
+        """Delete one item; False if there was none."""
+        answer = self.client.delete_item(
+            TableName=self.table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ReturnValues="ALL_OLD"
+        )
+        return "Attributes" in answer
+
     def query(
         self,
         pk: str,

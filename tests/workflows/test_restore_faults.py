@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from greenlane.migrations.restoring.model import Question
+from tests.effort import part
 from tests.flag_town import KINDS, Kind
 from tests.migrated import DATABASE
 from tests.restore_town import RESTORE, RestoreTown, quietly
@@ -62,7 +63,7 @@ def assert_told_if_it_died_in_the_middle(town: RestoreTown) -> None:
 
 @pytest.mark.parametrize("fault", KINDS)
 def test_whatever_happens_at_any_call_all_clients_are_sent_to_one_new_database(fault: Kind) -> None:
-    for number in range(1, CUTOVER + 1):
+    for number in part(range(1, CUTOVER + 1), 4, KINDS.index(fault)):
         with a_town(fault, number) as town:
             ran(town)
             where = f"{fault} at call {number} of {town.calls[number - 1]}"
@@ -93,7 +94,7 @@ def test_whatever_happens_at_any_call_nothing_is_cut_over_without_both_answers(
         town.restore(hours=40)
         first = town.calls.index(("postgres", "look"))
         total = len(town.calls)
-    for number in range(first, total + 1):
+    for number in part(range(first, total + 1), 3, KINDS.index(fault)):
         with a_town(fault, number, says) as town:
             ran(town)
             where = f"{fault} at call {number} of {town.calls[number - 1]}"
@@ -107,7 +108,7 @@ def test_whatever_happens_at_any_call_nothing_is_cut_over_without_both_answers(
 
 @pytest.mark.parametrize("fault", ["gone", "before", "timeout"])
 def test_a_restore_goes_on_although_a_call_fails_again_and_again_for_a_while(fault: Kind) -> None:
-    for first in range(1, CUTOVER + 1, 4):
+    for first in part(range(1, CUTOVER + 1, 4), 3, KINDS.index(fault)):
         with a_town() as town:
             town.strikes = dict.fromkeys(range(first, first + 4), fault)
             execution = town.restore(hours=40)
@@ -120,7 +121,7 @@ def test_an_abort_at_any_call_ends_it_before_the_cutover_or_not_at_all() -> None
     from greenlane.migrations.restoring.answering import end_restore
 
     ends = set()
-    for number in range(1, CUTOVER + 1):
+    for number in part(range(1, CUTOVER + 1), 4):
         with a_town() as town:
             end = partial(
                 end_restore,

@@ -1,0 +1,45 @@
+"""What a deployment asks of the workflow of migrations. Pure; no I/O."""
+
+import hashlib
+
+from greenlane.deployments.model import Plan
+from greenlane.deployments.shipped_with import ReleaseMigrations, ReleasePhase
+from greenlane.migrations.guarding.model import MigrationRequest, RunRecord
+
+LONGEST_RUN = 72
+"""Characters of a run's id; a deployment's own may have 80."""
+
+
+def run_id(deployment_id: str, phase: ReleasePhase) -> str:
+    """The id of a deployment's run of a phase: always the same, so that it is begun once.
+
+    A long id is cut, and ends in its digest.
+    """
+    whole = f"{deployment_id}-{phase}"
+    if len(whole) <= LONGEST_RUN:
+        return whole
+    ending = f"-{hashlib.sha256(deployment_id.encode()).hexdigest()[:8]}-{phase}"
+    return deployment_id[: LONGEST_RUN - len(ending)] + ending
+
+
+def request_for(plan: Plan, asked: ReleaseMigrations, phase: ReleasePhase) -> MigrationRequest:
+    """What the deployment's run is started with: the same whenever it is asked for."""
+    return MigrationRequest(
+        run=run_id(plan.deployment_id, phase),
+        database=asked.database,
+        plan_sha=asked.plan,
+        phase=phase,
+        deployment=plan.deployment_id,
+        requested_by=plan.request.requested_by,
+        reason=f"goes with the deployment {plan.deployment_id}",
+    )
+
+
+def is_of(record: RunRecord, request: MigrationRequest) -> bool:
+    """Whether a run is the one that was asked for, and not another that was given its id."""
+    return (record.database, record.plan_sha, record.phase, record.deployment) == (
+        request.database,
+        request.plan_sha,
+        request.phase,
+        request.deployment,
+    )
