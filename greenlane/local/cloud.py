@@ -22,6 +22,7 @@ from greenlane.local.events import EventBridge
 from greenlane.local.functions import Functions
 from greenlane.local.gateway import Gateway
 from greenlane.local.journal import PERSON, Journal, access_key_of
+from greenlane.local.permissions import Permissions
 from greenlane.local.schedules import Schedules
 from greenlane.local.server import LocalServer
 from greenlane.local.topics import Topics
@@ -60,6 +61,8 @@ class LocalCloud:
         seed: makes what is random repeatable.
         parts: what a workload needs besides (alarms, containers, the balancer), by module name;
             none of it for a cloud with functions, workflows and events only.
+        origin: the instant at which the virtual clock and the machine's show the same, aware; that
+            of the start if left out.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class LocalCloud:
         region: str = "eu-west-1",
         seed: int = 7,
         parts: tuple[str, ...] = WORKLOAD_PARTS,
+        origin: datetime | None = None,
     ) -> None:
         """See the class."""
         self.directory = Path(directory).resolve()
@@ -76,6 +80,7 @@ class LocalCloud:
         self.region = region
         self.seed = seed
         self._modules = parts
+        self._origin = origin
         self.parts: dict[str, Any] = {}
         self._context: LocalContext | None = None
         self._server: LocalServer | None = None
@@ -171,7 +176,7 @@ class LocalCloud:
         self._context = context = LocalContext(
             region=self.region,
             directory=self.directory,
-            clock=ScaledClock(datetime.now(UTC), self.time_scale),
+            clock=ScaledClock(self._origin or datetime.now(UTC), self.time_scale),
             endpoint_url=server.url,
             put_event=events.put_event,
             calls=calls,
@@ -182,6 +187,7 @@ class LocalCloud:
         server.start()
         self._stack.callback(server.stop)
         self._begin("transactions", Transactions())
+        self._begin("permissions", Permissions(self.region))
         functions = Functions(context, journal)
         self._begin("functions", functions)
         self._begin("gateway", Gateway(context))

@@ -104,7 +104,8 @@ class Task:
         environment = {}
         try:
             self.image = resolve_image(definition["image"], placement.manifests)
-            environment = {"VERSION": self.image.version, "BEHAVIOUR": self.image.behaviour}
+            behaviour = self.image.behaviour_in(placement.environment.get("AWS_REGION", ""))
+            environment = {"VERSION": self.image.version, "BEHAVIOUR": behaviour}
         except ImageNotFound as error:
             if not command or ".dkr.ecr." in definition["image"]:
                 message = f"CannotPullContainerError: {error}"

@@ -22,6 +22,7 @@ from greenlane.local.context import ACCOUNT_ID
 from greenlane.local.errors import DeploymentFailed
 from greenlane.local.resources import Site
 from greenlane.local.resources.custom import ResponseUrls
+from greenlane.local.resources.storage import make_bucket
 from greenlane.local.stacks import Change, Stack, Update
 
 CALLER = "cloudformation"
@@ -161,9 +162,7 @@ class Deployer:
     def _make_bucket(self, name: str) -> None:
         if any(bucket == name for bucket, _ in self._published):
             return
-        self._client("s3").create_bucket(
-            Bucket=name, CreateBucketConfiguration={"LocationConstraint": self._cloud.region}
-        )
+        make_bucket(self._client("s3"), name, self._cloud.region)
 
 
 def read_assembly(directory: Path) -> list[Artifact]:

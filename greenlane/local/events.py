@@ -45,6 +45,8 @@ class EventBridge:
         self._patches = Patches()
         self._closing = threading.Event()
         self._deliveries: set[threading.Thread] = set()
+        self.abroad: Callable[[str, str, dict[str, Any]], None] | None = None
+        """Takes an event to a bus of another Region, by the Region's and the bus's names."""
 
     def bind(self, context: LocalContext, functions: Functions) -> None:
         """Say where events come from and go to (they know each other through this object)."""
@@ -85,6 +87,14 @@ class EventBridge:
             "detail": detail,
         }
         self._distribute(events_backends[ACCOUNT_ID][region], "default", event)
+
+    def receive(self, bus: str, event: dict[str, Any]) -> None:
+        """Take an event from another bus: it stays as it is, its Region and its id included.
+
+        Raises:
+            ServiceException: there is no such bus.
+        """
+        self._distribute(events_backends[ACCOUNT_ID][self._context.region], bus, event)
 
     def deliver(
         self, rule: Rule, event: dict[str, Any], patience_seconds: float = 0.0
@@ -170,7 +180,7 @@ class EventBridge:
                 return self._send(target, input_for(target, event, rule_arn))
             except InvalidInput as error:
                 code, message, condition = "INVALID_JSON", str(error), ""
-            except (AWSError, ServiceException, HTTPException, LookupError) as error:
+            except (AWSError, ServiceException, HTTPException, LookupError, OSError) as error:
                 code, message, condition = _code_of(error), str(error), ""
                 if retried >= attempts:
                     condition = "MaximumRetryAttempts"
@@ -195,11 +205,21 @@ class EventBridge:
             ),
             "sqs": lambda: _send_to_queue(arn, text, {}),
             "sns": lambda: sns_backends[ACCOUNT_ID][arn.split(":")[3]].publish(text, arn=arn),
+            "events": lambda: self._to_bus(arn, json.loads(text)),
         }.get(arn.split(":")[2])
         if send is None:
             raise InvalidInput(f"the local cloud does not deliver events to {arn}")
         sent = send()
         return sent if isinstance(sent, threading.Event) else None
+
+    def _to_bus(self, arn: str, event: dict[str, Any]) -> None:
+        region, bus = arn.split(":")[3], arn.rpartition("/")[2]
+        if region == self._context.region:
+            self.receive(bus, event)
+        elif self.abroad is None:
+            raise InvalidInput(f"the local cloud has no {region} to deliver events to")
+        else:
+            self.abroad(region, bus, event)
 
     def _bury(
         self,

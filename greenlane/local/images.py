@@ -41,6 +41,11 @@ class Image:
     behaviour: str
     digest: str
 
+    def behaviour_in(self, region: str) -> str:
+        """How it behaves in a Region: a part that ends in `@REGION` is for that one alone."""
+        parts = [part.strip().partition("@") for part in self.behaviour.split(",")]
+        return ",".join(kind for kind, _, where in parts if where in ("", region)) or "good"
+
 
 ManifestOf = Callable[[str, str], str | None]
 
@@ -52,7 +57,8 @@ def push_image(ecr: "ECRClient", repository: str, tag: str, behaviour: str = "go
         ecr: a client of the cloud to push to.
         repository: the name of an existing repository.
         tag: the version; the service reports it in `X-Version`.
-        behaviour: how it behaves, as `BEHAVIOUR` of the sample service (`errors:0.08`).
+        behaviour: how it behaves, as `BEHAVIOUR` of the sample service (`errors:0.08`), or in one
+            Region alone (`errors:0.08@eu-west-1`).
     """
     blob = hashlib.sha256(f"{repository}:{tag}:{behaviour}".encode()).hexdigest()
     manifest = json.dumps(

@@ -42,6 +42,7 @@ class HttpReply:
 
 
 Route = Callable[[Request], HttpReply]
+Written = Callable[[Request, HttpReply], None]
 
 
 class LocalServer:
@@ -49,7 +50,8 @@ class LocalServer:
 
     `before` hooks see each signed request first and may answer in moto's place; `after` hooks
     see moto's answer and may replace it. A hook that raises `ConnectionError` cuts the
-    connection without an answer. `routes` serves other paths by prefix.
+    connection without an answer. `routes` serves other paths by prefix. `written` hooks see a call
+    and moto's answer before another call of that service can begin.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -57,6 +59,7 @@ class LocalServer:
         self.journal = journal
         self.before: list[Before] = []
         self.after: list[After] = []
+        self.written: list[Written] = []
         self.routes: dict[str, Route] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._patches = Patches()
@@ -80,6 +83,10 @@ class LocalServer:
     def url(self) -> str:
         """The endpoint URL for AWS clients."""
         return f"http://127.0.0.1:{self.port}"
+
+    def alone(self, service: str) -> threading.RLock:
+        """What to hold so that no call of a service is answered meanwhile."""
+        return self._locks[service]
 
     def start(self) -> None:
         """Begin to serve."""
@@ -133,6 +140,8 @@ class LocalServer:
         else:
             with self._locks[request.service]:
                 reply = self._ask_moto(environ)
+                for written in self.written:
+                    written(request, reply)
         for after in self.after:
             reply = after(request, reply) or reply
         return reply

@@ -60,6 +60,7 @@ def set_stage(
     assembly: Path = ASSEMBLY,
     configuration: Path = CONFIGURATION,
     behaviour: str = "good",
+    version: str = FIRST_VERSION,
 ) -> Stage:
     """Deploy the synthesized templates and bring version 1 up in the slot that has the traffic.
 
@@ -68,6 +69,7 @@ def set_stage(
         assembly: where the templates are.
         configuration: of the service.
         behaviour: of version 1.
+        version: what version 1 is called here.
 
     Raises:
         LocalCloudError: the templates are not there, or version 1 did not become healthy.
@@ -78,8 +80,8 @@ def set_stage(
     deployer.deploy_assembly(assembly)
     text = cloud.client("ssm").get_parameter(Name=parameter_name(SERVICE))["Parameter"]["Value"]
     workload = Workload.model_validate_json(text)
-    push_image(cloud.client("ecr"), workload.repository, FIRST_VERSION, behaviour)
-    _go_live(cloud, workload)
+    push_image(cloud.client("ecr"), workload.repository, version, behaviour)
+    _go_live(cloud, workload, version)
     greenlane = Greenlane.connect(
         region=cloud.region,
         endpoint_url=cloud.endpoint_url,
@@ -91,7 +93,7 @@ def set_stage(
     return Stage(cloud=cloud, greenlane=greenlane, workload=workload, url=url, deployer=deployer)
 
 
-def _go_live(cloud: LocalCloud, workload: Workload) -> None:
+def _go_live(cloud: LocalCloud, workload: Workload, version: str) -> None:
     ecs, elbv2, ecr = (cloud.client(name) for name in ("ecs", "elbv2", "ecr"))
     percent = traffic.read_rule(elbv2, workload.listener_rule_arn).percent(workload) or {}
     live: Slot = "blue" if percent.get("blue") else "green"
@@ -102,7 +104,7 @@ def _go_live(cloud: LocalCloud, workload: Workload) -> None:
     body = fleet.next_revision(
         fleet.read_task_definition(ecs, blue.task_definition),
         container=workload.container,
-        image=f"{uri}:{FIRST_VERSION}",
+        image=f"{uri}:{version}",
         shape=workload.shape,
     )
     arn = fleet.register_once(ecs, body, "before-greenlane")
@@ -135,4 +137,4 @@ def _await_healthy(
         if len(health.healthy) == tasks and not health.others and runs == {task_definition}:
             return
         time.sleep(0.1)
-    raise LocalCloudError(f"{FIRST_VERSION} did not become healthy in {slot.service}")
+    raise LocalCloudError(f"the first version did not become healthy in {slot.service}")

@@ -53,6 +53,18 @@ def _table_settings(site: Site, name: str, old: Properties, new: Properties) -> 
         )
 
 
+def _global_table(site: Site, properties: Properties) -> Live:
+    """A table in several Regions: made here, the others are asked for as the API has it."""
+    live = _table(site, {key: properties[key] for key in properties if key != "Replicas"})
+    others = [one["Region"] for one in properties["Replicas"] if one["Region"] != site.region]
+    if others:
+        site.client("dynamodb").update_table(
+            TableName=live.physical_id,
+            ReplicaUpdates=[{"Create": {"RegionName": region}} for region in others],
+        )
+    return live
+
+
 def _update_table(site: Site, live: Live, old: Properties, new: Properties) -> Live:
     names = ("BillingMode", "DeletionProtectionEnabled", "ProvisionedThroughput")
     given = chosen(new, *names)
@@ -143,11 +155,15 @@ def _delete_subscription(site: Site, live: Live, properties: Properties) -> None
     site.client("sns").unsubscribe(SubscriptionArn=live.physical_id)
 
 
+def make_bucket(s3: Any, name: str, region: str) -> None:
+    """Make a bucket in a Region; us-east-1 is named by leaving it out."""
+    place = {} if region == "us-east-1" else {"LocationConstraint": region}
+    s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": place} if place else {}))
+
+
 def _bucket(site: Site, properties: Properties) -> Live:
     name = properties.get("BucketName") or site.name(63).lower()
-    site.client("s3").create_bucket(
-        Bucket=name, CreateBucketConfiguration={"LocationConstraint": site.region}
-    )
+    make_bucket(site.client("s3"), name, site.region)
     attributes = {"Arn": f"arn:aws:s3:::{name}", "DomainName": f"{name}.s3.amazonaws.com"}
     return Live(name, attributes)
 
@@ -202,6 +218,13 @@ TYPES = {
         _delete_table,
         _update_table,
         frozenset({"TableName", "KeySchema", "LocalSecondaryIndexes"}),
+        "TableName",
+    ),
+    "AWS::DynamoDB::GlobalTable": ResourceType(
+        _global_table,
+        _delete_table,
+        _update_table,
+        frozenset({"TableName", "KeySchema", "LocalSecondaryIndexes", "Replicas"}),
         "TableName",
     ),
     "AWS::SQS::Queue": ResourceType(

@@ -29,6 +29,21 @@ def resolve(reference: str) -> Image:
     return resolve_image(reference, local_manifests(REGION))
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "here", "there"),
+    [
+        ("errors:0.08", "errors:0.08", "errors:0.08"),
+        ("errors:0.08@eu-west-1", "errors:0.08", "good"),
+        ("slow:0.1, errors:0.08@us-east-1", "slow:0.1", "slow:0.1,errors:0.08"),
+    ],
+)
+def test_one_image_may_behave_differently_in_one_region(
+    behaviour: str, here: str, there: str
+) -> None:
+    image = Image("1.1.0", behaviour, "sha256:0")
+    assert (image.behaviour_in("eu-west-1"), image.behaviour_in("us-east-1")) == (here, there)
+
+
 def test_a_tag_and_its_digest_run_the_same_version(ecr: ECRClient) -> None:
     digest = push_image(ecr, "claude-manager", "1.1.0", "errors:0.08")
 
