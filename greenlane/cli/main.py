@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from greenlane import __version__
 from greenlane.cli import (
+    adopting,
     dashboards,
     deploying,
     doctor,
@@ -148,6 +149,8 @@ def global_options(
 
 
 for _command in (
+    adopting.adopt,
+    adopting.unadopt,
     deploying.apply,
     doctor.doctor,
     planning.plan,

@@ -21,6 +21,7 @@ from greenlane.deployments.layers import as_judged, check_fits, laid_over, overl
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.names import Names, problems_of
 from greenlane.deployments.shapes import Document
+from greenlane.deployments.unsupported import unsupported, unsupported_keys
 from greenlane.documents import Source, load, validate
 from greenlane.errors import InvalidInput
 from greenlane.health.asked import from_canary, from_criteria_file, from_service, join, not_asked
@@ -125,6 +126,9 @@ def read_document(
 
 
 def _read_service(source: Source, kept: SourceText) -> Checked:
+    named = unsupported_keys(source)
+    if named:
+        raise InvalidDocument(source.name, named)
     config = validate(ServiceConfig, source, ("service",))
     names = Names(known_metrics(config.metrics, config.database), whole=True)
     problems = problems_of(
@@ -137,6 +141,8 @@ def _read_service(source: Source, kept: SourceText) -> Checked:
         monitoring=config.monitoring,
         alerts=config.alerts,
     )
+    if config.workload is not None:
+        problems += unsupported(config.workload, source)
     if problems:
         raise InvalidDocument(source.name, problems)
     _check_duration(source, ("service", "deployment", "max_duration"), config)

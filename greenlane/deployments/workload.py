@@ -83,7 +83,7 @@ class Workload(_Frozen):
     load_balancer_full_name: str
     listener_arn: str
     listener_rule_arn: str
-    test_listener_arn: str
+    test_listener_arn: str | None = None
     slots: dict[SlotName, SlotResources]
     shape: TaskShape = TaskShape()
     capacity: Capacity | None = None
