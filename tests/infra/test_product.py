@@ -1,13 +1,14 @@
 """What the product's template promises."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from greenlane.people.red_warnings import RedWarning
 from infra.nag import as_finding
-from tests.infra.conftest import Assembly, Template, Vary
+from tests.infra.conftest import ROOT, Assembly, Template, Vary
 
 ENVIRONMENT = {
     "DEPLOYMENTS_TABLE",
@@ -38,8 +39,11 @@ TIMEOUTS = {
     "manage-flags": 30,
     "manage-experiments": 30,
     "record-experiments": 29,
+    # Calls that hang must leave time for the one result of a job.
+    **dict.fromkeys(("run-pipeline-action", "follow-request", "cancel-requests"), 120),
 }
 MEMORY = {"take-traffic-back": 1024, "look-up-flags": 256, "judge-experiment": 1024}
+MEMORY |= dict.fromkeys(("run-pipeline-action", "follow-request", "cancel-requests"), 1024)
 # Their variables are in test_http_api.py.
 OF_API = {"look-up-flags", "manage-flags", "manage-experiments", "record-experiments"}
 TICKS = {"judge-tick", "reconcile", "tick-experiments", "tick-flags"}
@@ -82,7 +86,8 @@ def test_the_machines_that_functions_name_are_the_machines_that_exist(product: T
         "greenlane-flag-rollout",
         "greenlane-rollback",
     }
-    assert named == machines == ours
+    # Nobody of ours starts that one: pipelines and events do.
+    assert named == machines - {"greenlane-request"} == ours
 
 
 def test_only_what_calls_private_addresses_runs_in_a_network_that_is_configuration(
@@ -176,7 +181,7 @@ def test_machines_are_standard_traced_logged_and_hide_their_data(product: Templa
         assert machine.properties["TracingConfiguration"] == {"Enabled": True}
         logging = machine.properties["LoggingConfiguration"]
         assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", False)
-    assert len(machines) == 4
+    assert len(machines) == 5
 
 
 def test_logs_end(assembly: Assembly) -> None:
@@ -189,7 +194,7 @@ def test_logs_end(assembly: Assembly) -> None:
 
     assert {group.properties["RetentionInDays"] for group in groups} == {30}
     # The machines, the rule's function, the tasks, the API's one stage.
-    assert len(groups) == running + 4 + 1 + 1 + 1
+    assert len(groups) == running + 5 + 1 + 1 + 1
 
 
 def test_the_table_can_be_restored_forgets_what_expired_and_survives_the_stack(
@@ -341,7 +346,7 @@ def test_every_target_is_retried_for_ten_minutes_and_then_kept(product: Template
         for target in found.properties["Targets"]
     ]
 
-    assert len(targets) == 10
+    assert len(targets) == 11
     for target in targets:
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 600,
@@ -363,3 +368,19 @@ def test_notifications_are_encrypted_on_the_way_and_need_no_key(product: Templat
     assert policy.properties["PolicyDocument"]["Statement"][0]["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"}
     }
+
+
+def test_the_stack_has_as_many_resources_as_the_page_on_limits_says(
+    product: Template, whole: Assembly
+) -> None:
+    """CloudFormation takes 500."""
+    page = (ROOT / "docs" / "limits.md").read_text()
+    said = re.search(
+        r"has (\d+) with one service, (\d+) more .*?, (\d+) more .*? and (\d+) more", page
+    )
+    assert said is not None
+    alone, service, databases, regions = map(int, said.groups())
+
+    assert len(product.resources()) == alone
+    assert len(whole.product.resources()) == alone + databases + regions
+    assert alone + databases + regions + 2 * service <= 500
