@@ -13,6 +13,7 @@ REQUIREMENTS := $(VENV)/.requirements-installed
 COMMAND := $(VENV)/.command-installed
 LAYER := build/.layer-built
 MIGRATION_LAYER := build/.migration-layer-built
+MERMAID := build/mermaid/mermaid.min.js
 ASSEMBLY := cdk.out/manifest.json
 
 # Folders are in the list so that a deleted file counts as a change too.
@@ -20,9 +21,9 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
   -o -path greenlane/cli \) -prune -o -print)
 CHECKED := app.py infra functions greenlane tests benchmarks
 
-.PHONY: help setup layer synth demo demo-all test parity proofs faults check bench bench-judge bench-rollback \
-  bench-cold-start bench-experiments bench-flags bench-migration-rules bench-migrations local-up \
-  local-down clean
+.PHONY: help setup layer synth demo demo-all demo-regions test parity proofs faults check bench bench-judge \
+  bench-rollback bench-cold-start bench-experiments bench-flags bench-migration-rules bench-migrations docs \
+  picture local-up local-down clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ demo: $(REQUIREMENTS) $(ASSEMBLY) ## Run the demo; SCENE=name runs one scene.
 
 demo-all: $(REQUIREMENTS) $(ASSEMBLY) ## Run every scene of the demo.
 	$(PYTHON) -m greenlane.cli.main demo --all
+
+demo-regions: $(REQUIREMENTS) $(ASSEMBLY) ## Run three regions under load; a bad version is caught in the second wave.
+	$(PYTHON) -m greenlane.local.demo.regions $(ARGS)
 
 # With ARGS a part may have no test that is chosen, which pytest answers with 5.
 NONE_CHOSEN := $(if $(ARGS),|| [ $$? -eq 5 ])
@@ -55,7 +59,7 @@ parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms mad
 	GREENLANE_EXAMPLES=10000 $(PYTHON) -m pytest tests/unit/health/test_alarm_parity.py $(ARGS)
 
 proofs: $(REQUIREMENTS) ## Try everything of what `make test` takes a part of (some 30 minutes).
-	GREENLANE_WHOLE=1 $(PYTHON) -m pytest -n 2 tests/unit/regions tests/workflows $(ARGS)
+	GREENLANE_WHOLE=1 $(PYTHON) -m pytest -n 2 tests/unit/regions tests/unit/migrations tests/workflows $(ARGS)
 
 faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 25 minutes).
 	$(PYTHON) -m tests.faults.matrix $(ARGS)
@@ -90,6 +94,15 @@ bench-migration-rules: $(REQUIREMENTS) ## Measure how often the rules of migrati
 
 bench-migrations: $(REQUIREMENTS) ## Measure what migrations cost writers and write docs/migrations-benchmark.md (some 15 minutes).
 	$(PYTHON) -m benchmarks.migrations $(ARGS)
+
+docs: $(REQUIREMENTS) $(MERMAID) ## Build the documentation as a site in build/site.
+	$(PYTHON) docs/generate_cli.py
+	$(PYTHON) docs/generate_api.py
+	$(PYTHON) docs/compute_cost.py
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+
+picture: $(REQUIREMENTS) $(ASSEMBLY) ## Run two canaries and picture the live view in docs/images/demo.svg.
+	$(PYTHON) docs/render_demo.py
 
 local-up: $(REQUIREMENTS) $(ASSEMBLY) ## Keep a local cloud running; ends with local-down.
 	$(PYTHON) -m greenlane.cli.main local up
@@ -128,6 +141,9 @@ $(MIGRATION_LAYER): functions/requirements-migrations.txt $(REQUIREMENTS)
 	rm -rf build/migration-layer
 	$(INSTALL_FOR_LAMBDA) --target build/migration-layer/python --requirement $<
 	touch $@
+
+$(MERMAID): docs/fetch_mermaid.py | $(REQUIREMENTS)
+	$(PYTHON) $<
 
 $(ASSEMBLY): app.py cdk.json $(SOURCES) $(LAYER) $(MIGRATION_LAYER) $(REQUIREMENTS)
 	CDK_OUTDIR=cdk.out $(PYTHON) app.py

@@ -7,8 +7,8 @@ command line is not needed; where that runs, its own context wins.
 import json
 from pathlib import Path
 
+from infra.application import build_app, chosen
 from infra.settings import Settings
-from infra.stacks import build_app, chosen
 
 
 def main() -> None:

@@ -21,26 +21,34 @@ def client(
     connect_timeout_seconds: float = 2.0,
     read_timeout_seconds: float = 10.0,
     attempts: int = 4,
+    region: str | None = None,
 ) -> Any:
-    """The client of an AWS service in the function's own Region.
+    """The client of an AWS service, in the function's own Region unless another is named.
 
     Args:
         service: botocore's name of the service, such as `elbv2`.
         connect_timeout_seconds: for the connection.
         read_timeout_seconds: for each answer.
         attempts: all tries, the first included.
+        region: another Region's name.
     """
     with _making:
-        return _client(service, connect_timeout_seconds, read_timeout_seconds, attempts)
+        return _client(service, connect_timeout_seconds, read_timeout_seconds, attempts, region)
 
 
 @cache
 def _client(
-    service: str, connect_timeout_seconds: float, read_timeout_seconds: float, attempts: int
+    service: str,
+    connect_timeout_seconds: float,
+    read_timeout_seconds: float,
+    attempts: int,
+    region: str | None,
 ) -> Any:
     make: Any = boto3.client  # the stubs overload it per literal name; callers' names vary
+    where = {} if region is None else {"region_name": region}
     return make(
         service,
+        **where,
         config=Config(
             connect_timeout=connect_timeout_seconds,
             read_timeout=read_timeout_seconds,

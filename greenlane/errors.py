@@ -12,6 +12,7 @@
     │   ├── UnknownTest         no A/B test of that name is stored
     │   ├── UnknownDatabase     no database of that name was applied
     │   ├── UnknownMigration    no run of a migration of that id
+    │   ├── UnknownRestore      no restore of a database of that id
     │   └── FlagsTooLarge       the flags, or one change of them, do not fit where they are stored
     ├── Refused                 plan looked at the live system and said no; nothing was changed
     │   ├── DeploymentInFlight  another deployment holds the service's lease
@@ -137,6 +138,13 @@ class UnknownMigration(InvalidInput):
 
     def __init__(self, run: str) -> None:
         super().__init__("migration", run, "see `greenlane migrations list` for the ids on record")
+
+
+class UnknownRestore(InvalidInput):
+    """No restore of a database of that id is on record."""
+
+    def __init__(self, restore: str) -> None:
+        super().__init__("restore", restore, "see `greenlane migrations restore list` for the ids")
 
 
 class FlagsTooLarge(InvalidInput):

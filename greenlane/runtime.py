@@ -25,6 +25,9 @@ class Settings:
     experiment_machine_arn: str = ""
     migrations_bucket: str = ""
     migration_machine_arn: str = ""
+    regions_machine_arn: str = ""
+    standby_region: str = ""
+    regions: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -45,6 +48,9 @@ class Settings:
             experiment_machine_arn=os.environ.get("EXPERIMENT_MACHINE_ARN", ""),
             migrations_bucket=os.environ.get("MIGRATIONS_BUCKET", ""),
             migration_machine_arn=os.environ.get("MIGRATION_MACHINE_ARN", ""),
+            regions_machine_arn=os.environ.get("REGIONS_MACHINE_ARN", ""),
+            standby_region=os.environ.get("STANDBY_REGION", ""),
+            regions=tuple(filter(None, os.environ.get("REGIONS", "").split(","))),
         )
 
 

@@ -2,8 +2,10 @@
 
 from infra.catalog_experiments import EXPERIMENTS
 from infra.catalog_flags import FLAGS
+from infra.catalog_pipelines import PIPELINES
 from infra.function_spec import FunctionSpec
 from infra.permissions import Permissions
+from infra.permissions_releases import migrate_with_release, see_release_plans
 from infra.roles import Allow
 
 
@@ -31,10 +33,16 @@ FORWARD = (
             may.see_metrics(),
             may.query_prometheus(),
             may.read_workloads(),
+            *see_release_plans(may.migrations),
             may.tell(),
         ],
         # Metrics, a Prometheus and scans may each be slow; nothing has been touched yet.
         timeout_seconds=120,
+    ),
+    FunctionSpec(
+        "expand_database",
+        "forward",
+        lambda may: [may.table("GetItem", "PutItem"), *migrate_with_release(may.migrations)],
     ),
     FunctionSpec(
         "prepare_slot",
@@ -298,4 +306,4 @@ PEOPLE = (
     FunctionSpec("post_alerts", "people", _nothing, timeout_seconds=15, in_vpc=True),
 )
 
-FUNCTIONS = FORWARD + ROLLBACK + PEOPLE + FLAGS + EXPERIMENTS
+FUNCTIONS = FORWARD + ROLLBACK + PEOPLE + FLAGS + EXPERIMENTS + PIPELINES

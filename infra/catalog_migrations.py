@@ -64,4 +64,9 @@ MIGRATIONS = (
         "tell_dead_migration",
         lambda may: [may.table("GetItem", "PutItem"), may.tell()],
     ),
+    MigrationSpec(
+        "tick_migrations",
+        lambda may: [may.table("GetItem", "PutItem", "Query"), may.go_on()],
+        tick=True,
+    ),
 )

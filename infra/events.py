@@ -53,7 +53,7 @@ class Events(Construct):
             self._on_warning(service, tell_warning)
         self._on_ended_execution(deployment_machine_arn)
         for tick in ticks:
-            self._every_minute(tick)
+            every_minute(self, tick, undelivered)
 
     def _on_alarm(self, service: AdoptedService) -> None:
         """Exactly this service's alarms: by name, and those `apply` keeps by their reserved prefix.
@@ -168,19 +168,27 @@ class Events(Construct):
             dead_letter_queue=self._undelivered,
         )
 
-    def _every_minute(self, tick: Function) -> None:
-        events.Rule(
-            self,
-            f"Every-{dashed(tick.module)}",
-            rule_name=f"greenlane-every-minute-{dashed(tick.module)}",
-            description=f"Runs {tick.module} each minute",
-            schedule=events.Schedule.rate(Duration.minutes(1)),
-            targets=[
-                targets.LambdaFunction(
-                    tick.version,
-                    retry_attempts=10,
-                    max_event_age=Duration.minutes(10),
-                    dead_letter_queue=self._undelivered,
-                )
-            ],
-        )
+
+def every_minute(scope: Construct, tick: Function, undelivered: sqs.Queue) -> None:
+    """Run a function each minute.
+
+    Args:
+        scope: the parent construct.
+        tick: the function.
+        undelivered: where events go that nobody took.
+    """
+    events.Rule(
+        scope,
+        f"Every-{dashed(tick.module)}",
+        rule_name=f"greenlane-every-minute-{dashed(tick.module)}",
+        description=f"Runs {tick.module} each minute",
+        schedule=events.Schedule.rate(Duration.minutes(1)),
+        targets=[
+            targets.LambdaFunction(
+                tick.version,
+                retry_attempts=10,
+                max_event_age=Duration.minutes(10),
+                dead_letter_queue=undelivered,
+            )
+        ],
+    )

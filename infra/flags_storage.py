@@ -18,14 +18,20 @@ class FlagsStorage(Construct):
         replicas: further Regions that have it. With any it is another type of resource
             (`AWS::DynamoDB::GlobalTable`), which CloudFormation does not make out of the first by
             itself; docs/flags-operating.md says how.
+        is_replica: another Region's stack makes the table here.
     """
 
-    def __init__(self, scope: Construct, id: str, *, replicas: Sequence[str] = ()) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, replicas: Sequence[str] = (), is_replica: bool = False
+    ) -> None:
         super().__init__(scope, id)
         partition_key = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
         sort_key = dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING)
         recovery = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
         self.table: dynamodb.ITable
+        if is_replica:
+            self.table = dynamodb.Table.from_table_name(self, "Replica", TABLE)
+            return
         if not replicas:
             self.table = dynamodb.Table(
                 self,

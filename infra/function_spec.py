@@ -7,7 +7,7 @@ from typing import Literal
 from infra.permissions import Permissions
 from infra.roles import Allow
 
-Path = Literal["forward", "rollback", "people", "flags", "experiments"]
+Path = Literal["forward", "rollback", "people", "flags", "experiments", "pipelines"]
 
 
 @dataclass(frozen=True)

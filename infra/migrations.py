@@ -24,6 +24,7 @@ from constructs import Construct
 
 from greenlane.migrations.guarding.plans import bucket_name
 from infra.catalog_migrations import MIGRATIONS
+from infra.events import every_minute
 from infra.functions import Function, all_versions, camel
 from infra.nag import acknowledge
 from infra.permissions_migrations import MigrationPermissions, MigrationSpec
@@ -117,6 +118,7 @@ class Migrations(Construct):
                 environment=dict(variables),
                 allows=spec.may(permissions),
                 log_retention=log_retention,
+                tick=spec.tick,
                 subnet_ids=settings.subnet_ids if inside else (),
                 security_group_ids=settings.security_group_ids if inside else (),
             )
@@ -138,6 +140,9 @@ class Migrations(Construct):
             log_retention=log_retention,
         )
         self._on_death(workflow, undelivered)
+        for spec in MIGRATIONS:
+            if spec.tick:
+                every_minute(self, self.functions[spec.module], undelivered)
 
     def _on_death(self, workflow: Workflow, undelivered: sqs.Queue) -> None:
         """An execution that ended without ending its lease has people told."""

@@ -105,6 +105,33 @@ class OwnAlarms(Construct):
             of=6,
         )
 
+    def watch_migrations(self, tick: Function) -> None:
+        """The alarm on what begins the migrations of releases, where there are databases."""
+        self._alarm(
+            "TickMigrations",
+            "tick-migrations-fails",
+            _failures(tick, Duration.minutes(1)),
+            "The migrate phase of releases does not begin; deployments go on without it. Look at "
+            "the log group /aws/lambda/greenlane-tick-migrations.",
+            threshold=1,
+            red=3,
+            of=15,
+        )
+
+    def watch_rollouts(self, tick: Function) -> None:
+        """The alarm on what looks after rollouts, where there is a coordinator."""
+        self._alarm(
+            "TendRollouts",
+            "tend-rollouts-fails",
+            _failures(tick, Duration.minutes(5)),
+            "A rollout through several regions whose execution died is not taken on, and the "
+            "standby does not notice a lost home. Look at the log group "
+            "/aws/lambda/greenlane-tend-rollouts, and at `greenlane regions get` of each service.",
+            threshold=1,
+            red=3,
+            of=6,
+        )
+
     def _let_our_alarms_publish(self) -> None:
         stack = Stack.of(self)
         ours = stack.format_arn(

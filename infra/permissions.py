@@ -11,6 +11,7 @@ from aws_cdk import ArnFormat, Stack
 
 from greenlane.health.alarm_definitions import FLAGS as FLAG_ALARMS
 from infra.adopted import AdoptedService
+from infra.permissions_releases import MigrationPlaces
 from infra.roles import Allow
 
 HOOK_PREFIX = "greenlane-hook-"
@@ -33,6 +34,8 @@ class Permissions:
     flag_machine: str
     experiments_arn: str
     experiment_machine: str
+    migrations: MigrationPlaces | None
+    rollout_machine: str | None
 
     def table(self, *actions: str) -> Allow:
         """Items of the deployments table."""

@@ -94,6 +94,7 @@ class SampleSettings(_Frozen):
 
 
 _REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
+_EVENT_SOURCE = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+$"
 
 
 class FlagSettings(_Frozen):
@@ -106,7 +107,8 @@ class FlagSettings(_Frozen):
     for old clients. `sampled` is the share of lookups, 0 to 1, that is counted in metrics.
     `recorded` is the share of hours, 0 to 1, in which a lookup function writes down which flags it
     is asked for, for `greenlane flags stale`.
-    `replicas` are further Regions that have the table, for services that ask there.
+    `replicas` are further Regions that have the table, for services that ask there; in these
+    `is_replica` is true, for the table is there already.
     `own_log_role` is false where the account has a role for API Gateway's logs
     already; there is one for all APIs of an account and Region.
     """
@@ -122,6 +124,7 @@ class FlagSettings(_Frozen):
     recorded: float = Field(default=1, ge=0, le=1)
     replicas: tuple[Annotated[str, Field(pattern=_REGION)], ...] = Field(default=(), max_length=10)
     own_log_role: bool = True
+    is_replica: bool = False
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -189,6 +192,62 @@ class MigrationSettings(_Frozen):
         return self
 
 
+class RegionsSettings(_Frozen):
+    """The Regions that rollouts go through, the same in each of them.
+
+    `home` is where the coordinator is, `standby` where another one is that takes over when home is
+    lost; `regions` are all Regions of all rollouts. `stacks` says whether the stacks of one Region
+    are made, or at home those of all Regions, so that one `cdk deploy --all` deploys to each.
+    """
+
+    home: str = Field(pattern=_REGION)
+    standby: str | None = Field(default=None, pattern=_REGION)
+    regions: tuple[Annotated[str, Field(pattern=_REGION)], ...] = Field(min_length=1, max_length=40)
+    stacks: Literal["here", "everywhere"] = "here"
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.regions)) != len(self.regions):
+            raise ValueError(f"regions: each Region once, not {self.regions}")
+        if self.standby == self.home:
+            raise ValueError(f"standby: {self.home} is home already; name another Region")
+        return self
+
+    def stacks_fit(self, region: str) -> bool:
+        """Whether an app of that Region may make these stacks."""
+        return self.stacks == "here" or region == self.home
+
+    @property
+    def coordinators(self) -> tuple[str, ...]:
+        """The Regions in which there is a coordinator."""
+        return (self.home,) if self.standby is None else (self.home, self.standby)
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """All Regions that have to do with rollouts."""
+        return tuple(dict.fromkeys((*self.coordinators, *self.regions)))
+
+
+class PipelineSettings(_Frozen):
+    """The example pipeline of one service.
+
+    `connection_arn` is of the connection to where the source is, `repository` its name there
+    (`owner/name`), with a Dockerfile at its top. `approvers` get mail when a person is asked.
+    `strategy` is the service's own by default. `elsewhere` has further Regions that get the
+    version after another approval, with a bucket for artifacts in each.
+    """
+
+    service: str
+    connection_arn: str = Field(
+        pattern=r"^arn:[\w-]+:(codestar-connections|codeconnections):[\w-]+:\d{12}:connection/.+$"
+    )
+    repository: str = Field(pattern=r"^[^/\s]+(/[^/\s]+)+$")
+    branch: str = "main"
+    approvers: tuple[str, ...] = ()
+    strategy: Literal["blue_green", "canary", "linear", "all_at_once"] | None = None
+    elsewhere: dict[Annotated[str, Field(pattern=_REGION)], str] = {}
+
+
 class Settings(_Frozen):
     """Everything that can be chosen.
 
@@ -197,6 +256,10 @@ class Settings(_Frozen):
     `operators` are addresses that get mail about everything: every service, and Greenlane's own
     trouble.
     Without `migrations` there is no workflow for databases, and no function in their network.
+    Without `regions` there is no coordinator of several Regions.
+    `request_sources` are those whose events are taken as requests: whoever may put events with
+    such a source on the default bus may deploy.
+    Without `pipeline` there is no example pipeline.
     """
 
     region: str = Field(default="eu-west-1", pattern=_REGION)
@@ -207,6 +270,9 @@ class Settings(_Frozen):
     sample: SampleSettings | None = None
     flags: FlagSettings = FlagSettings()
     migrations: MigrationSettings | None = None
+    regions: RegionsSettings | None = None
+    request_sources: tuple[Annotated[str, Field(pattern=_EVENT_SOURCE)], ...] = ()
+    pipeline: PipelineSettings | None = None
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -216,11 +282,22 @@ class Settings(_Frozen):
         for field, name in (
             ("validation_network", self.validation_network),
             ("sample.service", self.sample and self.sample.service),
+            ("pipeline.service", self.pipeline and self.pipeline.service),
         ):
             if name is not None and name not in names:
                 raise ValueError(f"{field}: {name!r} is not one of services: {names}")
         if self.region in self.flags.replicas:
             raise ValueError(f"flags.replicas: {self.region} has the table already; leave it out")
+        if self.regions is not None and self.region not in self.regions.everywhere:
+            raise ValueError(f"regions: {self.region} is none of them; name it, or leave them out")
+        if self.regions is not None and not self.regions.stacks_fit(self.region):
+            raise ValueError(f"regions.stacks: everywhere is for home, {self.regions.home}")
+        if self.sample is not None and len(self.service(self.sample.service).task_roles) < 2:
+            raise ValueError("services.task_roles: the sample has two, its tasks' and ECS's own")
+        if any(source.startswith("aws.") for source in self.request_sources):
+            raise ValueError("request_sources: only AWS itself puts events of aws.; name your own")
+        if self.pipeline is not None and self.region in self.pipeline.elsewhere:
+            raise ValueError(f"pipeline.elsewhere: {self.region} is where it runs; leave it out")
         return self
 
     @property
@@ -247,3 +324,27 @@ class Settings(_Frozen):
             pydantic.ValidationError: names each key that is wrong.
         """
         return cls.model_validate(context or {})
+
+    def elsewhere(self) -> tuple["Settings", ...]:
+        """The settings of the stacks in further Regions, which the same app makes.
+
+        Names of roles are an account's, not a Region's, so further Regions have their own. What
+        there is once stays here: the pipeline, and the networks of databases.
+        """
+        if self.regions is None or self.regions.stacks == "here":
+            return ()
+        return tuple(
+            self._in(region) for region in self.regions.everywhere if region != self.region
+        )
+
+    def _in(self, region: str) -> "Settings":
+        services = tuple(
+            service.model_copy(
+                update={"task_roles": tuple(f"{role}-{region}" for role in service.task_roles)}
+            )
+            for service in self.services
+        )
+        has_flags = region in self.flags.replicas
+        flags = self.flags.model_copy(update={"replicas": (), "is_replica": has_flags})
+        changed = {"region": region, "services": services, "flags": flags}
+        return self.model_copy(update={**changed, "pipeline": None, "migrations": None})

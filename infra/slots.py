@@ -100,14 +100,14 @@ class Slots(Construct):
         task = least_privilege_role(
             self,
             "TaskRole",
-            name=f"{self._service.name}-task",
+            name=self._service.task_roles[0],
             principal="ecs-tasks.amazonaws.com",
             allows=[],
         )
         execution = least_privilege_role(
             self,
             "ExecutionRole",
-            name=f"{self._service.name}-execution",
+            name=self._service.task_roles[1],
             principal="ecs-tasks.amazonaws.com",
             allows=[
                 Allow(

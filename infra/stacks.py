@@ -4,11 +4,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, ArnFormat, Environment, Stack, Validations
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_lambda as lambda_
-from cdk_nag import AwsSolutionsChecks
 from constructs import Construct
 
+from greenlane.regions.coordinating.requesting import REGIONS_MACHINE
 from infra.adopted import AdoptedService
 from infra.catalog import FUNCTIONS
 from infra.code import MIGRATION_LAYER, Dependencies, our_code
@@ -25,13 +25,17 @@ from infra.migrations import MIGRATION_MACHINE, Migrations, PlansBucket
 from infra.own_alarms import OwnAlarms
 from infra.people import People
 from infra.permissions import Permissions
-from infra.permissions_migrations import MigrationPermissions
+from infra.permissions_regions import RegionsPermissions
+from infra.permissions_releases import MigrationPlaces
+from infra.permissions_restores import RestorePermissions
+from infra.regions import Coordinator, RegionNews
+from infra.requests import Requests
+from infra.restores import RESTORE_MACHINE, Restores
 from infra.retention import log_retention
-from infra.settings import MigrationSettings, Settings
+from infra.settings import MigrationSettings, RegionsSettings, Settings
 from infra.storage import Storage
 from infra.triggers import Triggers
 from infra.workflows import STATE_MACHINES, Workflow
-from infra.workload_stack import WorkloadStack
 
 DEPLOYMENT_MACHINE = "greenlane-deployment"
 ROLLBACK_MACHINE = "greenlane-rollback"
@@ -53,7 +57,12 @@ class GreenlaneStack(Stack):
         self._settings = settings
         storage = Storage(self, "Storage")
         incidents = Incidents(self, "Incidents")
-        flags = FlagsStorage(self, "FlagsStorage", replicas=settings.flags.replicas)
+        flags = FlagsStorage(
+            self,
+            "FlagsStorage",
+            replicas=settings.flags.replicas,
+            is_replica=settings.flags.is_replica,
+        )
         experiments = ExperimentsStorage(self, "ExperimentsStorage")
         services = {
             service.name: AdoptedService(self, f"Service-{service.name}", service=service)
@@ -62,6 +71,13 @@ class GreenlaneStack(Stack):
         # Written from their names, so that functions and machines do not wait for each other.
         deployment_arn = self._machine_arn(DEPLOYMENT_MACHINE)
         rollback_arn = self._machine_arn(ROLLBACK_MACHINE)
+        plans = PlansBucket(self, "Plans") if settings.migrations is not None else None
+        migration_arn = self._machine_arn(MIGRATION_MACHINE)
+        places = plans and MigrationPlaces(
+            machine=migration_arn,
+            executions=f"{migration_arn.replace(':stateMachine:', ':execution:')}:*",
+            plans_arn=plans.bucket.bucket_arn,
+        )
         permissions = Permissions(
             stack=self,
             services=list(services.values()),
@@ -75,6 +91,8 @@ class GreenlaneStack(Stack):
             flag_machine=self._machine_arn(FLAG_MACHINE),
             experiments_arn=experiments.table.table_arn,
             experiment_machine=self._machine_arn(EXPERIMENT_MACHINE),
+            migrations=places,
+            rollout_machine=self._rollout_machine,
         )
         environment = {
             "DEPLOYMENTS_TABLE": storage.table.table_name,
@@ -89,6 +107,9 @@ class GreenlaneStack(Stack):
             "POWERTOOLS_SERVICE_NAME": "greenlane",
             "LOG_LEVEL": "INFO",
         }
+        if plans is not None:
+            environment["MIGRATIONS_BUCKET"] = plans.bucket.bucket_name
+            environment["MIGRATION_MACHINE_ARN"] = migration_arn
         code, layer = our_code(), Dependencies(self, "Dependencies").layer
         self.functions = self._functions(
             permissions, environment, services[settings.network_service], code, layer
@@ -142,6 +163,16 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             log_retention=log_retention(settings),
         )
+        Requests(
+            self,
+            "Requests",
+            region=self.region,
+            sources=settings.request_sources,
+            functions=self.functions,
+            all_versions={module: all_versions(self, module) for module in self.functions},
+            undelivered=storage.undelivered,
+            log_retention=log_retention(settings),
+        )
         Triggers(
             self,
             "Triggers",
@@ -166,7 +197,7 @@ class GreenlaneStack(Stack):
             settings=settings.flags,
             log_retention=log_retention(settings),
         )
-        OwnAlarms(
+        own_alarms = OwnAlarms(
             self,
             "OwnAlarms",
             topic=storage.topic,
@@ -176,8 +207,52 @@ class GreenlaneStack(Stack):
             flags=self.functions["tick_flags"],
             experiments=self.functions["tick_experiments"],
         )
-        if settings.migrations is not None:
-            self._migrations(settings.migrations, permissions, environment, storage, code, layer)
+        if settings.migrations is not None and plans is not None:
+            migrations = self._migrations(
+                settings.migrations, permissions, environment, storage, plans, code, layer
+            )
+            own_alarms.watch_migrations(migrations.functions["tick_migrations"])
+        if settings.regions is not None:
+            self._regions(
+                settings.regions, permissions, environment, storage, own_alarms, code, layer
+            )
+
+    def _regions(
+        self,
+        settings: RegionsSettings,
+        permissions: Permissions,
+        environment: dict[str, str],
+        storage: Storage,
+        own_alarms: OwnAlarms,
+        code: lambda_.Code,
+        layer: lambda_.ILayerVersion,
+    ) -> None:
+        RegionNews(
+            self,
+            "RegionNews",
+            settings=settings,
+            region=self._settings.region,
+            undelivered=storage.undelivered,
+        )
+        if self._settings.region not in settings.coordinators:
+            return
+        may = RegionsPermissions(
+            **{one.name: getattr(permissions, one.name) for one in fields(permissions)},
+            regions=settings.everywhere,
+            regions_machine=self._machine_arn(REGIONS_MACHINE),
+        )
+        coordinator = Coordinator(
+            self,
+            "Regions",
+            settings=settings,
+            permissions=may,
+            code=code,
+            layer=layer,
+            environment=environment,
+            undelivered=storage.undelivered,
+            log_retention=log_retention(self._settings),
+        )
+        own_alarms.watch_rollouts(coordinator.functions["tend_rollouts"])
 
     def _migrations(
         self,
@@ -185,10 +260,10 @@ class GreenlaneStack(Stack):
         permissions: Permissions,
         environment: dict[str, str],
         storage: Storage,
+        plans: PlansBucket,
         code: lambda_.Code,
         layer: lambda_.ILayerVersion,
-    ) -> None:
-        plans = PlansBucket(self, "Plans")
+    ) -> Migrations:
         parsing = Dependencies(
             self,
             "MigrationDependencies",
@@ -196,13 +271,14 @@ class GreenlaneStack(Stack):
             package="postgast",
             name="greenlane-migration-dependencies",
         )
-        may = MigrationPermissions(
+        may = RestorePermissions(
             **{one.name: getattr(permissions, one.name) for one in fields(permissions)},
             databases=settings.databases,
             plans_arn=plans.bucket.bucket_arn,
             migration_machine=self._machine_arn(MIGRATION_MACHINE),
+            restore_machine=self._machine_arn(RESTORE_MACHINE),
         )
-        Migrations(
+        migrations = Migrations(
             self,
             "Migrations",
             settings=settings,
@@ -214,6 +290,18 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             log_retention=log_retention(self._settings),
         )
+        Restores(
+            self,
+            "Restores",
+            settings=settings,
+            permissions=may,
+            code=code,
+            layers=(layer, parsing.layer),
+            environment=environment,
+            undelivered=storage.undelivered,
+            log_retention=log_retention(self._settings),
+        )
+        return migrations
 
     def _functions(
         self,
@@ -244,43 +332,17 @@ class GreenlaneStack(Stack):
 
         return {spec.module: build(spec) for spec in FUNCTIONS}
 
+    @property
+    def _rollout_machine(self) -> str | None:
+        """The ARN of the machine of rollouts, in a Region that has one."""
+        regions = self._settings.regions
+        if regions is None or self._settings.region not in regions.coordinators:
+            return None
+        return self._machine_arn(REGIONS_MACHINE)
+
     def _machine_arn(self, name: str) -> str:
         kind = ArnFormat.COLON_RESOURCE_NAME
         arn: str = self.format_arn(
             service="states", resource="stateMachine", resource_name=name, arn_format=kind
         )
         return arn
-
-
-def chosen(context: dict[str, Any]) -> Any:
-    """The value of the context key `greenlane`, which the command line may have overridden."""
-    return App(context=context).node.try_get_context("greenlane")
-
-
-def build_app(
-    settings: Settings,
-    *,
-    context: dict[str, Any] | None = None,
-    outdir: str | None = None,
-    state_machines: Path = STATE_MACHINES,
-) -> App:
-    """Both stacks, checked by cdk-nag at synth.
-
-    Args:
-        settings: what was chosen.
-        context: feature flags and the like, as in `cdk.json`.
-        outdir: where the assembly goes; by default where the CDK says.
-        state_machines: the folder of the ASL files.
-    """
-    app = App(context=context, outdir=outdir)
-    # The Region without the account: an account would make zones a look-up with credentials.
-    environment = Environment(region=settings.region)
-    greenlane = GreenlaneStack(
-        app, "Greenlane", settings=settings, state_machines=state_machines, env=environment
-    )
-    if settings.sample is not None:
-        sample = WorkloadStack(app, "GreenlaneWorkload", settings=settings, env=environment)
-        # The order of deployment, nothing more: the parameters must exist to be read.
-        greenlane.add_stack_dependency(sample)
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
-    return app

@@ -219,10 +219,8 @@ class ReleaseTown:
             return self._runtimes[actor]
         account = self.account
         found = runtime_of(account, actor)
-        places = {"migrations_bucket": BUCKET, "migration_machine_arn": MACHINE}
-        made = MigrationRuntime(
-            settings=replace(found.settings, **places), actor=actor, clock=self.kernel
-        )
+        settings = replace(found.settings, migrations_bucket=BUCKET, migration_machine_arn=MACHINE)
+        made = MigrationRuntime(settings=settings, actor=actor, clock=self.kernel)
         made.__dict__.update({k: v for k, v in vars(found).items() if k not in vars(made)})
         for name, service, target in (
             ("migrations_table", "dynamodb", self.table),

@@ -1,17 +1,15 @@
 """`greenlane regions`: deployments through several Regions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from greenlane.cli import regions_running
 from greenlane.cli.flags_files import text_of
 from greenlane.cli.planning import parse_time
+from greenlane.cli.regions_options import overrides_of, policy_of
 from greenlane.cli.session import Session, plain
-from greenlane.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from greenlane.regions.planning.model import Override, Policy
 
 app = typer.Typer(help="Several regions: in which waves, and when.", no_args_is_help=True)
 
@@ -49,58 +47,22 @@ def plan(
     """
     from greenlane.cli.regions_views import plan_lines
     from greenlane.clock import current_clock
+    from greenlane.regions.coordinating.beginning import plan_rollout
     from greenlane.regions.declaring.document import read_regions
     from greenlane.regions.planning.comparing import compare
-    from greenlane.regions.planning.planner import plan_regions
 
     session: Session = context.obj
     document = read_regions(*text_of(file), strict_zones=strict_timezones)
-    found = plan_regions(
+    found, carried_out = plan_rollout(
         document,
         now=current_clock().now() if at is None else parse_time(at),
         policy=policy_of(policy),
         overrides=overrides_of(session, despite_windows, despite_freezes),
     )
-    others = compare(document, found)
+    others = compare(carried_out, found)
     session.emit({"plan": plain(found), "comparison": plain(others)})
     for line in plan_lines(found, others):
         session.say(line)
 
 
-def policy_of(text: str) -> "Policy":
-    """A policy by its name.
-
-    Raises:
-        InvalidInput: there is none of that name.
-    """
-    from greenlane.problems import suggest
-    from greenlane.regions.planning.model import POLICIES
-
-    for policy in POLICIES:
-        if policy == text:
-            return policy
-    raise InvalidInput("--policy", text, f"use safe, balanced or fast{suggest(text, POLICIES)}")
-
-
-def overrides_of(session: Session, windows: str | None, freezes: str | None) -> list["Override"]:
-    """What somebody sets aside, with the reasons.
-
-    Raises:
-        InvalidInput: a reason is empty.
-    """
-    from greenlane.regions.planning.model import Override
-
-    found = []
-    if windows is not None:
-        reason = _reason("--despite-windows", windows)
-        found.append(Override(what="windows", reason=reason, by=session.person))
-    if freezes is not None:
-        reason = _reason("--despite-freezes", freezes)
-        found.append(Override(what="freezes", reason=reason, by=session.person))
-    return found
-
-
-def _reason(option: str, text: str) -> str:
-    if not text.strip():
-        raise InvalidInput(option, text, "say why, for the record")
-    return text.strip()
+regions_running.register(app)

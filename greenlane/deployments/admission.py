@@ -35,6 +35,8 @@ from greenlane.errors import DeploymentInFlight, GreenlaneError, InvalidInput, R
 from greenlane.health.alarm_definitions import AlarmPlan, with_alarms
 from greenlane.health.alarms import AlarmState
 from greenlane.health.candidate import baseline_of
+from greenlane.migrations.shipping.admitting import refuse_migrations, refuse_outdated_version
+from greenlane.regions.coordinating.admitting import refuse_overtaken
 from greenlane.runtime import Runtime
 
 MOST_HELD = 5
@@ -94,6 +96,8 @@ def plan_deployment(event: PlanningEvent, runtime: Runtime) -> Deployment:
         _remember_refusal(runtime, event, error)
         raise
     try:
+        refuse_outdated_version(runtime, plan)
+        refuse_overtaken(runtime, plan)
         record = _write_way_back(runtime, plan, record, look)
     except Refused as error:
         record = runtime.store.update(
@@ -116,11 +120,12 @@ def plan_deployment(event: PlanningEvent, runtime: Runtime) -> Deployment:
         red_alarms=[alarm.name for alarm in look.red] or None,
     )
     summarise(runtime, plan, record)
-    first = plan.steps[0]
+    first, asked = plan.steps[0], plan.request.migrations
     return Deployment(
         deployment_id=handle.deployment_id,
         service=handle.service,
         epoch=record.epoch,
+        next="expand" if asked is not None and "expand" in asked.phases else "shift",
         bake_seconds=max(first.bake_seconds, 1),
         recipe=record.recipe,
     )
@@ -148,6 +153,7 @@ def _admit(event: PlanningEvent, runtime: Runtime) -> tuple[Plan, Record, Look]:
     look = _look(runtime, workload, request, asked)
     plan = _plan(event, runtime, stored, workload, look)
     refuse_failed(runtime, plan)
+    refuse_migrations(runtime, plan)
     if not request.undo:
         plan = plan.model_copy(update={"baseline": baseline_of(runtime, plan)})
     record = Record(

@@ -22,6 +22,7 @@ from greenlane.deployments.config import (
 )
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.shapes import StoredModel as StoredModel
+from greenlane.deployments.shipped_with import ReleaseMigrations
 from greenlane.deployments.stored import as_stored, is_stored
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
@@ -65,6 +66,11 @@ class DeploymentRequest(Model):
     undo: Literal[True] | None = Field(
         None, description="back to a version that was good: no waiting for evidence"
     )
+    migrations: ReleaseMigrations | None = Field(None, description="those of its database")
+    rollout_epoch: int | None = Field(
+        None, ge=1, description="of the coordinator of a rollout through several Regions"
+    )
+    rollout_digest: str | None = Field(None, description="of the image that all Regions ship")
     requested_by: str = "unknown"
     deployment_id: str | None = Field(
         None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$", description="for idempotent requests"
@@ -325,7 +331,7 @@ class Deployment(StoredModel):
     service: str
     epoch: int = 0
     step: int = 0
-    next: Literal["shift", "bake", "promote", "finish"] = "shift"
+    next: Literal["expand", "shift", "bake", "promote", "finish"] = "shift"
     bake_seconds: int = 1
     probe: Probe | None = None
     recipe: Recipe | None = Field(None, description="the way back, for when the table is down")

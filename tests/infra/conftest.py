@@ -97,6 +97,13 @@ MIGRATIONS: dict[str, Any] = {
 }
 """Settings with which migrations exist: a database of each kind, signed in to in each way."""
 
+REGIONS: dict[str, Any] = {
+    "home": "eu-west-1",
+    "standby": "us-east-1",
+    "regions": ["eu-west-1", "us-east-1", "ap-southeast-1"],
+}
+"""Settings with which there is a coordinator of several Regions."""
+
 
 def context() -> dict[str, Any]:
     """The context of `cdk.json`, fresh."""
@@ -127,8 +134,8 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
         assembly = Assembly(shared / hashlib.sha256(key.encode()).hexdigest()[:16])
         if not assembly.folder.exists():
             # Here, because importing the CDK starts Node, which no other test needs.
+            from infra.application import build_app
             from infra.settings import Settings
-            from infra.stacks import build_app
 
             chosen = context()["greenlane"]
             chosen.update(changed)
@@ -155,7 +162,7 @@ def assembly(vary: Vary) -> Assembly:
 @pytest.fixture(scope="session")
 def whole(vary: Vary) -> Assembly:
     """The templates with all that can be chosen, so with every function and machine."""
-    return vary(migrations=MIGRATIONS)
+    return vary(migrations=MIGRATIONS, regions=REGIONS)
 
 
 @pytest.fixture(scope="session")

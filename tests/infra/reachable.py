@@ -17,29 +17,69 @@ ROOT = Path(__file__).resolve().parents[2]
 STORE = "greenlane.deployments.store"
 TABLE = "greenlane.deployments.table"
 _GUARDING = "greenlane.migrations.guarding"
+_RESTORING = "greenlane.migrations.restoring"
+_COORDINATING = "greenlane.regions.coordinating"
 _CLASSES = {
     STORE: "DynamoStore",
     TABLE: "DynamoTable",
+    "greenlane.deployments.client": "Greenlane",
+    "greenlane.deployments.connection": "Connection",
     "greenlane.migrations.databases.store": "DatabaseStore",
     f"{_GUARDING}.lease": "Leases",
     f"{_GUARDING}.records": "Runs",
     f"{_GUARDING}.runtime": "MigrationRuntime",
+    f"{_RESTORING}.records": "Restores",
+    f"{_RESTORING}.runtime": "RestoreRuntime",
+    f"{_COORDINATING}.fences": "Fences",
+    f"{_COORDINATING}.realm": "AwsRealm",
+    f"{_COORDINATING}.remote": "RemoteRegion",
+    f"{_COORDINATING}.runtime": "RegionsRuntime",
+    f"{_COORDINATING}.store": "Rollouts",
+    f"{_COORDINATING}.requesting": "RegionalRollouts",
+    "greenlane.migrations.shipping.kept": "Kept",
+    "greenlane.pipelines.book": "Book",
 }
 """Classes whose methods are followed one by one: who reads the record need not write plans."""
 
 _CALLED = {
+    "book": f"{_COORDINATING}.store",
+    "connection": "greenlane.deployments.connection",
     "databases": "greenlane.migrations.databases.store",
+    "fences": f"{_COORDINATING}.fences",
+    "greenlane": "greenlane.deployments.client",
+    "kept": "greenlane.migrations.shipping.kept",
     "leases": f"{_GUARDING}.lease",
+    "realm": f"{_COORDINATING}.realm",
+    "regional": f"{_COORDINATING}.requesting",
+    "requests": "greenlane.pipelines.book",
+    "restores": f"{_RESTORING}.records",
+    "rollouts": f"{_COORDINATING}.store",
     "runs": f"{_GUARDING}.records",
     "runtime": f"{_GUARDING}.runtime",
+    "there": f"{_COORDINATING}.remote",
 }
 """What such an object is called where it is used, as `runtime.leases`; those of deployments have
 `store` in their name."""
+
+_BARE = {
+    "book",
+    "connection",
+    "greenlane",
+    "kept",
+    "realm",
+    "regional",
+    "requests",
+    "rollouts",
+    "runtime",
+    "there",
+}
+"""Those that are also called so where nothing stands before them."""
 
 # boto3's name of a service, and the prefix of its actions.
 SERVICES = {
     "application-autoscaling": "application-autoscaling",
     "cloudwatch": "cloudwatch",
+    "codepipeline": "codepipeline",
     "dynamodb": "dynamodb",
     "ecr": "ecr",
     "ecs": "ecs",
@@ -63,6 +103,11 @@ IMPLIED = {
     # Of what is made with tags.
     "rds:CreateDBClusterSnapshot": {"rds:AddTagsToResource"},
     "rds:CreateDBSnapshot": {"rds:AddTagsToResource"},
+    "rds:CreateDBInstance": {"rds:AddTagsToResource"},
+    "rds:RestoreDBClusterFromSnapshot": {"rds:AddTagsToResource"},
+    "rds:RestoreDBClusterToPointInTime": {"rds:AddTagsToResource"},
+    "rds:RestoreDBInstanceFromDBSnapshot": {"rds:AddTagsToResource"},
+    "rds:RestoreDBInstanceToPointInTime": {"rds:AddTagsToResource"},
 }
 
 
@@ -163,10 +208,12 @@ def _places(module: str, owner: str) -> tuple[str, ...]:
         return ()  # a literal or a call
     if owner == "self" and module in _CLASSES:
         return (module, TABLE)
-    if "store" in owner.lower():
-        return (STORE, TABLE)
     within, _, name = owner.rpartition(".")
-    called = _CALLED.get(name) if within or name == "runtime" else None
+    called = _CALLED.get(name) if within or name in _BARE else None
+    if called is None and "store" in owner.lower():
+        called = STORE
+    if name == "runtime":
+        return (f"{_GUARDING}.runtime", f"{_COORDINATING}.runtime", TABLE)
     return () if called is None else (called, TABLE)
 
 

@@ -55,8 +55,8 @@ def test_cdk_nag_finds_nothing_that_is_not_acknowledged(assembly: Assembly) -> N
 def test_cdk_nag_refuses_what_nobody_acknowledged(tmp_path: Path) -> None:
     from aws_cdk import aws_sqs as sqs
 
+    from infra.application import build_app
     from infra.settings import Settings
-    from infra.stacks import build_app
 
     app = build_app(
         Settings.from_context(context()["greenlane"]), context=context(), outdir=str(tmp_path)

@@ -15,6 +15,7 @@ from tests.infra.test_permissions import allowed
 OUTSIDE = {
     *("take-migration", "back-up-database", "watch-migration", "hand-over-migration"),
     *("publish-migration", "release-migration", "tell-migration", "tell-dead-migration"),
+    "tick-migrations",
 }
 INSIDE = {"check-migration", "run-migration", "undo-migration"}
 RDS = "arn:<AWS::Partition>:rds:eu-west-1:<AWS::AccountId>"
@@ -140,6 +141,40 @@ def test_snapshots_are_taken_of_the_named_databases_under_our_own_names(whole: A
     assert may["rds:DescribeDBClusters"] == {f"{RDS}:cluster:orders-prod"}
     assert may["rds:DescribeDBInstances"] == {f"{RDS}:db:billing-1"}
     assert not [action for action in may if "Delete" in action or "Restore" in action]
+
+
+def test_deployments_start_migrations_and_read_plans_only_where_there_are_any(
+    assembly: Assembly, whole: Assembly, bucket: Resource
+) -> None:
+    known = functions(assembly.product)["plan-deployment"]["Environment"]["Variables"]
+    assert not {"MIGRATION_MACHINE_ARN", "MIGRATIONS_BUCKET"} & set(known)
+    for name in ("expand-database", "plan-deployment"):
+        assert not [
+            one for one in allowed(assembly, role(name)) if one.startswith(("states:", "s3:"))
+        ]
+    may = allowed(whole, role("expand-database"))
+    place = "arn:<AWS::Partition>:states:eu-west-1:<AWS::AccountId>"
+    assert may["states:StartExecution"] == {f"{place}:stateMachine:greenlane-migration"}
+    assert may["states:DescribeExecution"] == {f"{place}:execution:greenlane-migration:*"}
+    plans = allowed(whole, role("plan-deployment"))["s3:GetObject"]
+    assert plans == {f"<{bucket.logical_id}.Arn>/plans/*"}
+    begins = allowed(whole, role("tick-migrations"))
+    assert begins["states:StartExecution"] == may["states:StartExecution"]
+
+
+def test_what_begins_migrate_runs_each_minute_and_is_replaced_by_the_next(whole: Assembly) -> None:
+    rule = whole.product.only(
+        "AWS::Events::Rule", Name="greenlane-every-minute-tick-migrations"
+    ).properties
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    (target,) = rule["Targets"]
+    assert target["DeadLetterConfig"]
+    (asked,) = [
+        one.properties
+        for one in whole.product.resources("AWS::Lambda::EventInvokeConfig")
+        if target["Arn"]["Ref"] in str(one.properties["Qualifier"])
+    ]
+    assert (asked["MaximumRetryAttempts"], asked["MaximumEventAgeInSeconds"]) == (0, 60)
 
 
 def test_only_parameters_below_our_prefix_are_written(whole: Assembly) -> None:

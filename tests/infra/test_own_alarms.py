@@ -9,7 +9,7 @@ import pytest
 from greenlane.local.alarms import evaluate_alarm
 from greenlane.local.cloudwatch_store import MetricStore
 from infra.nag import as_finding
-from tests.infra.conftest import Template
+from tests.infra.conftest import Assembly, Template
 
 FIRST = 600_000_000
 MINUTE = 60
@@ -43,6 +43,14 @@ def test_each_publishes_to_the_topic_itself_and_says_what_to_do(
     assert "InsufficientDataActions" not in found
     assert found["TreatMissingData"] == "notBreaching"
     assert "ook at" in found["AlarmDescription"] or "Read" in found["AlarmDescription"]
+
+
+def test_one_more_watches_over_migrations_where_there_are_databases(whole: Assembly) -> None:
+    names = {it.properties["AlarmName"] for it in whole.product.resources("AWS::CloudWatch::Alarm")}
+    assert names == NAMES | {"greenlane-tick-migrations-fails", "greenlane-tend-rollouts-fails"}
+    found = alarm(whole.product, "greenlane-tick-migrations-fails")
+    assert found["AlarmActions"] == [topic(whole.product)]
+    assert "TickMigrations" in str(found["Metrics"])
 
 
 def test_there_are_no_others_and_only_they_may_publish(product: Template) -> None:

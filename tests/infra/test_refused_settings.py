@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from infra.application import build_app
 from infra.settings import Settings
-from infra.stacks import build_app
 from infra.workflows import UnboundName
 from tests.infra.conftest import context
 

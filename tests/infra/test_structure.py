@@ -13,6 +13,7 @@ import pytest
 from greenlane import errors
 from greenlane.health import prometheus
 from greenlane.people import inside
+from greenlane.pipelines.model import ACTION_FUNCTION
 from tests.infra.conftest import PRODUCT, ROOT, SAMPLE, Assembly
 
 MODULES = {path.stem for path in (ROOT / "functions").glob("*.py") if path.stem != "__init__"}
@@ -58,8 +59,12 @@ def test_each_name_in_a_machine_is_bound_and_each_binding_is_used(
     assert used == set(machine["DefinitionSubstitutions"])
 
 
-# Called by another function, by this name.
-CALLED_BY_NAME = {"post_alerts": inside.FUNCTION, "query_prometheus": prometheus.FUNCTION}
+# Called by another function, or by pipelines, by this name.
+CALLED_BY_NAME = {
+    "post_alerts": inside.FUNCTION,
+    "query_prometheus": prometheus.FUNCTION,
+    "run_pipeline_action": ACTION_FUNCTION,
+}
 
 
 def test_each_function_is_called_by_a_machine_a_rule_a_topic_a_route_or_the_template(
@@ -75,7 +80,7 @@ def test_each_function_is_called_by_a_machine_a_rule_a_topic_a_route_or_the_temp
     tokens = json.dumps([rule.body for rule in whole.sample.resources("Custom::ListenerRule")])
 
     # Those of the HTTP API stand in constructs of their own.
-    named = re.compile(r'"(?:Flags|ExperimentsApi|Migrations)?(\w+?)Function')
+    named = re.compile(r'"(?:Flags|ExperimentsApi|Migrations|Restores|Regions)?(\w+?)Function')
     called |= set(named.findall(rules + tokens)) & {camel(module) for module in MODULES}
 
     assert called >= {camel(module) for module in MODULES}
@@ -167,7 +172,7 @@ def imports(modules: set[str]) -> dict[str, str]:
 
 
 # They have the parser and the driver besides.
-IN_A_DATABASE = {"check_migration", "run_migration", "undo_migration"}
+IN_A_DATABASE = {"check_migration", "run_migration", "undo_migration", "verify_restore"}
 OWN_RULE = {"own_listener_rule"}
 
 

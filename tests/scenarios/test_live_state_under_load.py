@@ -42,8 +42,8 @@ VARIANTS = {
 def changed(tmp_path_factory: pytest.TempPathFactory) -> list[Artifact]:
     """The assembly with every setting changed."""
     # Here, because importing the CDK starts Node, which the other scenarios do not need.
+    from infra.application import build_app
     from infra.settings import Settings
-    from infra.stacks import build_app
 
     context = json.loads(Path("cdk.json").read_text())["context"]
     chosen = deepcopy(context["greenlane"])

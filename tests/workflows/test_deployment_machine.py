@@ -17,6 +17,7 @@ ACCIDENTS = [
 STEPS = 6
 LONG = 20 * SCALE
 TASKS = {
+    "Expand": "expand_database",
     "Prepare": "prepare_slot",
     "AwaitStability": "check_stability",
     "BeforeTraffic": "run_pre_traffic",
@@ -27,7 +28,7 @@ TASKS = {
     "Promote": "promote",
 }
 WAY = [
-    *("Begin", "Plan", "Prepare", "AwaitStability", "BeforeTraffic", "Validate"),
+    *("Begin", "Plan", "Migrations", "Prepare", "AwaitStability", "BeforeTraffic", "Validate"),
     *(("Shift", "Bake", "Judge", "Route") * STEPS),
     *("Promote", "Bake", "Judge", "Route", "Drain", "Finish"),
 ]
@@ -66,6 +67,7 @@ def forward(machines):
 
     machines.functions.answers = {
         "plan_deployment": lambda given: state(**given["deployment"]),
+        "expand_database": lambda given: given | {"next": "shift"},
         "prepare_slot": lambda given: given,
         "check_stability": lambda given: given | {"probe": {"targets": ["http://10.0.0.1:1"]}},
         "run_pre_traffic": lambda given: given,
@@ -78,6 +80,20 @@ def forward(machines):
         "finish_deployment": lambda given: given,
     }
     return machines
+
+
+def with_migrations(machines):
+    """The request names migrations: the way has one state more."""
+    machines.functions.answers["plan_deployment"] = lambda given: state(
+        **given["deployment"], next="expand"
+    )
+    after = WAY.index("Migrations") + 1
+    return [*WAY[:after], "Expand", *WAY[after:]]
+
+
+def way_through(machines, task):
+    """The way of a deployment that comes through a state."""
+    return with_migrations(machines) if task in ("Expand", TASKS["Expand"]) else WAY
 
 
 def started_at_once(machines):
@@ -192,7 +208,7 @@ def test_a_hold_bakes_and_judges_again_without_a_shift(forward):
     forward.functions.answers["judge_step"] = hold_twice
     ran = forward.run("deployment", ask())
     assert ran.status == "SUCCEEDED"
-    assert ran.states[6:14] == ["Shift", "Bake", "Judge", "Route", "Bake", "Judge", "Route", "Bake"]
+    assert ran.states[7:15] == ["Shift", "Bake", "Judge", "Route", "Bake", "Judge", "Route", "Bake"]
     assert forward.functions.count()["shift_traffic"] == STEPS
 
 
@@ -257,6 +273,7 @@ FENCED.remove("validate_slot")
 @pytest.mark.parametrize("function", FENCED)
 def test_who_lost_the_fence_stops_and_starts_nothing(forward, function):
     started_at_once(forward)
+    way_through(forward, function)
     forward.functions.always[function] = "FenceLost"
     ran = forward.run("deployment", ask())
     assert (ran.status, ran.error, ran.states[-1]) == ("FAILED", "FenceLost", "Superseded")
@@ -283,6 +300,7 @@ def test_each_failure_of_a_deployment_goes_back_exactly_once(forward, error):
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_a_task_that_breaks_down_for_good_goes_back_exactly_once(forward, name):
     started_at_once(forward)
+    way_through(forward, name)
     forward.functions.always[TASKS[name]] = "ClientError"
     ran = forward.run("deployment", ask())
     started(forward, ran, TASKS[name], "ClientError")
@@ -293,10 +311,11 @@ def test_a_task_that_breaks_down_for_good_goes_back_exactly_once(forward, name):
 @pytest.mark.parametrize("error", ["ThrottlingException", "Sandbox.Timedout"])
 def test_an_accident_or_two_are_retried(forward, name, error):
     started_at_once(forward)
+    way = way_through(forward, name)
     forward.functions.failures[TASKS[name]] = [error, error]
     ran = forward.run("deployment", ask())
-    assert (ran.status, ran.states) == ("SUCCEEDED", WAY)
-    assert ran.transitions == len(WAY) + 2
+    assert (ran.status, ran.states) == ("SUCCEEDED", way)
+    assert ran.transitions == len(way) + 2
     assert forward.rollbacks() == []
 
 
@@ -342,6 +361,25 @@ def test_an_accident_after_the_watch_is_no_reason_to_go_back(forward, function):
     ran = forward.run("deployment", ask())
     assert (ran.status, ran.error) == ("FAILED", "ClientError")
     assert forward.rollbacks() == []
+
+
+def test_no_task_is_prepared_before_the_database_is_expanded(forward):
+    started_at_once(forward)
+    way = with_migrations(forward)
+    forward.functions.failures["expand_database"] = ["NotFinished"] * 5
+    ran = forward.run("deployment", ask())
+    assert (ran.status, ran.states) == ("SUCCEEDED", way)
+    called = [name for name, _ in forward.functions.calls]
+    assert called[1:8] == ["expand_database"] * 6 + ["prepare_slot"]
+
+
+def test_a_database_that_was_not_expanded_takes_the_deployment_back_before_its_first_task(forward):
+    started_at_once(forward)
+    with_migrations(forward)
+    forward.functions.always["expand_database"] = "MigrationFailed"
+    ran = forward.run("deployment", ask())
+    started(forward, ran, "expand_database", "MigrationFailed")
+    assert forward.functions.count() == {"plan_deployment": 1, "expand_database": 1}
 
 
 def test_tasks_before_traffic_are_waited_for(forward):

@@ -9,7 +9,8 @@ import pytest
 from greenlane import errors
 from tests.workflows.machines import load
 
-MACHINES = ["deployment", "rollback", "flag_rollout", "migration"]
+MACHINES = ["deployment", "rollback", "flag_rollout", "migration", "restore", "global_deployment"]
+MACHINES += ["request"]
 LAMBDA = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -24,6 +25,9 @@ LAST_RESORTS = {
     "rollback": set(),
     "flag_rollout": set(),
     "migration": set(),
+    "restore": set(),
+    "global_deployment": set(),
+    "request": set(),
 }
 """Tasks whose unexpected errors end the execution: events and the reconciler take over."""
 
@@ -118,6 +122,7 @@ def never_retried(state, error):
 
 
 ONCE = {
+    "Expand": ["Aborted", "DeadlineExceeded", "MigrationFailed"],
     "Prepare": ["Aborted", "DeadlineExceeded"],
     "AwaitStability": ["Aborted", "DeadlineExceeded", "UnstableCandidate"],
     "BeforeTraffic": ["Aborted", "DeadlineExceeded", "ValidationFailed"],
@@ -161,7 +166,11 @@ def test_functions_come_by_substitution_and_each_is_a_module(machine):
         __import__(f"functions.{module}")
 
 
-WAITS = {"flag_rollout": {"Interval", "Later"}, "migration": {"Wait", "Later"}}
+WAITS = {
+    "flag_rollout": {"Interval", "Later"},
+    "migration": {"Wait", "Later"},
+    "global_deployment": {"Later"},
+}
 """A ramp is made of its intervals, a migration waits for locks, replicas and people, and nobody has
 a token to answer in between."""
 

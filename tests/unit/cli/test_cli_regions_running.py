@@ -294,3 +294,17 @@ def test_a_list_of_regions_is_their_order():
     document = read_regions(listed(names))
     planned = plan_regions(document, now=NOW)
     assert planned.order == tuple((name,) for name in names)
+
+
+def test_the_plan_of_a_blue_green_file_is_the_one_that_is_carried_out(run, file, tmp_path, town):
+    described = json.loads(FILE) | {"deployment_strategy": {"type": "blue_green"}}
+    for region in described["regions"].values():
+        region["deployment_window"] = "02:00-04:00 UTC"
+    (tmp_path / "regions.yaml").write_text(json.dumps(described))
+    at = f"{town.kernel.now():%Y-%m-%dT%H:%M}"
+    told = run("-o", "json", "regions", "plan", "-f", file, "--at", at)
+    begun = run("-o", "json", "regions", "deploy", SERVICE, "-f", file, "--version", "1.4.2")
+    assert told.exit_code == begun.exit_code == 0, told.output + begun.output
+    plan, done = json.loads(told.stdout)["plan"], json.loads(begun.stdout)["plan"]
+    assert plan["type"] == "blue_green"
+    assert plan == done

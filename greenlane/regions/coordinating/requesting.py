@@ -1,0 +1,256 @@
+"""The Python API: what a person or a pipeline does with rollouts through several Regions.
+
+>>> rollouts = RegionalRollouts(Connection(boto3.Session(region_name="eu-west-1")))
+>>> begun = rollouts.deploy(text, request)
+>>> rollouts.get("claude-manager").record.phase
+'advancing'
+
+The connection is to the home Region, where the coordinator is.
+"""
+
+import json
+import secrets
+from collections.abc import Collection
+
+from botocore.exceptions import ClientError
+
+from greenlane.deployments.baking import answer
+from greenlane.deployments.connection import TABLE, Connection
+from greenlane.deployments.model import DeploymentRequest, HistoryEvent
+from greenlane.deployments.shapes import StoredModel
+from greenlane.documents import load
+from greenlane.errors import DeploymentInFlight, InvalidInput, Refused, SignalRefused
+from greenlane.regions.coordinating.beginning import (
+    asked_of_regions,
+    plan_rollout,
+    record_of,
+    refuse_another,
+    refuse_unless_free,
+)
+from greenlane.regions.coordinating.model import OVER, Asked, Phase, Rollout
+from greenlane.regions.coordinating.store import Kept, KeptPlan, Rollouts
+from greenlane.regions.declaring.document import read_regions
+from greenlane.regions.declaring.model import Type
+from greenlane.regions.planning.model import Override, Plan, Policy
+
+LONGEST_REASON = 1000
+"""Characters."""
+
+REGIONS_MACHINE = "greenlane-regions"
+
+
+class BegunRollout(StoredModel):
+    """A rollout whose execution runs.
+
+    Args:
+        rollout_id: of it, and of the deployment in each Region.
+        service: whose.
+        plan: its waves.
+        already: an earlier, equal request began it.
+        phase: of it.
+    """
+
+    rollout_id: str
+    service: str
+    plan: Plan
+    already: bool = False
+    phase: Phase = "advancing"
+
+
+class RegionalRollouts:
+    """The rollouts whose home is the Region of a connection.
+
+    Every method may also raise botocore's own errors: no credentials, no answer, access denied.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        """See the class."""
+        self.connection = connection
+        self.rollouts = Rollouts(connection.client("dynamodb"), TABLE)
+
+    def deploy(
+        self,
+        source: str,
+        request: DeploymentRequest,
+        *,
+        kind: Type | None = None,
+        policy: Policy = "balanced",
+        overrides: Collection[Override] = (),
+        despite_hold: str | None = None,
+        name: str = "document",
+    ) -> BegunRollout:
+        """Begin a rollout. The same request with the same id begins it once.
+
+        Args:
+            source: the file of Regions, as text.
+            request: what each Region is asked for.
+            kind: how it goes through them; what the file says if left out.
+            policy: how careful.
+            overrides: windows or freezes that somebody sets aside.
+            despite_hold: why a version that went back before is deployed again.
+            name: of the file.
+
+        Raises:
+            InvalidDocument: the file is wrong.
+            InvalidInput: no plan can be made of it, or the id is that of something else.
+            DeploymentInFlight: another rollout of the service is under way.
+            Refused: this version went back before, or no coordinator is installed here.
+        """
+        if despite_hold is not None:
+            check_reason("despite_hold", despite_hold)
+        document = read_regions(source, name)
+        if kind is not None:
+            strategy = document.deployment_strategy.model_copy(update={"type": kind})
+            document = document.model_copy(update={"deployment_strategy": strategy})
+        now = self.connection.clock.now()
+        rollout_id = request.deployment_id or self._new_id(request.service)
+        request_has_id = request.deployment_id is not None
+        request = request.model_copy(update={"deployment_id": None})
+        asked_of_regions(request, document.deployment_strategy.type)
+        before = self.rollouts.kept(request.service)
+        if before is not None and before.record.rollout_id == rollout_id:
+            return self._begun_already(before.record, request)
+        if request_has_id and self.rollouts.history(rollout_id):
+            raise InvalidInput("id", rollout_id, f"{rollout_id} was used before; take another one")
+        last = None if before is None else before.record
+        refuse_unless_free(last, request, rollout_id, despite_hold)
+        self._refuse_without_coordinator()
+        plan, _ = plan_rollout(document, now=now, policy=policy, overrides=overrides)
+        record = record_of(
+            plan, document, request, rollout_id=rollout_id, home=self.connection.region, now=now
+        )
+        self.rollouts.put_plan(rollout_id, KeptPlan(document=as_json(source, name), plan=plan))
+        if not self.rollouts.begin(record, last):
+            raise DeploymentInFlight(f"{request.service}: another rollout began at this moment")
+        self._start(record)
+        if despite_hold is not None:
+            detail = {"because": despite_hold}
+            event = HistoryEvent(
+                at=now, kind="despite hold", actor=request.requested_by, detail=detail
+            )
+            self.rollouts.append(rollout_id, event)
+        return BegunRollout(rollout_id=rollout_id, service=request.service, plan=plan)
+
+    def _begun_already(self, record: Rollout, request: DeploymentRequest) -> BegunRollout:
+        refuse_another(record, request)
+        if record.phase not in OVER:
+            self._start(record)
+        return BegunRollout(
+            rollout_id=record.rollout_id,
+            service=record.service,
+            plan=self.rollouts.plan(record.rollout_id).plan,
+            already=True,
+            phase=record.phase,
+        )
+
+    def get(self, service: str) -> Kept:
+        """The service's latest rollout.
+
+        Raises:
+            Refused: it never had one here.
+        """
+        kept = self.rollouts.kept(service)
+        if kept is None:
+            raise Refused(
+                f"{service} has no rollout in {self.connection.region}; name its home with "
+                f"--region, or begin one with `greenlane regions deploy {service}`"
+            )
+        return kept
+
+    def history(self, rollout_id: str) -> list[HistoryEvent]:
+        """What happened in a rollout, oldest first."""
+        return self.rollouts.history(rollout_id)
+
+    def ended_as(self, rollout_id: str) -> str:
+        """The last phase in the history of a rollout; empty when it says nothing."""
+        began = "rollout "
+        phases = [one.kind for one in self.history(rollout_id) if one.kind.startswith(began)]
+        return phases[-1].removeprefix(began) if phases else ""
+
+    def hold(self, service: str, *, by: str, why: str) -> Rollout:
+        """Start no further Region; those under way go on."""
+        return self._ask(service, "hold", by, why, {"advancing"})
+
+    def resume(self, service: str, *, by: str, why: str = "") -> Rollout:
+        """Let a held rollout go on."""
+        return self._ask(service, "resume", by, why, {"held"})
+
+    def rollback(self, service: str, *, by: str, why: str) -> Rollout:
+        """Take every touched Region back, while the rollout runs or after it."""
+        phases = {"advancing", "held", "watching", "succeeded", "partial"}
+        return self._ask(service, "rollback", by, why, phases)
+
+    def close(self, service: str, *, by: str, why: str) -> Rollout:
+        """End the attempts to take back what did not go back."""
+        return self._ask(service, "close", by, why, {"rolling_back"})
+
+    def _ask(self, service: str, what: str, by: str, why: str, phases: set[str]) -> Rollout:
+        """Keep a wish, and wake who waits.
+
+        Raises:
+            Refused: the service never had a rollout here.
+            SignalRefused: it would do nothing now.
+            InvalidInput: the reason is too long.
+        """
+        check_reason("reason", why, needed=False)
+        record = self.get(service).record
+        if record.phase not in phases:
+            raise SignalRefused(f"{what} does nothing: {record.rollout_id} is {record.phase}")
+        if what == "resume" and record.standing_in:
+            raise SignalRefused(
+                f"this is the standby, which starts no region; resume it in {record.home}"
+            )
+        wish = Asked.model_validate(
+            {"name": what, "number": 0, "by": by, "why": why, "at": self.connection.clock.now()}
+        )
+        kept = self.rollouts.ask(service, record.rollout_id, wish)
+        stepfunctions = self.connection.client("stepfunctions")
+        woken = kept.token is not None and answer(stepfunctions, kept.token, f"{by} said {what}")
+        if not woken and kept.record.phase in OVER:
+            self._start(kept.record)  # nobody is at work on it any more
+        return kept.record
+
+    def _start(self, record: Rollout) -> None:
+        machine = self.connection.arn("stateMachine", REGIONS_MACHINE)
+        given = {"rollout_id": record.rollout_id, "service": record.service}
+        try:
+            self.connection.client("stepfunctions").start_execution(
+                stateMachineArn=machine,
+                name=f"{record.rollout_id[-60:]}-v{record.version}",
+                input=json.dumps(given),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+
+    def _refuse_without_coordinator(self) -> None:
+        machine = self.connection.arn("stateMachine", REGIONS_MACHINE)
+        try:
+            self.connection.client("stepfunctions").describe_state_machine(stateMachineArn=machine)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
+                raise
+            raise Refused(
+                f"no coordinator is installed in {self.connection.region}; deploy the stack with "
+                "`regions` in its context, or name the home Region with --region"
+            ) from None
+
+    def _new_id(self, service: str) -> str:
+        return f"{service}-{self.connection.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_reason(field: str, why: str, *, needed: bool = True) -> None:
+    """Refuse a reason that says nothing, or that would not fit into the record with the rest.
+
+    Raises:
+        InvalidInput: naming the field.
+    """
+    if needed and not why.strip():
+        raise InvalidInput(field, why, "say why, for the record")
+    if len(why) > LONGEST_REASON:
+        raise InvalidInput(field, f"{why[:40]}...", f"at most {LONGEST_REASON} characters")
+
+
+def as_json(source: str, name: str) -> str:
+    """A file of Regions, which was found right, as the coordinator reads it."""
+    return json.dumps(load(source, name).data, default=str)
