@@ -59,7 +59,7 @@ parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms mad
 	GREENLANE_EXAMPLES=10000 $(PYTHON) -m pytest tests/unit/health/test_alarm_parity.py $(ARGS)
 
 proofs: $(REQUIREMENTS) ## Try everything of what `make test` takes a part of (some 30 minutes).
-	GREENLANE_WHOLE=1 $(PYTHON) -m pytest -n 2 tests/unit/regions tests/unit/migrations tests/workflows $(ARGS)
+	GREENLANE_WHOLE=1 $(PYTHON) -m pytest -n 2 tests/unit/adopting tests/unit/regions tests/unit/migrations tests/workflows $(ARGS)
 
 faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 25 minutes).
 	$(PYTHON) -m tests.faults.matrix $(ARGS)

@@ -12,6 +12,7 @@ from greenlane.adopting.steps import take_steps
 from greenlane.adopting.undoing import undo_adoption
 from greenlane.deployments.workload import Workload, parameter_name
 from greenlane.errors import InvalidInput, Refused
+from tests.effort import part
 from tests.made_by_hand import (
     CLUSTER,
     COGNITO,
@@ -163,7 +164,7 @@ def test_an_adoption_killed_at_any_write_is_finished_by_the_same_command(make) -
     faults = kills(hand, adopt)
     whole = without_ids(hand.standing())
     unadopt(hand)
-    for fault in faults:
+    for fault in part(faults, 4, 0):
         with pytest.raises(Killed):
             adopt(hand, fault)
         adopt(hand)
@@ -179,7 +180,7 @@ def test_what_a_killed_adoption_has_done_is_taken_back(make) -> None:
     before = hand.standing()
     faults = kills(hand, adopt)
     unadopt(hand)
-    for fault in faults:
+    for fault in part(faults, 4, 1):
         with pytest.raises(Killed):
             adopt(hand, fault)
         if fault.at == 0:  # nothing was written, not even the record
@@ -196,7 +197,7 @@ def test_a_killed_un_adoption_is_finished_by_the_same_command(make) -> None:
     before = hand.standing()
     adopt(hand)
     faults = kills(hand, unadopt)
-    for fault in faults:
+    for fault in part(faults, 4, 2):
         adopt(hand)
         with pytest.raises(Killed):
             unadopt(hand, fault)
