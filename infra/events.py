@@ -192,3 +192,39 @@ def every_minute(scope: Construct, tick: Function, undelivered: sqs.Queue) -> No
             )
         ],
     )
+
+
+def tell_of_death(
+    scope: Construct, what: str, machine_arn: str, tell: Function, undelivered: sqs.Queue
+) -> None:
+    """Have people told of an execution that ended without ending its lease.
+
+    Args:
+        scope: the parent construct.
+        what: the machine works on, such as `migration`.
+        machine_arn: of the machine.
+        tell: the function that is given `execution` and `status`.
+        undelivered: where events go that nobody took.
+    """
+    field = events.EventField.from_path
+    said = {"execution": field("$.detail.executionArn"), "status": field("$.detail.status")}
+    events.Rule(
+        scope,
+        "Died",
+        rule_name=f"greenlane-{what}-died",
+        description=f"A {what}'s execution ended without success",
+        event_pattern=events.EventPattern(
+            source=["aws.states"],
+            detail_type=["Step Functions Execution Status Change"],
+            detail={"stateMachineArn": [machine_arn], "status": sorted(ENDED_BADLY)},
+        ),
+        targets=[
+            targets.LambdaFunction(
+                tell.version,
+                event=events.RuleTargetInput.from_object(said),
+                retry_attempts=10,
+                max_event_age=Duration.minutes(10),
+                dead_letter_queue=undelivered,
+            )
+        ],
+    )

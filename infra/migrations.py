@@ -14,8 +14,6 @@ need:
 from collections.abc import Mapping
 
 from aws_cdk import Duration, RemovalPolicy, Stack
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -24,7 +22,7 @@ from constructs import Construct
 
 from greenlane.migrations.guarding.plans import bucket_name
 from infra.catalog_migrations import MIGRATIONS
-from infra.events import every_minute
+from infra.events import every_minute, tell_of_death
 from infra.functions import Function, all_versions, camel
 from infra.nag import acknowledge
 from infra.permissions_migrations import MigrationPermissions, MigrationSpec
@@ -139,35 +137,8 @@ class Migrations(Construct):
             may_start={},
             log_retention=log_retention,
         )
-        self._on_death(workflow, undelivered)
+        tell = self.functions["tell_dead_migration"]
+        tell_of_death(self, "migration", workflow.machine.state_machine_arn, tell, undelivered)
         for spec in MIGRATIONS:
             if spec.tick:
                 every_minute(self, self.functions[spec.module], undelivered)
-
-    def _on_death(self, workflow: Workflow, undelivered: sqs.Queue) -> None:
-        """An execution that ended without ending its lease has people told."""
-        field = events.EventField.from_path
-        said = {"execution": field("$.detail.executionArn"), "status": field("$.detail.status")}
-        events.Rule(
-            self,
-            "Died",
-            rule_name="greenlane-migration-died",
-            description="A migration's execution ended without success",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "stateMachineArn": [workflow.machine.state_machine_arn],
-                    "status": ["ABORTED", "FAILED", "TIMED_OUT"],
-                },
-            ),
-            targets=[
-                targets.LambdaFunction(
-                    self.functions["tell_dead_migration"].version,
-                    event=events.RuleTargetInput.from_object(said),
-                    retry_attempts=10,
-                    max_event_age=Duration.minutes(10),
-                    dead_letter_queue=undelivered,
-                )
-            ],
-        )

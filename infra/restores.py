@@ -5,15 +5,13 @@ None of it exists where no database is configured. Nothing here starts an execut
 
 from collections.abc import Mapping
 
-from aws_cdk import Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.catalog_restores import RESTORES
+from infra.events import tell_of_death
 from infra.functions import Function, all_versions, camel
 from infra.permissions_restores import RestorePermissions, RestoreSpec
 from infra.settings import MigrationSettings
@@ -85,32 +83,5 @@ class Restores(Construct):
             may_start={},
             log_retention=log_retention,
         )
-        self._on_death(workflow, undelivered)
-
-    def _on_death(self, workflow: Workflow, undelivered: sqs.Queue) -> None:
-        """An execution that ended without ending its lease has people told."""
-        field = events.EventField.from_path
-        said = {"execution": field("$.detail.executionArn"), "status": field("$.detail.status")}
-        events.Rule(
-            self,
-            "Died",
-            rule_name="greenlane-restore-died",
-            description="A restore's execution ended without success",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "stateMachineArn": [workflow.machine.state_machine_arn],
-                    "status": ["ABORTED", "FAILED", "TIMED_OUT"],
-                },
-            ),
-            targets=[
-                targets.LambdaFunction(
-                    self.functions["tell_dead_restore"].version,
-                    event=events.RuleTargetInput.from_object(said),
-                    retry_attempts=10,
-                    max_event_age=Duration.minutes(10),
-                    dead_letter_queue=undelivered,
-                )
-            ],
-        )
+        tell = self.functions["tell_dead_restore"]
+        tell_of_death(self, "restore", workflow.machine.state_machine_arn, tell, undelivered)
