@@ -156,8 +156,8 @@ def _type(annotation: Any) -> str:
 
 def http_page() -> str:
     """Every route: who may, what it takes, what it answers."""
-    from greenlane.api import ROUTES
-    from greenlane.openapi import document
+    from greenlane.http.all_routes import ROUTES
+    from greenlane.http.openapi import document
 
     told = document(ROUTES, server="https://example.execute-api.invalid", version="0")
     lines = [HTTP_INTRODUCTION]

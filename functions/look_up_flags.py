@@ -13,8 +13,8 @@ import os
 import greenlane.flags.reading.dynamo_http  # noqa: F401
 from greenlane.clock import current_clock
 from greenlane.experiments.answering import Answers
-from greenlane.flags.api.ofrep import Ofrep
 from greenlane.flags.evaluating.evaluation import FLAG_NOT_FOUND
+from greenlane.flags.http.ofrep import Ofrep
 from greenlane.flags.lifecycle.noting import Noted
 from greenlane.flags.lifecycle.seen import Seen
 from greenlane.flags.reading.reader import Reader

@@ -6,7 +6,7 @@ Without the decorator of the other functions: what goes wrong here is an answer,
 import functools
 from typing import Any
 
-from greenlane.experiments.api.managing_api import ExperimentsApi
+from greenlane.experiments.http.managing_api import ExperimentsApi
 
 
 @functools.cache

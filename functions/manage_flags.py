@@ -6,7 +6,7 @@ Without the decorator of the other functions: what goes wrong here is an answer,
 import functools
 from typing import Any
 
-from greenlane.flags.api.admin_api import FlagsApi
+from greenlane.flags.http.admin_api import FlagsApi
 
 
 @functools.cache

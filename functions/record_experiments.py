@@ -6,7 +6,7 @@ Without the decorator of the other functions: what goes wrong here is an answer,
 import functools
 from typing import Any
 
-from greenlane.experiments.api.recording_api import RecordingApi
+from greenlane.experiments.http.recording_api import RecordingApi
 
 
 @functools.cache

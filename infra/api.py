@@ -1,6 +1,6 @@
 """The HTTP API: lookups by API key, everything else by IAM, one stage for each environment.
 
-What each route is stands in `greenlane.api`; here is only the templates' side.
+What each route is stands in `greenlane.http.all_routes`; here is only the templates' side.
 """
 
 import re
@@ -12,9 +12,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from greenlane.api import ROUTES
-from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
-from greenlane.routes import Route
+from greenlane.flags.http.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.http.all_routes import ROUTES
+from greenlane.http.routes import Route
 from infra.functions import Function
 from infra.gateway_errors import add_gateway_errors
 from infra.nag import acknowledge

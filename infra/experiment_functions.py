@@ -5,7 +5,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from greenlane.experiments.api.experiment_routes import MANAGE_TESTS, RECORD
+from greenlane.experiments.http.experiment_routes import MANAGE_TESTS, RECORD
 from infra.functions import Function, camel
 from infra.roles import Allow
 from infra.settings import FlagSettings

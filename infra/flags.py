@@ -5,7 +5,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from greenlane.flags.api.api_routes import LOOK_UP, MANAGE
+from greenlane.flags.http.api_routes import LOOK_UP, MANAGE
 from greenlane.flags.lifecycle.seen import PREFIX
 from infra.functions import Function, camel
 from infra.roles import Allow

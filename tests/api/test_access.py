@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from greenlane.api import ROUTES
-from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
-from greenlane.routes import Route
+from greenlane.flags.http.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.http.all_routes import ROUTES
+from greenlane.http.routes import Route
 from tests.flag_api import DeployedApi, send, signature
 
 by_name = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

@@ -22,11 +22,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from greenlane import __version__
-from greenlane.api import ROUTES
-from greenlane.experiments.api.client_shapes import MOST_TESTS
-from greenlane.experiments.api.experiment_routes import CLIENTS
-from greenlane.openapi import document
-from greenlane.routes import Route
+from greenlane.experiments.http.client_shapes import MOST_TESTS
+from greenlane.experiments.http.experiment_routes import CLIENTS
+from greenlane.http.all_routes import ROUTES
+from greenlane.http.openapi import document
+from greenlane.http.routes import Route
 from tests.api.conftest import FLAGS
 from tests.flag_api import DeployedApi, send, signature
 

@@ -5,8 +5,8 @@ import runpy
 from collections.abc import Mapping
 from pathlib import Path
 
-from greenlane.api import ROUTES
 from greenlane.deployments.client import Greenlane
+from greenlane.http.all_routes import ROUTES
 from tests.docs.pages import ROOT, blocks
 
 API = runpy.run_path(str(ROOT / "docs" / "generate_api.py"))

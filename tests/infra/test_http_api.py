@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from functions import look_up_flags, manage_experiments, manage_flags, record_experiments
-from greenlane.api import ROUTES
-from greenlane.experiments.api import experiment_routes as tests
-from greenlane.experiments.api.managing_api import ExperimentsApi
-from greenlane.experiments.api.recording_api import RecordingApi
-from greenlane.flags.api.admin_api import FlagsApi
-from greenlane.flags.api.api_routes import ADMIN, LOOK_UP, LOOKUPS, MANAGE
-from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
-from greenlane.openapi import document
+from greenlane.experiments.http import experiment_routes as tests
+from greenlane.experiments.http.managing_api import ExperimentsApi
+from greenlane.experiments.http.recording_api import RecordingApi
+from greenlane.flags.http.admin_api import FlagsApi
+from greenlane.flags.http.api_routes import ADMIN, LOOK_UP, LOOKUPS, MANAGE
+from greenlane.flags.http.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.http.all_routes import ROUTES
+from greenlane.http.openapi import document
 from infra.nag import as_finding
 from infra.settings import Settings
 from tests.flag_store import memory_store

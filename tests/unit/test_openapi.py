@@ -6,9 +6,9 @@ from typing import Any
 from openapi_spec_validator import validate
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.flags.api.api_routes import ROUTES
-from greenlane.openapi import document
-from greenlane.routes import Reply, Route
+from greenlane.flags.http.api_routes import ROUTES
+from greenlane.http.openapi import document
+from greenlane.http.routes import Reply, Route
 
 
 class Asked(BaseModel):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlane.experiments.api import managing_api
-from greenlane.experiments.api.managing_api import ExperimentsApi
 from greenlane.experiments.decision import decide
+from greenlane.experiments.http import managing_api
+from greenlane.experiments.http.managing_api import ExperimentsApi
 from greenlane.experiments.names import TABLE
 from tests.experiment_store import TEST, Laboratory, dealt
 from tests.flag_store import memory_store, put

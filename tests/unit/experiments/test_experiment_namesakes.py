@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from greenlane.errors import Refused
 from greenlane.experiments.names import TABLE
 from greenlane.experiments.namesakes import check_new_flags, check_new_tests, names_of_tests
-from greenlane.flags.api.admin_api import FlagsApi
+from greenlane.flags.http.admin_api import FlagsApi
 from tests.experiment_store import Hands, Laboratory
 from tests.flag_store import memory_store
 

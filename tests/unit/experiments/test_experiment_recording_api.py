@@ -7,9 +7,9 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from greenlane.errors import CountersBusy
-from greenlane.experiments.api.client_shapes import MOST_BYTES, MOST_ITEMS
-from greenlane.experiments.api.recording_api import BUDGET_SECONDS, RecordingApi
 from greenlane.experiments.counting.events import Recorded
+from greenlane.experiments.http.client_shapes import MOST_BYTES, MOST_ITEMS
+from greenlane.experiments.http.recording_api import BUDGET_SECONDS, RecordingApi
 from greenlane.experiments.storing import keeping
 from tests.experiment_store import Laboratory, dealt, definition
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from greenlane.flags.api.ofrep import Ofrep
 from greenlane.flags.evaluating.engine import Engine
+from greenlane.flags.http.ofrep import Ofrep
 from tests.unit.flags.flagging import NOW, engine, flag, rule
 
 FLAGS = engine(

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from greenlane.flags.api.admin_api import FlagsApi
-from greenlane.flags.api.api_routes import ADMIN
 from greenlane.flags.definitions.model import Flag
+from greenlane.flags.http.admin_api import FlagsApi
+from greenlane.flags.http.api_routes import ADMIN
 from greenlane.flags.storing import keeping
 from greenlane.flags.storing.state import StoredFlag
-from greenlane.rest import DEEPEST, Response
+from greenlane.http.rest import DEEPEST, Response
 from tests.flag_store import NOW, Failing, flags_from, memory_store
 from tests.table import Table
 
@@ -356,7 +356,7 @@ def test_a_page_of_the_audit_ends_before_it_is_too_long_for_lambda(
 ) -> None:
     for percentage in range(5):
         ask("PATCH", ONE, {"changes": {"percentage": percentage}}, key="new_checkout")
-    monkeypatch.setattr("greenlane.flags.api.admin_api.MOST_CHARACTERS", 3000)
+    monkeypatch.setattr("greenlane.flags.http.admin_api.MOST_CHARACTERS", 3000)
 
     found: list[int] = []
     pages, query = 0, {}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from greenlane.api import ROUTES
-from greenlane.flags.api.ofrep_shapes import GATEWAY_FAILURE
-from greenlane.openapi import document
-from greenlane.routes import Route
+from greenlane.flags.http.ofrep_shapes import GATEWAY_FAILURE
+from greenlane.http.all_routes import ROUTES
+from greenlane.http.openapi import document
+from greenlane.http.routes import Route
 
 TOLD: Any = document(ROUTES, server="https://api.example.com/production", version="1")
 

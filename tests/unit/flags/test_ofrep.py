@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.api.ofrep import MAX_BODY_BYTES, Ofrep
+from greenlane.flags.http.ofrep import MAX_BODY_BYTES, Ofrep
 from tests.unit.flags.flagging import NOW, engine, flag, rule
 from tests.unit.flags.ofrep_asking import FLAGS, ask, context, event
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.flags.api.ofrep import Ofrep
 from greenlane.flags.evaluating.engine import Engine
+from greenlane.flags.http.ofrep import Ofrep
 from tests.unit.flags.flagging import NOW, engine, flag, rule
 from tests.unit.flags.ofrep_asking import ask, context
 

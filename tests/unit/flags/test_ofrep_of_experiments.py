@@ -7,7 +7,7 @@ import pytest
 
 from greenlane.experiments.answering import Answers
 from greenlane.experiments.names import TABLE
-from greenlane.flags.api.ofrep import Ofrep
+from greenlane.flags.http.ofrep import Ofrep
 from greenlane.flags.reading.sources import BotoSource
 from tests.experiment_store import Laboratory, dealt
 from tests.unit.flags.flagging import engine, flag, rule

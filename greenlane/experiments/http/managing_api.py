@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from greenlane import aws
 from greenlane.clock import Clock, current_clock
 from greenlane.errors import InvalidInput, PreconditionFailed, Refused
-from greenlane.experiments.api.admin_shapes import (
+from greenlane.experiments.http.admin_shapes import (
     ChangeTest,
     CreateTest,
     IfTest,
@@ -33,7 +33,7 @@ from greenlane.experiments.api.admin_shapes import (
     TestSummary,
     TestView,
 )
-from greenlane.experiments.api.experiment_routes import ADMIN
+from greenlane.experiments.http.experiment_routes import ADMIN
 from greenlane.experiments.model import NAME, ExperimentsDocument
 from greenlane.experiments.namesakes import check_new_tests
 from greenlane.experiments.results import results
@@ -45,9 +45,9 @@ from greenlane.experiments.storing.store import (
     Edit,
     ExperimentStore,
 )
-from greenlane.flags.api.api_models import NoQuery
+from greenlane.flags.http.api_models import NoQuery
 from greenlane.flags.storing.store import DynamoFlagStore, FlagStore
-from greenlane.rest import Handler, Request, Response, respond
+from greenlane.http.rest import Handler, Request, Response, respond
 
 MOST_CHARACTERS = 3_000_000
 """Of entries or looks in one answer: Lambda takes 6 MB, in which quotes count twice."""

@@ -30,9 +30,9 @@ from greenlane.errors import (
     UnknownTest,
     Unsigned,
 )
+from greenlane.http.routes import JSON, PROBLEM, Route
 from greenlane.logs import logger
 from greenlane.problems import Excerpt, InvalidDocument, explain
-from greenlane.routes import JSON, PROBLEM, Route
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

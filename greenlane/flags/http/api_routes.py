@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from greenlane.flags.api import ofrep_shapes as ofrep
-from greenlane.flags.api.api_models import (
+from greenlane.flags.definitions.model import FLAG_KEY
+from greenlane.flags.http import ofrep_shapes as ofrep
+from greenlane.flags.http.api_models import (
     LONGEST_ID,
     AuditPage,
     AuditQuery,
@@ -26,9 +27,16 @@ from greenlane.flags.api.api_models import (
     StartRamp,
     WhyQuery,
 )
-from greenlane.flags.definitions.model import FLAG_KEY
-from greenlane.replies import GATEWAY_FAILED, REFUSED_KEY, THROTTLED, always, merged, ok, problem
-from greenlane.routes import Auth, Method, Reply, Route
+from greenlane.http.replies import (
+    GATEWAY_FAILED,
+    REFUSED_KEY,
+    THROTTLED,
+    always,
+    merged,
+    ok,
+    problem,
+)
+from greenlane.http.routes import Auth, Method, Reply, Route
 
 LOOK_UP, MANAGE = "look_up_flags", "manage_flags"
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from greenlane.routes import Reply, Route
+from greenlane.http.routes import Reply, Route
 
 _PLACE = "#/components/schemas/"
 _SECURITY = {

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from greenlane.flags.api import ofrep_shapes as ofrep
-from greenlane.rest import Problems
-from greenlane.routes import JSON, PROBLEM, Auth, Reply
+from greenlane.flags.http import ofrep_shapes as ofrep
+from greenlane.http.rest import Problems
+from greenlane.http.routes import JSON, PROBLEM, Auth, Reply
 
 REFUSED_KEY = Reply("The API key is missing or wrong.", ofrep.GATEWAY_FAILURE)
 REFUSED_SIGNATURE = Reply(

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from greenlane.experiments.api.admin_shapes import (
+from greenlane.experiments.http.admin_shapes import (
     ChangeTest,
     CreateTest,
     IfTest,
@@ -21,7 +21,7 @@ from greenlane.experiments.api.admin_shapes import (
     TestPreconditions,
     TestView,
 )
-from greenlane.experiments.api.client_shapes import (
+from greenlane.experiments.http.client_shapes import (
     LONGEST_NAME,
     Assign,
     AssignmentsTold,
@@ -34,9 +34,9 @@ from greenlane.experiments.api.client_shapes import (
 )
 from greenlane.experiments.model import NAME
 from greenlane.experiments.results import Results
-from greenlane.flags.api.api_models import NoQuery
-from greenlane.replies import always, merged, ok, problem
-from greenlane.routes import Method, Reply, Route
+from greenlane.flags.http.api_models import NoQuery
+from greenlane.http.replies import always, merged, ok, problem
+from greenlane.http.routes import Method, Reply, Route
 
 RECORD, MANAGE_TESTS = "record_experiments", "manage_experiments"
 

@@ -15,11 +15,11 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 
 from greenlane import __version__, aws
-from greenlane.api import ROUTES
 from greenlane.clock import Clock, current_clock
 from greenlane.errors import InvalidInput, PreconditionFailed, UnknownProposal
 from greenlane.experiments.namesakes import Names, check_new_flags, names_of_tests
-from greenlane.flags.api.api_models import (
+from greenlane.flags.definitions.model import FLAG_KEY
+from greenlane.flags.http.api_models import (
     LONGEST_ID,
     AuditPage,
     AuditQuery,
@@ -39,8 +39,7 @@ from greenlane.flags.api.api_models import (
     StartRamp,
     WhyQuery,
 )
-from greenlane.flags.api.api_routes import ADMIN
-from greenlane.flags.definitions.model import FLAG_KEY
+from greenlane.flags.http.api_routes import ADMIN
 from greenlane.flags.storing.keeping import (
     approve,
     delete,
@@ -55,9 +54,10 @@ from greenlane.flags.storing.keeping import (
 from greenlane.flags.storing.state import StoredFlags
 from greenlane.flags.storing.store import Changed, DynamoFlagStore, Edit, FlagStore
 from greenlane.flags.storing.submitting import Kept, flag_in
+from greenlane.http.all_routes import ROUTES
+from greenlane.http.openapi import document
+from greenlane.http.rest import Handler, Request, Response, respond
 from greenlane.logs import logger
-from greenlane.openapi import document
-from greenlane.rest import Handler, Request, Response, respond
 
 MOST_CHARACTERS = 3_000_000
 """Of audit entries, or proposals, in one answer: Lambda takes 6 MB, in which quotes count twice."""

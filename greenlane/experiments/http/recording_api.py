@@ -16,7 +16,9 @@ from greenlane import aws
 from greenlane.clock import current_clock
 from greenlane.deployments.shapes import Document
 from greenlane.errors import CountersBusy, InvalidInput, UnknownTest
-from greenlane.experiments.api.client_shapes import (
+from greenlane.experiments.counting.events import Assigned, Event, Exposure
+from greenlane.experiments.counting.recording import Recorder
+from greenlane.experiments.http.client_shapes import (
     LONGEST_NAME,
     MOST_BYTES,
     Assign,
@@ -32,12 +34,10 @@ from greenlane.experiments.api.client_shapes import (
     ExposuresTold,
     ExposureTold,
 )
-from greenlane.experiments.api.experiment_routes import CLIENTS
-from greenlane.experiments.counting.events import Assigned, Event, Exposure
-from greenlane.experiments.counting.recording import Recorder
-from greenlane.flags.api.api_models import NoQuery
+from greenlane.experiments.http.experiment_routes import CLIENTS
+from greenlane.flags.http.api_models import NoQuery
+from greenlane.http.rest import Handler, Request, Response, may_pass, respond, told
 from greenlane.logs import logger
-from greenlane.rest import Handler, Request, Response, may_pass, respond, told
 
 BUDGET_SECONDS = 10.0
 """For one request; what was not begun by then is to be sent again. A call that hangs takes 8 more,

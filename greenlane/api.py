@@ -1,6 +1,0 @@
-"""All routes of the HTTP API: those of feature flags, and those of A/B tests."""
-
-from greenlane.experiments.api.experiment_routes import ROUTES as EXPERIMENTS
-from greenlane.flags.api.api_routes import ROUTES as FLAGS
-
-ROUTES = FLAGS + EXPERIMENTS
