@@ -5,6 +5,8 @@ import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from greenlane.cli.visible import visible
+
 if TYPE_CHECKING:
     from greenlane.deployments.status import OutcomeName
     from greenlane.errors import InvalidInput
@@ -80,7 +82,7 @@ def report(error: Exception, *, as_json: bool) -> ExitCode:
         body |= _fields(error)
         print(json.dumps({"error": body, "exit_code": int(code)}, default=str), file=sys.stderr)
     else:
-        print(f"greenlane: {message}", file=sys.stderr)
+        print(visible(f"greenlane: {message}"), file=sys.stderr)
     return code
 
 

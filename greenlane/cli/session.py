@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlane.cli.exits import ExitCode
 from greenlane.cli.local_state import find_local
+from greenlane.cli.visible import visible
 from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -156,9 +157,9 @@ class Session:
     @cached_property
     def console(self) -> "Console":
         """Where people's output goes: coloured on a terminal, plain otherwise."""
-        from rich.console import Console
+        from greenlane.cli.console import SafeConsole
 
-        return Console(highlight=False, soft_wrap=True)
+        return SafeConsole(highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """One line for people; nothing when the output is JSON."""
@@ -167,7 +168,7 @@ class Session:
 
     def warn(self, text: str) -> None:
         """One line on stderr, whatever the output."""
-        print(f"warning: {text}", file=sys.stderr)
+        print(visible(f"warning: {text}"), file=sys.stderr)
 
     def emit(self, value: "BaseModel | list[Any] | dict[str, Any]") -> None:
         """One JSON document on stdout, when the output is JSON."""
