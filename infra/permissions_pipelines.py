@@ -1,5 +1,6 @@
 """What the functions may do that carry out what pipelines ask."""
 
+from infra.functions import all_versions
 from infra.permissions import KNOWS_NO_RESOURCE, Permissions
 from infra.permissions_releases import see_release_plans
 from infra.roles import Allow
@@ -12,6 +13,27 @@ def answer_jobs() -> Allow:
         ["codepipeline:PutJobFailureResult", "codepipeline:PutJobSuccessResult"],
         ["*"],
         because=KNOWS_NO_RESOURCE,
+    )
+
+
+def answer_failed_jobs() -> Allow:
+    """Put the failure of a job whose runs died."""
+    return Allow(
+        "AnswerFailedJobs",
+        ["codepipeline:PutJobFailureResult"],
+        ["*"],
+        because=KNOWS_NO_RESOURCE,
+    )
+
+
+def have_dead_jobs_answered(may: Permissions) -> Allow:
+    """Lambda hands a dead job over, under the role of the function that died."""
+    function = all_versions(may.stack, "answer_dead_job")
+    return Allow(
+        "HaveDeadJobsAnswered",
+        ["lambda:InvokeFunction"],
+        [function],
+        because="each version of our own function; an older one hands over to the one it knew.",
     )
 
 

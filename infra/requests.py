@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
@@ -59,6 +60,11 @@ class Requests(Construct):
             may_invoke={f"{camel(STEP)}Arn": all_versions[STEP]},
             may_start={},
             log_retention=log_retention,
+        )
+        # Not to the queue of what was not delivered: a job carries credentials.
+        functions["run_pipeline_action"].version.configure_async_invoke(
+            retry_attempts=2,
+            on_failure=destinations.LambdaDestination(functions["answer_dead_job"].version),
         )
         self._on_abandoned(functions["cancel_requests"], undelivered)
         if sources:

@@ -54,6 +54,7 @@ CREDENTIALS = {
     "sessionToken": "fICCQD6m7oRw0uXOjANBgkqhkiG9w0BAQUFADCBiDELMAkGA1UEBhMCVVMxEXAMPLE",
 }
 CONTINUED_AFTER_SECONDS = 30.0
+SERVING = ("run_pipeline_action", "answer_dead_job", "follow_request", "cancel_requests")
 
 
 def job_event(
@@ -334,7 +335,7 @@ class PipelineTown:
         return TownConnection(self, caller, self._plain(caller))
 
     def _runtime(self, actor: str) -> Runtime:
-        if actor not in ("run_pipeline_action", "follow_request", "cancel_requests"):
+        if actor not in SERVING:
             return self._plain(actor)
         if actor not in self._runtimes:
             found = runtime_of(self.account, actor)

@@ -97,17 +97,39 @@ def put(codepipeline: Any, job: Job, answer: Answer) -> None:
             raise
 
 
-def _put(codepipeline: Any, job: Job, answer: Answer) -> None:
-    external = {"externalExecutionId": answer.external[:LONGEST_EXTERNAL]}
+def put_failure(codepipeline: Any, job: Job, answer: Failed) -> None:
+    """Put a failure as a job's one result; one that has its result already keeps that.
+
+    Raises:
+        ClientError, BotoCoreError: CodePipeline does not answer; nobody knows whether it has it.
+    """
+    try:
+        _put_failure(codepipeline, job, answer)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _OVER:
+            raise
+        logger.info("the job has its result already, or is gone", job=job.id)
+
+
+def _put_failure(codepipeline: Any, job: Job, answer: Failed) -> None:
+    message = job.redacted(answer.message)[:LONGEST_MESSAGE] or answer.type
+    codepipeline.put_job_failure_result(
+        jobId=job.id,
+        failureDetails={"type": answer.type, "message": message, **_external(answer)},
+    )
+
+
+def _external(answer: Answer) -> dict[str, str]:
     if not answer.external:
-        external = {}
+        return {}
+    return {"externalExecutionId": answer.external[:LONGEST_EXTERNAL]}
+
+
+def _put(codepipeline: Any, job: Job, answer: Answer) -> None:
     if isinstance(answer, Failed):
-        message = job.redacted(answer.message)[:LONGEST_MESSAGE] or answer.type
-        codepipeline.put_job_failure_result(
-            jobId=job.id, failureDetails={"type": answer.type, "message": message, **external}
-        )
+        _put_failure(codepipeline, job, answer)
         return
-    details: dict[str, Any] = {"summary": _said(answer)[:LONGEST_SUMMARY], **external}
+    details: dict[str, Any] = {"summary": _said(answer)[:LONGEST_SUMMARY], **_external(answer)}
     if isinstance(answer, Continued):
         details["percentComplete"] = answer.percent
         codepipeline.put_job_success_result(

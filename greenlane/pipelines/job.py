@@ -95,8 +95,8 @@ def _places(artifacts: object) -> list[tuple[str, Place]]:
     found = []
     for one in artifacts if isinstance(artifacts, list) else ():
         name = _mapping(one).get("name")
-        there = _mapping(_mapping(_mapping(one).get("location")).get("s3Location"))
-        bucket, key = there.get("bucketName"), there.get("objectKey")
+        location = _mapping(_mapping(_mapping(one).get("location")).get("s3Location"))
+        bucket, key = location.get("bucketName"), location.get("objectKey")
         if isinstance(name, str) and isinstance(bucket, str) and isinstance(key, str):
             found.append((name, Place(bucket, key)))
     return found

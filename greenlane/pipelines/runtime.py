@@ -44,7 +44,16 @@ class FunctionConnection(Connection):
         return self._whose
 
 
-class PipelineRuntime(Runtime):
+class JobRuntime(Runtime):
+    """The AWS edges of a process that does nothing but answer jobs."""
+
+    @cached_property
+    def codepipeline(self) -> Any:
+        """Takes the results of jobs; a result that gets lost would hang the action."""
+        return aws.client("codepipeline", read_timeout_seconds=5.0, attempts=4)
+
+
+class PipelineRuntime(JobRuntime):
     """The AWS edges of a process that carries out what pipelines ask."""
 
     @cached_property
@@ -61,11 +70,6 @@ class PipelineRuntime(Runtime):
     def requests(self) -> Book:
         """What pipelines asked for."""
         return Book(self.connection.client("dynamodb"), self.settings.table)
-
-    @cached_property
-    def codepipeline(self) -> Any:
-        """Takes the results of jobs; a result that gets lost would hang the action."""
-        return aws.client("codepipeline", read_timeout_seconds=5.0, attempts=4)
 
     def artifacts(self, credentials: Credentials) -> Any:
         """S3 as a job's own credentials may use it: they read its artifacts and nothing else."""
