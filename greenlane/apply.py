@@ -1,7 +1,8 @@
-"""Applying a file of any kind: the configuration of a service, flags, A/B tests, or databases.
+"""Applying a file of any kind: of a service, of its Regions, of flags, A/B tests or databases.
 
-The kind of a file is its top-level key. What configures a service is bound to it, and stands until
-its next file; flags and tests belong to no service, and a database names its own.
+The kind of a file is its top-level key. What is about a service (its configuration, its Regions) is
+bound to it, and stands until its next file; flags and tests belong to no service, and a database
+names its own. Several files at once are in `greenlane.apply_files`.
 """
 
 from collections.abc import Callable, Collection
@@ -29,6 +30,7 @@ from greenlane.flags.storing.apply import (
     check_flags,
     is_flags,
 )
+from greenlane.migrations.databases.applying import KEY as DATABASES
 from greenlane.migrations.databases.applying import (
     AppliedDatabases,
     CheckedDatabases,
@@ -41,11 +43,25 @@ from greenlane.migrations.declaring.checking import (
     check_migrations,
     is_migrations,
 )
+from greenlane.regions.declaring.document import KEY as REGIONS
 from greenlane.regions.declaring.document import CheckedRegions, check_regions, is_regions
+from greenlane.regions.keeping.applying import AppliedRegions, apply_regions
 
 AnyChecked = (
     Checked | CheckedFlags | CheckedTests | CheckedDatabases | CheckedMigrations | CheckedRegions
 )
+AnyApplied = Applied | AppliedFlags | AppliedTests | AppliedDatabases | AppliedRegions
+
+_TAKES = {
+    "service": {"service"},
+    "canary": {"service"},
+    "success_criteria": {"service"},
+    REGIONS: {"service", "why"},
+    DATABASES: set[str](),
+    FLAGS: {"why", "prune"},
+    TESTS: {"why", "start", "again"},
+}
+"""Which options each kind of file takes."""
 
 
 def check(document: Path | str) -> AnyChecked:
@@ -77,15 +93,15 @@ def apply(
     start: bool = False,
     again: bool = False,
     warn: Callable[[str], None] = lambda text: None,
-) -> Applied | AppliedFlags | AppliedTests | AppliedDatabases:
+) -> AnyApplied:
     """Apply a file (or, from a str, its text).
 
     Args:
         greenlane: the account and Region.
         document: the file.
-        service: which service a file that names none is for; only what configures a service may.
+        service: which service a file that names none is for; only what is about a service may.
         by: who applies it.
-        why: for the audit of flags and tests.
+        why: for the audit of flags and tests, and for the record of Regions.
         prune: take out the flags that the file does not have.
         start: begin the tests of the file that are drafts.
         again: begin tests again that have ended and are otherwise in the file.
@@ -94,26 +110,27 @@ def apply(
     Raises:
         InvalidDocument: the file is wrong; nothing was changed.
         InvalidInput: an option is not for this kind of file.
-        UnknownService, FlagConflict, Refused: as `Greenlane.apply`, `apply_flags` and
-            `apply_experiments` say; or a flag and a test would have one name.
+        UnknownService, FlagConflict, Refused: as `Greenlane.apply`, `apply_regions`, `apply_flags`
+            and `apply_experiments` say; or a flag and a test would have one name.
     """
     text, name = text_of(document)
-    flags, tests = is_flags(text, name), is_experiments(text, name)
-    databases = is_databases(text, name)
     if is_migrations(text, name):
-        raise InvalidInput("file", name, "migrations are run, not applied; --check reads them")
+        raise InvalidInput("file", name, MIGRATIONS)
     given = {"service": service, "why": why, "prune": prune, "start": start, "again": again}
-    takes = {"why", "start", "again"} if tests else {"why", "prune"} if flags else {"service"}
-    takes = set() if databases else takes
+    kind = _kind(text, name)
     for option, value in given.items():
-        if value and option not in takes:
-            raise InvalidInput(option, value, _NOT_FOR[option])
-    if not (tests or flags or databases):
+        if value and option not in _TAKES[kind]:
+            raise refuse(option, value)
+    if kind == "service":
         return greenlane.apply(document, service=service, by=by)
     now = greenlane.connection.clock.now()
-    if databases:
+    if kind == REGIONS:
+        return apply_regions(
+            greenlane.connection, text, name, service=service, by=by, at=now, why=why
+        )
+    if kind == DATABASES:
         return apply_databases(greenlane.connection.databases, text, name, by=by, at=now)
-    if tests:
+    if kind == TESTS:
         check_test_names(greenlane, _named(text, name, TESTS))
         return apply_experiments(
             greenlane.experiments,
@@ -129,9 +146,38 @@ def apply(
     return apply_flags(greenlane.flags, text, name, by=by, why=why, at=now, prune=prune)
 
 
+def takes(kind: str, option: str) -> bool:
+    """Whether a kind of file takes an option of `apply`."""
+    return option in _TAKES[kind]
+
+
+def refuse(option: str, value: object) -> InvalidInput:
+    """What is said of an option that is not for a file."""
+    return InvalidInput(option, value, _NOT_FOR[option])
+
+
+def _kind(text: str, name: str) -> str:
+    """The kind of a file; `service` for all that is `Greenlane.apply`'s, which reads it whole."""
+    for kind, found in (
+        (TESTS, is_experiments),
+        (DATABASES, is_databases),
+        (REGIONS, is_regions),
+        (FLAGS, is_flags),
+    ):
+        if found(text, name):
+            return kind
+    return "service"
+
+
+MIGRATIONS = (
+    "migrations are run, not applied: --check reads them, `greenlane migrations run --phase PHASE` "
+    "runs them by themselves, `greenlane deploy --migrations FOLDER` with a version"
+)
+"""What to do with a manifest of migrations instead."""
+
 _NOT_FOR = {
-    "service": "only a file that configures a service takes it; leave it out",
-    "why": "only a file of feature flags or A/B tests takes it",
+    "service": "only a file that is about a service takes it; leave it out",
+    "why": "only a file of feature flags, A/B tests or regions takes a reason",
     "prune": "only a file of feature flags takes it",
     "start": "only a file of A/B tests takes it",
     "again": "only a file of A/B tests takes it",

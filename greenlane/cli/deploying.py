@@ -1,11 +1,10 @@
-"""`greenlane apply` and `greenlane deploy`."""
+"""`greenlane deploy`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from greenlane.cli.flags_views import tell_kept
 from greenlane.cli.session import Session
 from greenlane.cli.watching import watch
 from greenlane.errors import InvalidInput
@@ -14,129 +13,6 @@ if TYPE_CHECKING:
     from greenlane.deployments.shipped_with import ReleaseMigrations
 
 Service = Annotated[str, typer.Argument(help="The service's name.", show_default=False)]
-
-
-def apply(
-    context: typer.Context,
-    file: Annotated[
-        Path,
-        typer.Option(
-            "--file",
-            "-f",
-            help="YAML with `service:`, `canary:`, `success_criteria:`, `feature_flags:` or "
-            "`ab_tests:`; - is stdin.",
-        ),
-    ],
-    service: Annotated[
-        str | None, typer.Option(help="Which service a file that names none is for.")
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only check the file; needs no cloud.")
-    ] = False,
-    why: Annotated[
-        str, typer.Option(help="Of feature flags and A/B tests: why, for the audit.")
-    ] = "",
-    prune: Annotated[
-        bool, typer.Option("--prune", help="Of feature flags: take out those not in the file.")
-    ] = False,
-    start: Annotated[
-        bool, typer.Option("--start", help="Of A/B tests: begin those that are drafts.")
-    ] = False,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again", help="Of A/B tests: begin those again that ended and are otherwise now."
-        ),
-    ] = False,
-) -> None:
-    """Make a file the configuration of its service, or put its flags, A/B tests or databases.
-
-    The next deployment uses it; one that runs keeps what it began with. Flags count at once, and
-    new A/B tests are drafts until they are started. The same content again changes nothing.
-    """
-    from greenlane import apply as applying
-    from greenlane.cli.experiments_views import tell_applied
-    from greenlane.deployments.applying import text_of
-    from greenlane.experiments.storing.apply import AppliedTests, is_experiments
-    from greenlane.flags.storing.apply import AppliedFlags, is_flags
-    from greenlane.migrations.databases.applying import AppliedDatabases, is_databases
-
-    session: Session = context.obj
-    document: Path | str = file
-    if str(file) == "-":
-        document = typer.get_text_stream("stdin").read()
-    if check:
-        _check(session, document)
-        return
-    content = text_of(document)
-    audited = is_flags(*content) or is_experiments(*content) or is_databases(*content)
-    applied = applying.apply(
-        session.client,
-        document,
-        service=service,
-        by=session.principal if audited else session.person,
-        why=why,
-        prune=prune,
-        start=start,
-        again=again,
-        warn=session.warn,
-    )
-    if isinstance(applied, AppliedTests):
-        tell_applied(session, applied)
-        return
-    if isinstance(applied, AppliedFlags):
-        tell_kept(session, applied, applied.keys, applied.proposal)
-        return
-    for warning in applied.warnings:
-        session.warn(warning)
-    session.emit(applied)
-    if isinstance(applied, AppliedDatabases):
-        for name, version in applied.databases.items():
-            said = "applied" if name in applied.changed else "unchanged"
-            session.say(f"{name}: {said}, version {version}")
-        return
-    said = "applied" if applied.changed else "unchanged"
-    session.say(f"{applied.service}: {said}, configuration version {applied.version}")
-
-
-def _check(session: Session, document: Path | str) -> None:
-    from greenlane.apply import check
-    from greenlane.experiments.storing.apply import CheckedTests
-    from greenlane.flags.storing.apply import CheckedFlags
-    from greenlane.migrations.databases.applying import CheckedDatabases
-    from greenlane.migrations.declaring.checking import CheckedMigrations
-    from greenlane.regions.declaring.document import CheckedRegions
-
-    checked = check(document)
-    if isinstance(checked, CheckedFlags | CheckedTests):
-        session.emit(checked)
-        if isinstance(checked, CheckedFlags):
-            number, what = len(checked.flags), "flag"
-        else:
-            number, what = len(checked.tests), "A/B test"
-        count = f"{number} {what}{'' if number == 1 else 's'}"
-        session.say(f"{checked.file}: a correct file of {count}; nothing was applied")
-        return
-    for warning in checked.warnings:
-        session.warn(warning)
-    if isinstance(checked, CheckedMigrations):
-        session.emit(checked)
-        number = len(checked.migrations)
-        count = f"{number} migration{'' if number == 1 else 's'}"
-        session.say(f"{checked.file}: a correct manifest of {count}; nothing was run")
-        return
-    if isinstance(checked, CheckedDatabases | CheckedRegions):
-        session.emit(checked)
-        databases = isinstance(checked, CheckedDatabases)
-        found = len(checked.databases if isinstance(checked, CheckedDatabases) else checked.regions)
-        named = f"{found} {'database' if databases else 'region'}{'' if found == 1 else 's'}"
-        session.say(f"{checked.file}: a correct file of {named}; nothing was applied")
-        return
-    name = checked.source.name
-    session.emit({"file": name, "kind": checked.kind, "warnings": list(checked.warnings)})
-    about = f" about {checked.service}" if checked.service else ""
-    kind = checked.kind.replace("_", " ")
-    session.say(f"{name}: a correct {kind} file{about}; nothing was applied")
 
 
 def deploy(
@@ -173,7 +49,7 @@ def deploy(
         str | None, typer.Option(help="The deployment's id; the same id starts it once.")
     ] = None,
     watch_it: Annotated[
-        bool, typer.Option("--watch", help="Follow it to its end; the exit code says how.")
+        bool, typer.Option("--watch", "-w", help="Follow it to its end; the exit code says how.")
     ] = False,
 ) -> None:
     """Start a deployment of one image, version or task definition.
@@ -181,6 +57,13 @@ def deploy(
     It runs in AWS: closing this terminal does not stop it.
     """
     session: Session = context.obj
+    named = {"--version": version, "--image": image, "--task-definition": task_definition}
+    given = [option for option, value in named.items() if value is not None]
+    if len(given) != 1:
+        from greenlane.problems import ABSENT
+
+        way_out = "name exactly one of --version, --image and --task-definition"
+        raise InvalidInput("--version", " and ".join(given) or ABSENT, way_out)
     brings = _brings(session, migrations)
     request = request_of(
         service=service,

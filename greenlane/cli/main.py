@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from greenlane import __version__
 from greenlane.cli import (
     adopting,
+    applying,
     dashboards,
     deploying,
     doctor,
@@ -21,6 +22,7 @@ from greenlane.cli import (
     local,
     looking,
     migrations,
+    overview,
     planning,
     regions,
     reporting,
@@ -151,11 +153,12 @@ def global_options(
 for _command in (
     adopting.adopt,
     adopting.unadopt,
-    deploying.apply,
+    applying.apply,
     doctor.doctor,
     planning.plan,
     deploying.deploy,
     judging.judge,
+    overview.status,
     looking.get,
     looking.history,
     dashboards.dashboard,

@@ -25,7 +25,7 @@ PATIENCE = 5
 
 Service = Annotated[str, typer.Argument(help="The service's name.", show_default=False)]
 Watch = Annotated[
-    bool, typer.Option("--watch", help="Follow it to its end; the exit code says how.")
+    bool, typer.Option("--watch", "-w", help="Follow it to its end; the exit code says how.")
 ]
 
 
@@ -38,7 +38,14 @@ def register(app: typer.Typer) -> None:
 def deploy(
     context: typer.Context,
     service: Service,
-    file: Annotated[Path, typer.Option("--file", "-f", help="With `regions:`; - is stdin.")],
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="With `regions:`; - is stdin. What was applied for the service if not.",
+        ),
+    ] = None,
     version: Annotated[
         str | None, typer.Option(help="A tag in the service's image repository.")
     ] = None,
@@ -67,15 +74,16 @@ def deploy(
     ] = None,
     watch_it: Watch = False,
 ) -> None:
-    """Take a version through all regions of a file, wave by wave.
+    """Take a version through all regions, wave by wave.
 
-    It runs in the region that this command speaks to, its home. Each region deploys by itself and
-    takes itself back by itself; if one fails, all that were touched go back to what they had.
+    The regions are those that were applied for the service, or those of a file. It runs in the
+    region that this command speaks to, its home. Each region deploys by itself and takes itself
+    back by itself; if one fails, all that were touched go back to what they had.
     """
     from greenlane.regions.coordinating.model import OVER
 
     session: Session = context.obj
-    source, name = text_of(file)
+    source, name = (None, "") if file is None else text_of(file)
     request = _request(
         service=service,
         version=version,

@@ -1,7 +1,7 @@
 """A rollout as people read it: what it does, and where each Region stands."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from greenlane.cli.regions_views import table
@@ -10,11 +10,6 @@ from greenlane.durations import format_seconds
 if TYPE_CHECKING:
     from greenlane.regions.coordinating.model import RegionState, Rollout
     from greenlane.regions.coordinating.store import Kept
-
-LATE = timedelta(minutes=15)
-"""By then what died has been revived."""
-
-DONE = ("succeeded", "rolled_back", "partial")
 
 DOING = {
     "advancing": "advances",
@@ -37,11 +32,11 @@ def rollout_lines(record: "Rollout", now: datetime) -> list[str]:
 
 def trouble_lines(kept: "Kept", now: datetime) -> Iterator[str]:
     """A wish that is not heeded yet, and a coordinator that did not look when it should have."""
-    asked, record = kept.asked, kept.record
+    asked = kept.asked
     if asked is not None and kept.unheeded:
         why = f": {asked.why}" if asked.why else ""
         yield f"asked: {asked.name}, by {asked.by}{why}; not heeded yet"
-    if record.phase in DONE or kept.due_at is None or now < kept.due_at + LATE:
+    if kept.due_at is None or not kept.late(now):
         return
     yield (
         f"late: it should have been looked at by {kept.due_at:%Y-%m-%d %H:%M} UTC; if that lasts, "

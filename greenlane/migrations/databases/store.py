@@ -11,12 +11,10 @@ What a migration writes beside them is in `greenlane.migrations.guarding`.
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from botocore.exceptions import ClientError
-
-from greenlane.deployments.items import body_item
 from greenlane.deployments.shapes import StoredModel
 from greenlane.deployments.stored import as_stored
 from greenlane.deployments.table import DynamoTable
+from greenlane.deployments.versions import put_version
 from greenlane.errors import Refused, UnknownDatabase
 from greenlane.migrations.databases.model import Database
 
@@ -72,27 +70,9 @@ class DatabaseStore(DynamoTable):
         stored = StoredDatabase(
             name=name, version=version, database=database, applied_by=by, applied_at=at
         )
-        number = {"version": {"N": str(version)}}
-        puts = (
-            {
-                "Item": body_item(f"DATABASE#{name}", f"CONFIG#{version:06d}", stored),
-                "ConditionExpression": "attribute_not_exists(pk)",
-            },
-            {
-                "Item": body_item(ALL, name, stored, **number),
-                "ConditionExpression": "attribute_not_exists(pk) OR version = :before",
-                "ExpressionAttributeValues": {":before": {"N": str(version - 1)}},
-            },
-        )
-        try:
-            self.client.transact_write_items(
-                TransactItems=[{"Put": {"TableName": self.table, **one}} for one in puts]
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "TransactionCanceledException":
-                raise
+        if not put_version(self, ALL, "DATABASE", name, stored, version):
             way_out = "somebody else applied it in the same moment; look, and apply again"
-            raise Refused(f"databases.{name}: {way_out}") from error
+            raise Refused(f"databases.{name}: {way_out}")
         return KeptDatabase(stored, changed=True)
 
     def _find(self, name: str) -> StoredDatabase | None:

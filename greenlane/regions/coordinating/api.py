@@ -31,7 +31,8 @@ class MultiRegionDeployment:
 
     Args:
         service: its name, as it was applied in each Region.
-        regions: a file of Regions, or their names in the order that they are deployed to.
+        regions: a file of Regions, or their names in the order that they are deployed to; None for
+            the file that was applied for the service.
         connection: to the home Region, where the coordinator is.
         by: who is recorded as having asked.
     """
@@ -39,14 +40,14 @@ class MultiRegionDeployment:
     def __init__(
         self,
         service: str,
-        regions: Path | Sequence[str],
+        regions: Path | Sequence[str] | None,
         connection: Connection,
         *,
         by: str = "python",
     ) -> None:
         """See the class."""
         self.service = service
-        self.source = regions.read_text() if isinstance(regions, Path) else listed(regions)
+        self.source = _source_of(regions)
         self.rollouts = RegionalRollouts(connection)
         self.by = by
 
@@ -68,7 +69,8 @@ class MultiRegionDeployment:
 
         Raises:
             InvalidInput: there is no such strategy, or no plan can be made.
-            Refused: this version went back before, or no coordinator is installed here.
+            Refused: this version went back before, no coordinator is installed here, or no regions
+                were given and none applied.
             DeploymentInFlight: another rollout of the service is under way.
         """
         kind = next((one for one in STRATEGIES if one == strategy), None)
@@ -84,6 +86,12 @@ class MultiRegionDeployment:
             if record.phase in FREE:
                 return record.phase in GOOD
             sleep(poll_seconds)
+
+
+def _source_of(regions: Path | Sequence[str] | None) -> str | None:
+    if regions is None:
+        return None
+    return regions.read_text() if isinstance(regions, Path) else listed(regions)
 
 
 def listed(regions: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The Python API: what a person or a pipeline does with rollouts through several Regions.
 
 >>> rollouts = RegionalRollouts(Connection(boto3.Session(region_name="eu-west-1")))
->>> begun = rollouts.deploy(text, request)
+>>> begun = rollouts.deploy(text, request)  # None for the file that was applied
 >>> rollouts.get("claude-manager").record.phase
 'advancing'
 
@@ -31,6 +31,7 @@ from greenlane.regions.coordinating.model import OVER, Asked, Phase, Rollout
 from greenlane.regions.coordinating.store import Kept, KeptPlan, Rollouts
 from greenlane.regions.declaring.document import read_regions
 from greenlane.regions.declaring.model import Type
+from greenlane.regions.keeping.store import RegionsStore, StoredRegions
 from greenlane.regions.planning.model import Override, Plan, Policy
 
 LONGEST_REASON = 1000
@@ -67,10 +68,11 @@ class RegionalRollouts:
         """See the class."""
         self.connection = connection
         self.rollouts = Rollouts(connection.client("dynamodb"), TABLE)
+        self.applied = RegionsStore(connection.client("dynamodb"), TABLE)
 
     def deploy(
         self,
-        source: str,
+        source: str | None,
         request: DeploymentRequest,
         *,
         kind: Type | None = None,
@@ -82,7 +84,7 @@ class RegionalRollouts:
         """Begin a rollout. The same request with the same id begins it once.
 
         Args:
-            source: the file of Regions, as text.
+            source: the file of Regions, as text; None for the one that was applied for the service.
             request: what each Region is asked for.
             kind: how it goes through them; what the file says if left out.
             policy: how careful.
@@ -94,10 +96,15 @@ class RegionalRollouts:
             InvalidDocument: the file is wrong.
             InvalidInput: no plan can be made of it, or the id is that of something else.
             DeploymentInFlight: another rollout of the service is under way.
-            Refused: this version went back before, or no coordinator is installed here.
+            Refused: this version went back before, no coordinator is installed here, or no file
+                was given and none applied.
         """
         if despite_hold is not None:
             check_reason("despite_hold", despite_hold)
+        applied = None if source is not None else self.applied.regions(request.service)
+        if applied is not None:
+            source, name = applied.source, applied.named
+        assert source is not None, "it was given or applied"
         document = read_regions(source, name)
         if kind is not None:
             strategy = document.deployment_strategy.model_copy(update={"type": kind})
@@ -111,6 +118,9 @@ class RegionalRollouts:
         if before is not None and before.record.rollout_id == rollout_id:
             return self._begun_already(before.record, request)
         if request_has_id and self.rollouts.history(rollout_id):
+            meanwhile = self._begun_meanwhile(request, rollout_id)
+            if meanwhile is not None:
+                return meanwhile
             raise InvalidInput("id", rollout_id, f"{rollout_id} was used before; take another one")
         last = None if before is None else before.record
         refuse_unless_free(last, request, rollout_id, despite_hold)
@@ -121,15 +131,29 @@ class RegionalRollouts:
         )
         self.rollouts.put_plan(rollout_id, KeptPlan(document=as_json(source, name), plan=plan))
         if not self.rollouts.begin(record, last):
+            meanwhile = self._begun_meanwhile(request, rollout_id)
+            if meanwhile is not None:
+                return meanwhile
             raise DeploymentInFlight(f"{request.service}: another rollout began at this moment")
         self._start(record)
+        if applied is not None:
+            self._note(record, "applied regions", _said_of(applied))
         if despite_hold is not None:
-            detail = {"because": despite_hold}
-            event = HistoryEvent(
-                at=now, kind="despite hold", actor=request.requested_by, detail=detail
-            )
-            self.rollouts.append(rollout_id, event)
+            self._note(record, "despite hold", {"because": despite_hold})
         return BegunRollout(rollout_id=rollout_id, service=request.service, plan=plan)
+
+    def _note(self, record: Rollout, kind: str, detail: dict[str, str]) -> None:
+        event = HistoryEvent(
+            at=record.started_at, kind=kind, actor=record.request.requested_by, detail=detail
+        )
+        self.rollouts.append(record.rollout_id, event)
+
+    def _begun_meanwhile(self, request: DeploymentRequest, rollout_id: str) -> BegunRollout | None:
+        """What an equal request under the same id began at the same moment."""
+        kept = self.rollouts.kept(request.service)
+        if kept is None or kept.record.rollout_id != rollout_id:
+            return None
+        return self._begun_already(kept.record, request)
 
     def _begun_already(self, record: Rollout, request: DeploymentRequest) -> BegunRollout:
         refuse_another(record, request)
@@ -167,33 +191,56 @@ class RegionalRollouts:
         phases = [one.kind for one in self.history(rollout_id) if one.kind.startswith(began)]
         return phases[-1].removeprefix(began) if phases else ""
 
-    def hold(self, service: str, *, by: str, why: str) -> Rollout:
+    def begun(self, service: str, rollout_id: str) -> BegunRollout | None:
+        """A rollout that surely began, and may be over since; None when nobody can say that."""
+        kept = self.rollouts.kept(service)
+        latest = kept is not None and kept.record.rollout_id == rollout_id
+        if latest or not self.rollouts.history(rollout_id):
+            return None
+        plan = self.rollouts.plan(rollout_id).plan
+        return BegunRollout(rollout_id=rollout_id, service=service, plan=plan, already=True)
+
+    def hold(self, service: str, *, by: str, why: str, rollout_id: str | None = None) -> Rollout:
         """Start no further Region; those under way go on."""
-        return self._ask(service, "hold", by, why, {"advancing"})
+        return self._ask(service, "hold", by, why, {"advancing"}, rollout_id)
 
-    def resume(self, service: str, *, by: str, why: str = "") -> Rollout:
+    def resume(
+        self, service: str, *, by: str, why: str = "", rollout_id: str | None = None
+    ) -> Rollout:
         """Let a held rollout go on."""
-        return self._ask(service, "resume", by, why, {"held"})
+        return self._ask(service, "resume", by, why, {"held"}, rollout_id)
 
-    def rollback(self, service: str, *, by: str, why: str) -> Rollout:
+    def rollback(
+        self, service: str, *, by: str, why: str, rollout_id: str | None = None
+    ) -> Rollout:
         """Take every touched Region back, while the rollout runs or after it."""
         phases = {"advancing", "held", "watching", "succeeded", "partial"}
-        return self._ask(service, "rollback", by, why, phases)
+        return self._ask(service, "rollback", by, why, phases, rollout_id)
 
-    def close(self, service: str, *, by: str, why: str) -> Rollout:
+    def close(self, service: str, *, by: str, why: str, rollout_id: str | None = None) -> Rollout:
         """End the attempts to take back what did not go back."""
-        return self._ask(service, "close", by, why, {"rolling_back"})
+        return self._ask(service, "close", by, why, {"rolling_back"}, rollout_id)
 
-    def _ask(self, service: str, what: str, by: str, why: str, phases: set[str]) -> Rollout:
-        """Keep a wish, and wake who waits.
+    def _ask(
+        self,
+        service: str,
+        what: str,
+        by: str,
+        why: str,
+        phases: set[str],
+        rollout_id: str | None,
+    ) -> Rollout:
+        """Keep a wish, and wake who waits; `rollout_id` is the rollout that must be the latest.
 
         Raises:
-            Refused: the service never had a rollout here.
+            Refused: the service never had a rollout here, or its latest is another one.
             SignalRefused: it would do nothing now.
             InvalidInput: the reason is too long.
         """
         check_reason("reason", why, needed=False)
         record = self.get(service).record
+        if rollout_id not in (None, record.rollout_id):
+            raise Refused(f"{service}: its rollout is {record.rollout_id} by now; look at that")
         if record.phase not in phases:
             raise SignalRefused(f"{what} does nothing: {record.rollout_id} is {record.phase}")
         if what == "resume" and record.standing_in:
@@ -223,20 +270,30 @@ class RegionalRollouts:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
 
-    def _refuse_without_coordinator(self) -> None:
+    def coordinated(self) -> bool:
+        """Whether a coordinator is installed here, as in home and standby."""
         machine = self.connection.arn("stateMachine", REGIONS_MACHINE)
         try:
             self.connection.client("stepfunctions").describe_state_machine(stateMachineArn=machine)
         except ClientError as error:
             if error.response["Error"]["Code"] != "StateMachineDoesNotExist":
                 raise
+            return False
+        return True
+
+    def _refuse_without_coordinator(self) -> None:
+        if not self.coordinated():
             raise Refused(
                 f"no coordinator is installed in {self.connection.region}; deploy the stack with "
                 "`regions` in its context, or name the home Region with --region"
-            ) from None
+            )
 
     def _new_id(self, service: str) -> str:
         return f"{service}-{self.connection.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _said_of(applied: StoredRegions) -> dict[str, str]:
+    return {"version": str(applied.version), "applied by": applied.applied_by}
 
 
 def check_reason(field: str, why: str, *, needed: bool = True) -> None:

@@ -15,7 +15,7 @@ attributes beside the record, so that nobody who writes one of them writes over 
 
 import secrets
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from botocore.exceptions import ClientError
@@ -25,12 +25,15 @@ from greenlane.deployments.model import HistoryEvent
 from greenlane.deployments.shapes import StoredModel
 from greenlane.deployments.table import DynamoTable, condition_failed
 from greenlane.errors import FenceLost, SignalRefused, UnknownDeployment
-from greenlane.regions.coordinating.model import Asked, Rollout
+from greenlane.regions.coordinating.model import OVER, Asked, Rollout
 from greenlane.regions.coordinating.news import Told
 from greenlane.regions.coordinating.turning import Standing
 from greenlane.regions.planning.model import Plan
 
 RECORD, COPY = "ROLLOUT", "ROLLOUT_COPY"
+LATE = timedelta(minutes=15)
+"""After it was due; by then what died has been revived."""
+
 _TRIES = 4
 
 
@@ -70,6 +73,12 @@ class Kept(NamedTuple):
         """Whether a person wants something that no turn has heeded yet."""
         return self.asked is not None and self.asked.number > self.record.heeded
 
+    def late(self, now: datetime) -> bool:
+        """Whether its coordinator should have looked long ago, and did not."""
+        if self.record.phase in OVER or self.due_at is None:
+            return False
+        return now >= self.due_at + LATE
+
     @property
     def standing(self) -> Standing:
         """The part that a turn works on."""
@@ -89,9 +98,10 @@ class Rollouts(DynamoTable):
         kept = self.kept(service)
         return None if kept is None else kept.standing
 
-    def services(self) -> list[str]:
-        """The services that have, or had, a rollout."""
-        return [item["sk"]["S"] for item in self.query("ROLLOUTS", "", projection="sk")]
+    def services(self, *, limit: int | None = None, after: str | None = None) -> list[str]:
+        """The services that have, or had, a rollout, sorted; at most so many, after that one."""
+        found = self.query("ROLLOUTS", "", projection="sk", limit=limit, after=after)
+        return [item["sk"]["S"] for item in found]
 
     def all(self) -> Iterator[Kept]:
         """The latest rollout of each service."""
