@@ -120,7 +120,9 @@ def _words(trigger: Trigger, said: str) -> str:
         case "person":
             return f"{name or 'a person'} asked for it{because}"
         case "alertmanager":
-            return f"Alertmanager sent the alert {name}{because}"
+            source = one_line(trigger.source, 64) or "Alertmanager"
+            sent = "an alert" if name == source else f"the alert {name}"
+            return f"{source} sent {sent}{because}"
         case "ecs":
             return f"Amazon ECS gave up on the new version's tasks{because}"
         case "reconciler":

@@ -80,7 +80,7 @@ class Vault:
             answer, code = {}, type(error).__name__
         if code:
             raise Untold(f"secret {secret}: {code}", again=code not in _GONE)
-        value = _only_value(str(answer.get("SecretString") or "")).strip()
+        value = only_value(str(answer.get("SecretString") or "")).strip()
         if not re.fullmatch(r"[!-~]{16,4096}", value):
             raise Untold(
                 f"secret {secret}: it must be one word, 16 characters or more", again=False
@@ -98,7 +98,7 @@ def vault_of(client: Any) -> Vault:
     return Vault(client)
 
 
-def _only_value(text: str) -> str:
+def only_value(text: str) -> str:
     """The console keeps secrets as JSON objects unless it is told not to."""
     try:
         document = json.loads(text)

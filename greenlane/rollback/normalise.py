@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -27,6 +28,9 @@ sending what is firing now, so its alerts may have begun long ago.
 LONGEST_REASON = 2000
 
 ECS_FAILED = "SERVICE_DEPLOYMENT_FAILED"
+
+_GRAFANA, _WEBHOOK = "Grafana", "a webhook"
+"""Who sent an alert that Alertmanager did not."""
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -68,6 +72,7 @@ class Sighting:
 
     trigger: Trigger
     service: str | None = None
+    deployment_id: str | None = None
     ecs_service: str | None = None
     configuration: Any = None
 
@@ -96,7 +101,7 @@ def normalise(
 
 def read(document: Any, *, home: Home, now: datetime) -> tuple[list[Sighting], list[Ignored]]:
     """What a document says is wrong, and what in it says nothing of the kind."""
-    reader = _reader_of(document)
+    reader = _reader_of(document, now)
     if reader is None:
         return [], [Ignored(reason="no shape of a trigger that Greenlane knows")]
     sightings, ignored = [], []
@@ -121,7 +126,7 @@ class _Found:
 _Reader = Callable[[Any], Iterable[_Found | Ignored]]
 
 
-def _reader_of(document: Any) -> _Reader | None:
+def _reader_of(document: Any, now: datetime) -> _Reader | None:
     if not isinstance(document, dict):
         return None
     if "alarmData" in document:
@@ -130,6 +135,8 @@ def _reader_of(document: Any) -> _Reader | None:
         return _sns
     if "alerts" in document:
         return _alertmanager
+    if "service" in document and "reason" in document:
+        return partial(_webhook, now)
     named: dict[Any, _Reader] = {shapes.ALARM: _alarm_event, shapes.ECS: _ecs_event}
     kind = document.get("detail-type")
     return named.get(kind) if isinstance(kind, str) else None
@@ -239,10 +246,11 @@ def _alertmanager(document: Any) -> Iterable[_Found | Ignored]:
     body = _parsed(shapes.AlertmanagerBody, document)
     if isinstance(body, Ignored):
         return [body]
-    return [_alert(given, f"alerts.{number}") for number, given in enumerate(body.alerts)]
+    source = _GRAFANA if body.version == "1" else ""
+    return [_alert(given, f"alerts.{number}", source) for number, given in enumerate(body.alerts)]
 
 
-def _alert(given: Any, at: str) -> _Found | Ignored:
+def _alert(given: Any, at: str, source: str) -> _Found | Ignored:
     alert = _parsed(shapes.Alert, given, at)
     if isinstance(alert, Ignored):
         return alert
@@ -258,8 +266,25 @@ def _alert(given: Any, at: str) -> _Found | Ignored:
         at=alert.starts_at,
         event_id=alert.fingerprint or None,
         slot=labels.greenlane_slot,
+        source=source,
     )
     return _Found(Sighting(trigger, service=labels.greenlane_service), None)
+
+
+def _webhook(now: datetime, document: Any) -> Iterable[_Found | Ignored]:
+    """An alert as Alertmanager's, of whoever can send only JSON of his own making."""
+    body = _parsed(shapes.Webhook, document)
+    if isinstance(body, Ignored):
+        return [body]
+    source = body.source or _WEBHOOK
+    trigger = Trigger(
+        kind="alertmanager",
+        name=source,
+        reason=body.reason[:LONGEST_REASON],
+        at=body.at or now,
+        source=source,
+    )
+    return [_Found(Sighting(trigger, service=body.service, deployment_id=body.deployment_id), None)]
 
 
 def _latest(sightings: Sequence[Sighting]) -> list[Sighting]:
@@ -293,7 +318,8 @@ def _concerns(sighting: Sighting, watched: Watched) -> bool:
             # Composite alarms too: those that the workload names, for a slot or for the service.
             return sighting.trigger.name in record.trigger_alarms
         case "alertmanager":
-            return sighting.service == record.service
+            meant = sighting.deployment_id in (None, record.deployment_id)
+            return sighting.service == record.service and meant
         case _:
             return _is_candidates(sighting.ecs_service or "", watched)
 
@@ -340,6 +366,9 @@ def _whose(sighting: Sighting) -> str:
     match sighting.trigger.kind:
         case "alarm":
             return f"{name} is no alarm of a deployment's new version"
+        case "alertmanager" if sighting.deployment_id is not None:
+            of = f"{sighting.deployment_id!r} of {sighting.service!r}"
+            return f"{name} is about the deployment {of}, which is not the service's latest"
         case "alertmanager":
             return f"{name} is about the service {sighting.service!r}, which was never deployed"
         case _:

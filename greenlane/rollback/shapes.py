@@ -1,7 +1,8 @@
 """What others send when something is wrong, in the shapes they send it. Keys we need, no others.
 
 EventBridge wraps an alarm's change in `detail`; the alarm's own Lambda action says the same under
-`alarmData`; SNS carries other words for it as JSON text; Alertmanager sends alerts by the group.
+`alarmData`; SNS carries other words for it as JSON text; Alertmanager sends alerts by the group, as
+Grafana does. Who can write any JSON writes a `Webhook`.
 """
 
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pydantic import (
     AliasChoices,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
 )
@@ -167,10 +169,48 @@ class Alert(_Shape):
 
 
 class AlertmanagerBody(_Shape):
-    """What Alertmanager posts to a webhook; each alert is read by itself."""
+    """What Alertmanager posts to a webhook; each alert is read by itself.
 
-    version: Literal["4"]
-    alerts: tuple[Any, ...]
+    Grafana's alerts are of the same shape, and its version is "1":
+    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+    """
+
+    version: Literal["4", "1"] = Field(description='"4" is Alertmanager\'s, "1" Grafana\'s.')
+    alerts: tuple[Any, ...] = Field(
+        description="Those that are `firing` and have the label `greenlane_service` count; "
+        "`greenlane_slot` is for what is about one slot only."
+    )
+
+
+def _written(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('write text, such as "2026-03-02T09:00:00Z" or "1772442000"')
+    return value
+
+
+class Webhook(BaseModel):
+    """That something is wrong with a service, from whoever can send this much JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="RollbackWebhook")
+
+    service: Name = Field(examples=["claude-manager"])
+    reason: str = Field(
+        examples=["8 percent of the orders fail"],
+        description="For people: what is wrong. Its first 2000 characters are kept.",
+    )
+    deployment_id: Name | None = Field(
+        None, description="Which deployment is meant; the service's latest if left out."
+    )
+    source: Annotated[str, Field(max_length=64)] | None = Field(
+        None, examples=["Datadog"], description="Who sends it, for people."
+    )
+    at: Annotated[Instant, BeforeValidator(_written, json_schema_input_type=str)] | None = Field(
+        None,
+        examples=["2026-03-02T09:00:00Z"],
+        description="Since when it is wrong: with an offset, or seconds or milliseconds of Unix "
+        "time as text. What began before the deployment did is no reason to take it back. Now if "
+        "left out.",
+    )
 
 
 def dimensions_of(trigger: Any) -> list[dict[str, str]]:

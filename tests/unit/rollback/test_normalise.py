@@ -216,6 +216,9 @@ def without(document, *path):
         (sns('"text"'), "Records.0.Sns.Message"),
         ({"Records": [{"eventSource": "aws:s3"}]}, "Records.0.EventSource"),
         (webhook(version="3"), "version"),
+        ({"service": SERVICE, "reason": 3}, "reason"),
+        ({"service": SERVICE, "reason": "x", "more": 1}, "more"),
+        ({"service": SERVICE, "reason": "x", "at": "99999999999999"}, "at"),
         (webhook(alert(startsAt="2026-11-23T12:00:00")), "alerts.0.startsAt"),
         (webhook(alert(startsAt="0001-01-01T00:00:00+02:00")), "alerts.0.startsAt"),
         (webhook(alert(slot="purple")), "alerts.0.labels.greenlane_slot"),
@@ -254,7 +257,9 @@ VALID = [
     sns(alarm_message()),
     sns(alarm_message(composite=True)),
     webhook(alert(), alert(slot=None)),
+    webhook(alert(), version="1"),
     ecs_event(),
+    {"service": SERVICE, "reason": "orders fail", "at": NOW.isoformat(), "source": "check"},
 ]
 
 

@@ -32,6 +32,7 @@ SHAPES = {
     "message": sns(alarm_message()),
     "alertmanager": webhook(alert()),
     "ecs": ecs_event(),
+    "own": {"service": SERVICE, "reason": "orders fail", "deployment_id": "d-1"},
 }
 
 

@@ -1,0 +1,1 @@
+"""Webhooks that start the way back, over the HTTP API."""
