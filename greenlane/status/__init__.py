@@ -1,0 +1,1 @@
+"""Everything that is under way, and whatever needs a person, on one screen."""
