@@ -13,6 +13,8 @@
     │   ├── UnknownDatabase     no database of that name was applied
     │   ├── UnknownMigration    no run of a migration of that id
     │   ├── UnknownRestore      no restore of a database of that id
+    │   ├── UnknownRollout      no rollout of that service through several Regions
+    │   ├── IdempotencyKeyReused  the key of an HTTP request was sent with another request
     │   └── FlagsTooLarge       the flags, or one change of them, do not fit where they are stored
     ├── Refused                 plan looked at the live system and said no; nothing was changed
     │   ├── DeploymentInFlight  another deployment holds the service's lease
@@ -90,7 +92,8 @@ class UnknownDeployment(InvalidInput):
     """No deployment of that id is on record."""
 
     def __init__(self, deployment_id: str) -> None:
-        super().__init__("deployment", deployment_id, "see `greenlane get` for the ids on record")
+        way_out = "see `greenlane history SERVICE` for the ids on record"
+        super().__init__("deployment", deployment_id, way_out)
 
 
 class UnknownFlag(InvalidInput):
@@ -145,6 +148,29 @@ class UnknownRestore(InvalidInput):
 
     def __init__(self, restore: str) -> None:
         super().__init__("restore", restore, "see `greenlane migrations restore list` for the ids")
+
+
+class UnknownRollout(InvalidInput):
+    """No rollout of that service was begun in this Region."""
+
+    def __init__(self, service: str) -> None:
+        way_out = (
+            "it never had a rollout in this Region; ask in the home Region of its coordinator, or "
+            "begin one"
+        )
+        super().__init__("service", service, way_out)
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """The `Idempotency-Key` was sent with another request before; nothing was changed."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            "Idempotency-Key",
+            key,
+            "it was sent with another request of this operation before; send that request for its "
+            "answer, or another key to begin something new",
+        )
 
 
 class FlagsTooLarge(InvalidInput):

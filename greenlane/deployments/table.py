@@ -42,6 +42,7 @@ class DynamoTable:
         newest_first: bool = False,
         limit: int | None = None,
         projection: str | None = None,
+        after: str | None = None,
     ) -> list[Item]:
         """All items of a partition whose `sk` begins so, in the order of that.
 
@@ -51,6 +52,7 @@ class DynamoTable:
             newest_first: the other way round.
             limit: how many at most.
             projection: which attributes, as DynamoDB says it.
+            after: the `sk` that comes before the first of them; there need be no such item.
         """
         arguments: dict[str, Any] = {
             "TableName": self.table,
@@ -66,6 +68,8 @@ class DynamoTable:
             arguments["Limit"] = limit
         if projection is not None:
             arguments["ProjectionExpression"] = projection
+        if after is not None:
+            arguments["ExclusiveStartKey"] = {"pk": {"S": pk}, "sk": {"S": after}}
         items: list[Item] = []
         while True:
             answer = self.client.query(**arguments)

@@ -24,8 +24,13 @@ _SECURITY = {
         "description": "AWS Signature Version 4 for the service `execute-api`.",
         "x-amazon-apigateway-authtype": "awsSigv4",
     },
+    "webhookSecret": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The secret `greenlane/webhooks` of AWS Secrets Manager.",
+    },
 }
-_BY = {"api_key": "apiKey", "iam": "iam"}
+_BY = {"api_key": "apiKey", "iam": "iam", "secret": "webhookSecret"}
 
 
 def document(routes: Iterable[Route], *, server: str, version: str) -> dict[str, Any]:
@@ -46,9 +51,9 @@ def document(routes: Iterable[Route], *, server: str, version: str) -> dict[str,
         "info": {
             "title": "Greenlane",
             "version": version,
-            "description": "Lookups of feature flags and A/B tests by OpenFeature's remote "
-            "evaluation protocol, what is told of users of tests, and what people and pipelines do "
-            "with both.",
+            "description": "What people and pipelines do with deployments, feature flags and A/B "
+            "tests; lookups of the latter two by OpenFeature's remote evaluation protocol, and "
+            "what is told of users of tests.",
         },
         "servers": [{"url": server}],
         "paths": paths,

@@ -13,6 +13,15 @@ REFUSED_KEY = Reply("The API key is missing or wrong.", ofrep.GATEWAY_FAILURE)
 REFUSED_SIGNATURE = Reply(
     "The request is not signed, or the principal may not call this.", ofrep.GATEWAY_FAILURE
 )
+REFUSED_SECRET = Reply(
+    "The secret is missing or wrong.",
+    Problems,
+    PROBLEM,
+    headers={
+        "WWW-Authenticate": "How to show it. API Gateway calls this header "
+        "`x-amzn-Remapped-WWW-Authenticate`."
+    },
+)
 THROTTLED = Reply(
     "Too many requests at once.",
     ofrep.GATEWAY_FAILURE,
@@ -33,6 +42,16 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-r
 """
 
 
+_REFUSED: Mapping[Auth, Mapping[int, Reply]] = {
+    "api_key": {403: REFUSED_KEY},
+    "iam": {403: REFUSED_SIGNATURE},
+    "secret": {
+        401: REFUSED_SECRET,
+        403: Reply("API Gateway turned it away, as by a web ACL.", ofrep.GATEWAY_FAILURE),
+    },
+}
+
+
 def problem(about: str, **headers: str) -> Reply:
     """An answer that is a problem document."""
     return Reply(about, Problems, PROBLEM, headers)
@@ -47,7 +66,7 @@ def always(auth: Auth) -> dict[int, Reply]:
     """What any route may answer but the lookups', which have a protocol of their own."""
     return {
         400: problem("Something in the request is wrong; nothing was changed."),
-        403: REFUSED_SIGNATURE if auth == "iam" else REFUSED_KEY,
+        **_REFUSED[auth],
         429: THROTTLED,
         **GATEWAY_FAILED,
         500: _or_gateway("Something went wrong here; it was logged."),

@@ -11,21 +11,26 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ValidationError
 
 from greenlane.errors import (
-    FlagConflict,
     GreenlaneError,
+    IdempotencyKeyReused,
     InvalidInput,
     NotYet,
     PreconditionFailed,
     Refused,
+    SignalRefused,
+    UnknownDatabase,
     UnknownDeployment,
     UnknownFlag,
+    UnknownMigration,
     UnknownProposal,
+    UnknownRestore,
+    UnknownRollout,
     UnknownService,
     UnknownTest,
     Unsigned,
@@ -41,7 +46,20 @@ RETRY_SECONDS = 1
 DEEPEST = 64
 """Lists and objects in each other in a body; what reads and writes them again bears some 200."""
 
-_UNKNOWN = (UnknownDeployment, UnknownFlag, UnknownProposal, UnknownService, UnknownTest)
+MOST_PROBLEMS = 100
+"""That are told of in one answer."""
+
+_UNKNOWN = (
+    UnknownDatabase,
+    UnknownDeployment,
+    UnknownFlag,
+    UnknownMigration,
+    UnknownProposal,
+    UnknownRestore,
+    UnknownRollout,
+    UnknownService,
+    UnknownTest,
+)
 _LATER = frozenset(
     {
         "InternalServerError",
@@ -159,10 +177,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One answer: a model or plain JSON, or no body."""
+    """One answer: a model or plain JSON, text as it is, or no body."""
 
     status: int = 200
-    content: BaseModel | Mapping[str, Any] | None = None
+    content: BaseModel | Mapping[str, Any] | str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media: str = JSON
 
@@ -171,10 +189,11 @@ class Response:
         content = self.content
         if isinstance(content, BaseModel):
             content = content.model_dump(mode="json", by_alias=True)
-        # By `json`, which can write half a character: a flag from a file may have one.
-        body = (
-            "" if content is None else json.dumps(content, separators=(",", ":"), allow_nan=False)
-        )
+        if content is None or isinstance(content, str):
+            body = content or ""
+        else:
+            # By `json`, which can write half a character: a flag from a file may have one.
+            body = json.dumps(content, separators=(",", ":"), allow_nan=False)
         # Nothing between here and who asked may keep an answer about what can change.
         always = {"content-type": self.media, "cache-control": "no-store"}
         return {
@@ -241,20 +260,30 @@ def problem(error: GreenlaneError) -> Response:
     kind = type(error).__name__
     if isinstance(error, _UNKNOWN):
         return told(404, kind, str(error), (error,))
+    if isinstance(error, IdempotencyKeyReused):
+        return told(422, kind, str(error), (error,))
     if isinstance(error, InvalidDocument):
-        return told(400, "InvalidInput", str(error), error.problems)
+        return told(400, "InvalidInput", _all_in(error), error.problems)
     if isinstance(error, InvalidInput):
         return told(400, kind, str(error), (error,))
     if isinstance(error, Unsigned):
         return told(401, kind, str(error))
     if isinstance(error, PreconditionFailed):
         return told(412, kind, str(error))
-    if isinstance(error, Refused | FlagConflict):
+    if isinstance(error, Refused | SignalRefused):
         return told(409, kind, str(error))
     if isinstance(error, NotYet):
         return told(503, kind, str(error), retry=True)
     logger.error(str(error), error=kind)
     return told(500, kind, str(error))
+
+
+def _all_in(error: InvalidDocument) -> str:
+    """What is wrong, a line each; of very much only the first, for an answer has 6 MB at most."""
+    if len(error.problems) <= MOST_PROBLEMS:
+        return str(error)
+    lines = [f"{error.name}: {one}" for one in error.problems[:MOST_PROBLEMS]]
+    return "\n".join([*lines, f"{len(error.problems) - MOST_PROBLEMS} more are wrong"])
 
 
 def may_pass(error: BotoCoreError | ClientError) -> bool:
@@ -263,13 +292,22 @@ def may_pass(error: BotoCoreError | ClientError) -> bool:
 
 
 def store_failed(error: BotoCoreError | ClientError) -> Response:
-    """What botocore met as an answer."""
+    """What botocore met as an answer, which says of which operation where that is known."""
     logger.warning(str(error), error=type(error).__name__)
     if isinstance(error, ClientError) and not may_pass(error):
         code = error.response["Error"]["Code"]
-        return told(500, "StoreFailed", f"DynamoDB refused it: {code}")
-    later = "DynamoDB did not answer; nobody knows whether a change went in: look, then try again"
+        return told(500, "StoreFailed", f"AWS refused {error.operation_name}: {code}")
+    what = f"AWS did not answer{_asked_of(error)}"
+    later = f"{what}; nobody knows whether a change went in: look, then try again"
     return told(503, "StoreUnavailable", later, retry=True)
+
+
+def _asked_of(error: BotoCoreError | ClientError) -> str:
+    """Which call it was: the operation, or at least the host that was to take it."""
+    if isinstance(error, ClientError):
+        return f" {error.operation_name}"
+    host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname
+    return f" at {host}" if host else ""
 
 
 def told(
@@ -295,7 +333,7 @@ def told(
         detail=detail,
         problems=tuple(
             Problem(field=one.field, value=repr(one.value), way_out=one.way_out, line=one.line)
-            for one in problems
+            for one in problems[:MOST_PROBLEMS]
         ),
     )
     headers = {"retry-after": str(RETRY_SECONDS)} if retry else {}

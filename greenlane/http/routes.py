@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-Auth = Literal["api_key", "iam"]
+Auth = Literal["api_key", "iam", "secret"]
+"""Who may call a route. With `secret`, API Gateway lets everybody in and the function checks."""
+
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 JSON, PROBLEM = "application/json", "application/problem+json"

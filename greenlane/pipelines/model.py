@@ -153,7 +153,7 @@ class RolloutAsked:
 
     Args:
         request: what each Region is asked for.
-        source: the file of Regions, as text.
+        source: the file of Regions, as text; None for the one that was applied for the service.
         name: of that file.
         kind: how it goes through them; what the file says if None.
         policy: how careful.
@@ -161,7 +161,7 @@ class RolloutAsked:
     """
 
     request: DeploymentRequest
-    source: str
+    source: str | None
     name: str
     kind: Type | None
     policy: Policy

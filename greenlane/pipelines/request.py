@@ -8,7 +8,7 @@ Nothing is called here but the files of the job.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, get_args
 
 from pydantic import BaseModel
@@ -48,6 +48,9 @@ _WHOLE: dict[str, type[BaseModel]] = {
     "experiment": ExperimentAsked,
     "migration": MigrationAsked,
 }
+APPLIED = "applied"
+"""As `regions`: those that were applied for the service."""
+
 _OF_ROLLOUT = ("regions", "policy", "despite_hold")
 _OURS = {
     "deployment_id": "it is made of the pipeline's execution id; leave it out",
@@ -59,10 +62,12 @@ _OURS = {
 }
 """Keys of a deployment's request that nobody writes in a pipeline, and what to do instead."""
 
-_DEPLOYMENT = tuple(
+DEPLOYMENT = tuple(
     name for name in DeploymentRequest.model_fields if name not in (*_OURS, "requested_by")
 )
-_KNOWN = (*Envelope.model_fields, *_DEPLOYMENT, *_WHOLE, *_OF_ROLLOUT)
+"""Keys that anybody may write who asks for a deployment, whichever the door."""
+
+_KNOWN = (*Envelope.model_fields, *DEPLOYMENT, *_WHOLE, *_OF_ROLLOUT)
 
 
 class Files(Protocol):
@@ -150,7 +155,7 @@ def read_asked(given: Mapping[str, Any], files: Files, *, by: str) -> Asked:
     subject: Subject
     if named and named[0] in _WHOLE:
         name = named[0]
-        _refuse_besides(given, name, (*_DEPLOYMENT, *_OF_ROLLOUT, "image_definitions"))
+        _refuse_besides(given, name, (*DEPLOYMENT, *_OF_ROLLOUT, "image_definitions"))
         subject = validated(_WHOLE[name], given[name], name)  # type: ignore[assignment]
     elif named:
         subject = _rollout(given, envelope, files, by)
@@ -181,14 +186,36 @@ def _with_file(given: Mapping[str, Any], files: Files) -> Mapping[str, Any]:
     return {**found, **given}
 
 
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
+def read_deployment(
+    given: Mapping[str, Any], *, by: str, instead: Mapping[str, str]
+) -> tuple[DeploymentRequest, str]:
+    """A request of a deployment in this Region and nothing around it, with its digest.
+
+    Args:
+        given: what was asked.
+        by: who asks.
+        instead: further keys that nobody writes at this door, and what to do instead.
+
+    Raises:
+        InvalidInput: with everything that is wrong with its keys; nothing was changed.
+    """
+    _refuse_unknown(given, DEPLOYMENT, {**_OURS, **instead})
+    request = deployment_request(**given, requested_by=by)
+    return request, _digest(request)
+
+
+def _refuse_unknown(
+    given: Mapping[str, Any],
+    known: Sequence[str] = _KNOWN,
+    ours: Mapping[str, str] = _OURS,
+) -> None:
     problems = []
     for name, value in given.items():
-        if name in _OURS:
-            problems.append(InvalidInput(name, excerpt(value), _OURS[name]))
-        elif name not in _KNOWN:
-            close = suggested(str(name), _KNOWN)
-            way_out = f"there is no such key{close or '; the keys are ' + ', '.join(_KNOWN)}"
+        if name in ours:
+            problems.append(InvalidInput(name, excerpt(value), ours[name]))
+        elif name not in known:
+            close = suggested(str(name), known)
+            way_out = f"there is no such key{close or '; the keys are ' + ', '.join(known)}"
             problems.append(InvalidInput(str(name), excerpt(value), way_out))
     if problems:
         raise as_error(problems, NAME)
@@ -220,7 +247,7 @@ def _refuse_besides(given: Mapping[str, Any], what: str, others: tuple[str, ...]
 def _deployment(
     given: Mapping[str, Any], envelope: Envelope, files: Files, by: str
 ) -> DeploymentRequest:
-    asked = {name: given[name] for name in _DEPLOYMENT if name in given}
+    asked = {name: given[name] for name in DEPLOYMENT if name in given}
     if not any(asked.get(name) for name in ("image", "version", "task_definition")) and (
         envelope.image_definitions is not None or files.any
     ):
@@ -247,14 +274,19 @@ def _rollout(given: Mapping[str, Any], envelope: Envelope, files: Files, by: str
     despite_hold = given.get("despite_hold")
     if despite_hold is not None and (not isinstance(despite_hold, str) or len(despite_hold) < 3):
         raise InvalidInput("despite_hold", excerpt(despite_hold), "say why, for the record")
-    if isinstance(regions, Mapping):
+    source: str | None
+    if regions == APPLIED:
+        source, name = None, APPLIED
+    elif isinstance(regions, Mapping):
         document = regions if "regions" in regions else {"regions": regions}
         source, name = json.dumps(document, default=str), "regions"
     elif isinstance(regions, str):
         source, name = files.read(regions, envelope.artifact), regions
     else:
         raise InvalidInput(
-            "regions", excerpt(regions), "write the name of a file in the artifact, or a mapping"
+            "regions",
+            excerpt(regions),
+            f"write {APPLIED}, the name of a file in the artifact, or a mapping",
         )
     each = {key: value for key, value in given.items() if key != "strategy"}
     chosen: Type | None = kind
@@ -274,7 +306,9 @@ def _digest(subject: Subject) -> str:
     if isinstance(subject, RolloutAsked):
         said: dict[str, Any] = {
             "request": subject.request.model_dump(mode="json", exclude={"requested_by"}),
-            "regions": load(subject.source, subject.name).data,
+            "regions": (
+                APPLIED if subject.source is None else load(subject.source, subject.name).data
+            ),
             "kind": subject.kind,
             "policy": subject.policy,
             "despite_hold": subject.despite_hold,

@@ -7,6 +7,7 @@ stage makes, begins another attempt.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 
 from greenlane.deployments.client import Greenlane
@@ -25,14 +26,16 @@ _TRIES = 5
 
 
 def subject_id(asked: Asked, attempt: int) -> str:
-    """The id of what a pipeline execution begins: the same whenever it is asked for.
-
-    A long id is cut, and ends in its digest.
-    """
+    """The id of what a pipeline execution begins: the same whenever it is asked for."""
     envelope = asked.envelope
-    parts = [asked.name, envelope.pipeline_execution_id, envelope.action]
+    parts = [asked.name, envelope.pipeline_execution_id, envelope.action or ""]
     if attempt > 1:
         parts.append(str(attempt))
+    return id_of(parts)
+
+
+def id_of(parts: Sequence[str]) -> str:
+    """An id of its parts, without empty ones; a long id is cut, and ends in its digest."""
     whole = "-".join(part for part in parts if part)
     if len(whole) <= LONGEST_ID:
         return whole
