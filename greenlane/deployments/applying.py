@@ -53,7 +53,8 @@ class Applier:
         name = self._bind(checked, service)
         stored = self._stored(name)
         before = _sources_of(stored)
-        sources = before.model_copy(update={checked.kind: checked.source})
+        withdrawn = checked.kind == "canary" and checked.canary is None
+        sources = before.model_copy(update={checked.kind: None if withdrawn else checked.source})
         base = ServiceConfig(name=name)
         if stored is not None and before == Sources():
             base = stored.config

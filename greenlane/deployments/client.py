@@ -26,7 +26,7 @@ from greenlane.deployments.applying import Applied, Applier, check
 from greenlane.deployments.config import DeploymentConfig, ServiceConfig
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, Connection, Started
 from greenlane.deployments.document import Checked
-from greenlane.deployments.going_back import Undone, roll_back, undo_request, version_before
+from greenlane.deployments.going_back import Once, Undone, roll_back, undo_request, version_before
 from greenlane.deployments.insight import Insight
 from greenlane.deployments.layers import check_fits
 from greenlane.deployments.model import (
@@ -217,7 +217,14 @@ class Greenlane(Insight):
         return roll_back(self.connection, record, reason=reason, by=by)
 
     def undo(
-        self, service: str, *, to: str | None = None, steps_back: int = 1, reason: str, by: str
+        self,
+        service: str,
+        *,
+        to: str | None = None,
+        steps_back: int = 1,
+        reason: str,
+        by: str,
+        once: Once | None = None,
     ) -> Undone:
         """Go back to a version that was good before.
 
@@ -231,6 +238,7 @@ class Greenlane(Insight):
             steps_back: how many good versions to go back, without `to`.
             reason: for the history.
             by: who asks.
+            once: whose wish it is, where it may be sent again.
 
         Raises:
             UnknownService: the service was never applied.
@@ -248,12 +256,13 @@ class Greenlane(Insight):
         if record.phase not in LEASED:  # the way back of what is under way is never held up
             refuse_outdated_revision(self.connection.kept, service, wanted or "")
         if target is None:
-            latest = record.deployment_id
-            started = self.rollback(service, reason=reason, by=by, deployment_id=latest)
+            started = roll_back(self.connection, record, reason=reason, by=by, once=once)
             revision = plan.live_task_definition
             return Undone(**dict(started), way="rollback", to=to, task_definition=revision)
         ecs = self.connection.client("ecs")
-        started = self.deploy(undo_request(ecs, target, reason=reason, by=by))
+        request = undo_request(ecs, target, reason=reason, by=by)
+        named = {"deployment_id": once.name if once else None}
+        started = self.deploy(request.model_copy(update=named))
         revision = target.task_definition or ""
         to = target.deployment_id
         return Undone(**dict(started), way="deployment", to=to, task_definition=revision)

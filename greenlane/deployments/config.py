@@ -60,7 +60,9 @@ class StepConfig(Document):
     approval: bool = Field(False, description="wait for `greenlane promote` after the bake")
 
 
-Step = Annotated[StepConfig, BeforeValidator(_step_from_number)]
+Step = Annotated[
+    StepConfig, BeforeValidator(_step_from_number, json_schema_input_type=StepConfig | int)
+]
 
 
 def check_weights(weights: Sequence[int]) -> None:

@@ -180,6 +180,18 @@ class Connection:
         found = self.client("stepfunctions").describe_execution(executionArn=arn)
         return Execution(found["status"], found.get("error", ""), _cause(found.get("cause", "")))
 
+    def given(self, machine: str, name: str) -> dict[str, Any] | None:
+        """What an execution was given; None when none of that name began in the last 90 days."""
+        arn = self.arn("execution", f"{machine}:{name}")
+        try:
+            found = self.client("stepfunctions").describe_execution(executionArn=arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return None
+        given: dict[str, Any] = json.loads(found["input"])
+        return given
+
     def outcome_of_execution(self, deployment_id: str) -> Outcome | None:
         """How a deployment's execution ended; None while it runs.
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
+from pydantic import computed_field
+
 from greenlane.deployments.model import PlannedStep
 from greenlane.deployments.shapes import StoredModel
 
@@ -55,11 +57,13 @@ class Cost(StoredModel):
 
     lines: tuple[CostLine, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def total(self) -> Decimal:
         """The sum of the lines."""
         return sum((line.cost for line in self.lines), Decimal(0))
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def orchestration(self) -> Decimal:
         """The same without the tasks of the second slot."""

@@ -35,16 +35,18 @@ Kind = Literal["service", "canary", "success_criteria"]
 CRITERIA_KEYS = ("success_criteria", "monitoring", "alerts")
 """Top-level keys of a file of success criteria; any of them makes it one."""
 
-FLAGS = "feature_flags"
-"""Top-level key of a file that is for no service; `greenlane.apply` reads it too."""
-
-NOT_YET = {
+ELSEWHERE = {
+    "feature_flags": "feature flags",
     "ab_tests": "A/B tests",
     "regions": "regions",
+    "databases": "databases",
 }
-"""Top-level keys of files that a later version will read, and what such a file declares."""
+"""Top-level keys of files that are no service's configuration, and what such a file declares.
 
-_KEYS = ("service", "canary", *CRITERIA_KEYS, FLAGS, *NOT_YET)
+`greenlane.apply` takes them too.
+"""
+
+_KEYS = ("service", "canary", *CRITERIA_KEYS, *ELSEWHERE)
 
 
 class CriteriaDocument(Document):
@@ -84,8 +86,8 @@ class Checked:
     """A file that was read without a problem.
 
     `service` is the service's name where the file says it. Of `config`, `canary` and `criteria`
-    the one of its kind is set. `asks` is what it adds to a judgement. `warnings` say what has no
-    effect as it stands.
+    the one of its kind is set; none by an empty `canary:`, which takes the canary's file away.
+    `asks` is what it adds to a judgement. `warnings` say what has no effect as it stands.
     """
 
     kind: Kind
@@ -153,6 +155,8 @@ def _read_service(source: Source, kept: SourceText) -> Checked:
 
 
 def _read_canary(source: Source, kept: SourceText, names: Names) -> Checked:
+    if source.data["canary"] is None:
+        return Checked("canary", kept, None, Criteria())
     canary = validate(CanaryDocument, source, ("canary",))
     criteria = canary.success_criteria
     problems = problems_of(
@@ -265,11 +269,9 @@ def _kind(source: Source) -> Kind:
     belongs: tuple[str, ...] = (kind,) if kind is not None else CRITERIA_KEYS
     if kind is None and any(key in source.data for key in CRITERIA_KEYS):
         kind = "success_criteria"
-    later = next((key for key in NOT_YET if key in source.data), None)
-    if kind is None and FLAGS in source.data:
-        problems = [_of_no_service(source)]
-    elif kind is None and later is not None:
-        problems = [_not_yet(source, later)]
+    elsewhere = next((key for key in ELSEWHERE if key in source.data), None)
+    if kind is None and elsewhere is not None:
+        problems = [_elsewhere(source, elsewhere)]
     else:
         problems = [
             _out_of_place(source, key) for key in source.data if kind is None or key not in belongs
@@ -283,23 +285,12 @@ def _kind(source: Source) -> Kind:
     )
 
 
-def _of_no_service(source: Source) -> InvalidInput:
-    return InvalidInput(
-        FLAGS,
-        Excerpt("a file of feature flags"),
-        "flags belong to no service: apply it by `greenlane.apply.apply`, as the command "
-        "`greenlane apply` does",
-        line=source.line((FLAGS,)),
-    )
-
-
-def _not_yet(source: Source, key: str) -> InvalidInput:
+def _elsewhere(source: Source, key: str) -> InvalidInput:
     return InvalidInput(
         key,
-        Excerpt(f"a file of {NOT_YET[key]}"),
-        "this kind of file is not supported yet; "
-        "this version reads files with the key service, canary, success_criteria or "
-        "feature_flags",
+        Excerpt(f"a file of {ELSEWHERE[key]}"),
+        "it is no service's configuration: apply it by `greenlane.apply.apply`, as the command "
+        "`greenlane apply` does",
         line=source.line((key,)),
     )
 
@@ -308,7 +299,7 @@ def _out_of_place(source: Source, key: str) -> InvalidInput:
     way_out = (
         "one file declares one kind; move it to a file of its own"
         if key in _KEYS
-        else "a file begins with the key service, canary, success_criteria or feature_flags"
-        + suggest(key, _KEYS)
+        else "a file begins with the key service, canary, success_criteria, regions, databases, "
+        "feature_flags or ab_tests" + suggest(key, _KEYS)
     )
     return InvalidInput(key, Excerpt("this key"), way_out, line=source.line((key,)))

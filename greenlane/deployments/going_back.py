@@ -1,8 +1,10 @@
 """What people mean by undo: the way back that is quickest, or a version that was good before."""
 
+import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -32,8 +34,29 @@ class Undone(Started):
     task_definition: str
 
 
-def roll_back(connection: Connection, record: Record, *, reason: str, by: str) -> Started:
-    """Start the rollback of the service's latest deployment.
+@dataclass(frozen=True)
+class Once:
+    """What makes a wish the same wish, however often it is sent: it begins one thing.
+
+    Args:
+        name: of a deployment that is begun for it; a rollback's name is made of it.
+        at: when it was sent first, aware.
+    """
+
+    name: str
+    at: datetime
+
+
+def rollback_name(deployment_id: str, once: Once) -> str:
+    """What the rollback's execution is called that a wish begins of a deployment."""
+    own = hashlib.sha256(once.name.encode()).hexdigest()[:8]
+    return f"{deployment_id[:60]}-by-hand-{own}"
+
+
+def roll_back(
+    connection: Connection, record: Record, *, reason: str, by: str, once: Once | None = None
+) -> Started:
+    """Start the rollback of the service's latest deployment; with `once`, one for that wish.
 
     Raises:
         Refused: there is nothing to take back.
@@ -49,6 +72,7 @@ def roll_back(connection: Connection, record: Record, *, reason: str, by: str) -
         raise Refused(
             f"{record.deployment_id} is {record.phase} already; there is nothing to take back"
         )
+    once = once or Once(secrets.token_hex(8), connection.clock.now())
     body = {
         "service": record.service,
         "deployment_id": record.deployment_id,
@@ -56,12 +80,17 @@ def roll_back(connection: Connection, record: Record, *, reason: str, by: str) -
             "kind": "person",
             "name": by,
             "reason": reason,
-            "at": connection.clock.now().isoformat(),
+            "at": once.at.isoformat(),
         },
     }
-    name = f"{record.deployment_id[:60]}-by-hand-{secrets.token_hex(4)}"
-    arn, _ = connection.start(ROLLBACK_MACHINE, name, body)
-    return Started(service=record.service, deployment_id=record.deployment_id, execution_arn=arn)
+    name = rollback_name(record.deployment_id, once)
+    arn, already = connection.start(ROLLBACK_MACHINE, name, body)
+    return Started(
+        service=record.service,
+        deployment_id=record.deployment_id,
+        execution_arn=arn,
+        already=already,
+    )
 
 
 def version_before(

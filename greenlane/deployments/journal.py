@@ -60,6 +60,7 @@ def summarise(runtime: Runtime, plan: Plan, record: Record) -> None:
         phase=record.phase,
         strategy=plan.strategy,
         image=plan.image,
+        version=plan.request.version,
         task_definition=record.task_definition,
         requested_by=plan.request.requested_by,
         started_at=plan.started_at,

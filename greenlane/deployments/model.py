@@ -182,6 +182,7 @@ class Trigger(StoredModel):
 
     `name` is the alarm's, the alert's, the error's or the person's; of an ECS failure it is the
     id of the ECS deployment that failed. `slot` is whose trouble it tells, where that is known.
+    `source` is who sent an alert that is none of your Alertmanager's.
     """
 
     kind: Literal["alarm", "alertmanager", "ecs", "execution", "failure", "person", "reconciler"]
@@ -190,6 +191,7 @@ class Trigger(StoredModel):
     at: datetime | None = None
     event_id: str | None = None
     slot: Slot | None = None
+    source: str = ""
 
 
 class Signal(StoredModel):
@@ -385,6 +387,7 @@ class DeploymentSummary(StoredModel):
     phase: Phase
     strategy: Strategy
     image: str | None = None
+    version: str | None = Field(None, description="what was asked for, where that was a version")
     task_definition: str | None = None
     requested_by: str = "unknown"
     started_at: datetime

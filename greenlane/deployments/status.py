@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from botocore.exceptions import ClientError
+
 from greenlane.deployments.fleet import container_of, read_service, read_task_definition, tag_of
 from greenlane.deployments.model import (
     HistoryEvent,
@@ -17,6 +19,7 @@ from greenlane.deployments.model import (
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.traffic import read_rule, slot_health
 from greenlane.deployments.workload import Workload
+from greenlane.errors import Refused
 
 OutcomeName = Literal["succeeded", "rolled_back", "held", "refused", "failed"]
 
@@ -116,6 +119,16 @@ def progress(record: Record, plan: Plan) -> tuple[int | None, int]:
     return min(record.step + 1, steps), steps
 
 
+def waits_for_approval(record: Record, plan: Plan | None, now: datetime) -> bool:
+    """Whether the evidence of the step under way is in, and only a person is waited for."""
+    if plan is None or record.phase is not Phase.SHIFTING:
+        return False
+    if record.paused or record.hold_until is not None or record.bake_token is None:
+        return False
+    over = record.bake_until is not None and now >= record.bake_until
+    return over and plan.steps[record.step].approval
+
+
 class Fleet:
     """Reads both slots; what cannot change (a task definition's image) is read once.
 
@@ -143,12 +156,24 @@ class Fleet:
         Raises:
             Refused: the rule or an ECS service of the workload does not exist.
         """
-        percent = read_rule(self._elbv2, workload.listener_rule_arn).percent(workload)
+        percent = self._percent(workload)
         found = [
             self._slot(slot, workload, container, record, percent)
             for slot in sorted(workload.slots)
         ]
         return tuple(sorted(found, key=lambda status: status.role != "live"))
+
+    def _percent(self, workload: Workload) -> dict[Slot, int] | None:
+        rule = workload.listener_rule_arn
+        try:
+            return read_rule(self._elbv2, rule).percent(workload)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "RuleNotFound":
+                raise
+            raise Refused(
+                f"the listener rule {rule} of {workload.service} does not exist; correct it in "
+                "the service's file and `greenlane apply` that"
+            ) from error
 
     def _slot(
         self,

@@ -382,7 +382,7 @@ class DynamoStore(DynamoTable):
     def deployments(self, service: str, limit: int = 20) -> list[DeploymentSummary]:
         """A service's deployments, newest first."""
         items = self.query(f"SERVICE#{service}", "DEPLOYMENT#", newest_first=True, limit=limit)
-        return [_summary_from(item) for item in items]
+        return [summary_from(item) for item in items]
 
 
 def _summary_key(summary: DeploymentSummary) -> Item:
@@ -390,7 +390,7 @@ def _summary_key(summary: DeploymentSummary) -> Item:
     return {"pk": {"S": f"SERVICE#{summary.service}"}, "sk": {"S": sk}}
 
 
-def _summary_from(item: Item) -> DeploymentSummary:
+def summary_from(item: Item) -> DeploymentSummary:
     """The line that an item holds; lines of an earlier version have the report in their body."""
     summary = DeploymentSummary.model_validate_json(item["body"]["S"])
     if "report" not in item:

@@ -49,7 +49,7 @@ def _lasts(span: timedelta) -> timedelta:
     return span
 
 
-class _Posted(Document):
+class Posted(Document):
     """What somebody posts, checked."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_the_scan)]
@@ -110,9 +110,9 @@ class EvidenceBook:
             "url": url,
         }
         try:
-            posted = _Posted.model_validate(given)
+            posted = Posted.model_validate(given)
         except ValidationError as error:
-            raise as_error(explain(error, _Posted, given), "the evidence") from None
+            raise as_error(explain(error, Posted, given), "the evidence") from None
         self._store.get_config(service)
         now = self._clock.now()
         evidence = Evidence(

@@ -175,7 +175,7 @@ def _by_cause(cause: Cause) -> list[NextStep]:
     if cause.kind == "ecs":
         return [NextStep(text=_BY_FAILURE["UnstableCandidate"])]
     if cause.kind == "alertmanager":
-        return [NextStep(text=f"Look at what the alert {cause.name} watches.")]
+        return [NextStep(text=f"Look at what {cause.name} watches.")]
     if cause.kind == "execution":
         return [NextStep(text="Find out why the deployment's execution ended: a person who "
                          "stopped it, or an error in its history in Step Functions.")]  # fmt: skip

@@ -23,6 +23,8 @@ from greenlane.incidents.report_place import Format, bucket_name, console_url, r
 from greenlane.incidents.report_store import RENDERERS, read_report, write_report
 from greenlane.incidents.reporting import REPORT_WRITTEN
 
+_MAKE_IT = "`greenlane report {} --deployment {}` makes one with log messages, and stores it"
+
 
 class FoundReport(StoredModel):
     """A report, and where it is.
@@ -51,11 +53,13 @@ class Reports:
 
     Args:
         connection: the account and Region, such as `Greenlane.connect().connection`.
+        quickly: a report that is made for the call is not stored, and does without the log
+            messages, for which one waits up to 20 seconds.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, quickly: bool = False) -> None:
         """See the class."""
-        self._connection = connection
+        self._connection, self._quickly = connection, quickly
 
     def get(
         self,
@@ -89,7 +93,10 @@ class Reports:
             return self._found(stored, made=False, stored=True)
         report = compose(gather(self._sources(), deployment_id))
         # One that is under way has no report yet that anybody should find later.
-        kept = report.outcome != "under_way" and self._keep(report, by, problems)
+        ended = report.outcome != "under_way"
+        if self._quickly and ended:
+            problems.append(f"nothing is stored yet; {_MAKE_IT.format(service, deployment_id)}")
+        kept = ended and not self._quickly and self._keep(report, by, problems)
         return self._found(report, made=True, stored=kept, problems=problems)
 
     def _latest(self, service: str) -> str:
@@ -106,7 +113,7 @@ class Reports:
             ecs=client("ecs"),
             elbv2=client("elbv2"),
             cloudwatch=client("cloudwatch"),
-            logs=client("logs"),
+            logs=None if self._quickly else client("logs"),
             clock=self._connection.clock,
         )
 

@@ -17,6 +17,8 @@ from greenlane.deployments.phases import Phase
 from greenlane.pipelines.model import Asked
 from greenlane.pipelines.request import NoFiles, read_asked
 from tests.builders import NEW_IMAGE, SERVICE
+from tests.deployment_doors import Door as HttpDoor
+from tests.deployment_doors import problem_in
 from tests.pipeline_town import ASKED, EXECUTION, PipelineTown
 
 BY_ID = f"{SERVICE}-{EXECUTION}"
@@ -61,8 +63,24 @@ def by_event(town: PipelineTown, _: pytest.MonkeyPatch) -> None:
     town.native({"request": WHOLE, "event": "an-event"})
 
 
+def by_http(town: PipelineTown, _: pytest.MonkeyPatch) -> None:
+    status, started = http_door(town)("POST", "/deployments", WANTED, key=EXECUTION)
+    assert (status, started["deployment_id"]) == (201, BY_ID)
+
+
+def http_door(town: PipelineTown) -> HttpDoor:
+    return HttpDoor(Greenlane(town.connection("manage_deployments")))
+
+
 Door = Callable[[PipelineTown, pytest.MonkeyPatch], None]
-DOORS: list[Door] = [by_command_line, by_python, by_lambda_action, by_native_action, by_event]
+DOORS: list[Door] = [
+    by_command_line,
+    by_python,
+    by_lambda_action,
+    by_native_action,
+    by_event,
+    by_http,
+]
 
 
 def what_became(door: Door, patch: pytest.MonkeyPatch) -> dict[str, Any]:
@@ -134,13 +152,20 @@ def test_what_is_wrong_is_said_in_the_same_words_by_each_door(
         options = {"--image": wrong["image"], **{f"--{key}": changed[key] for key in changed}}
         given = [part for pair in options.items() for part in pair]
         typed = CliRunner().invoke(app, ["deploy", SERVICE, *given])
+        posted = {name: value for name, value in wrong.items() if name in WANTED | changed}
+        answered = problem_in(http_door(town)("POST", "/deployments", posted, key="a-key"), 400)
 
     assert action.last is not None
     assert said in action.last[1]["failureDetails"]["message"]
     assert native.status == "FAILED"
     assert native.error == "InvalidInput"
     assert said in json.loads(native.cause)["errorMessage"]
-    assert said in typed.output + typed.stderr
+    # The command line, whose keys are options, names those.
+    in_options = "name exactly one of --version, --image and --task-definition"
+    by_options = in_options if said.startswith("name exactly one of") else said
+    assert by_options in typed.output + typed.stderr
+    assert said in answered["detail"]
+    assert answered["detail"] in action.last[1]["failureDetails"]["message"]
     assert town.started == []
 
 
@@ -165,6 +190,22 @@ def test_the_native_action_follows_its_deployment_and_hands_on_what_became_of_it
     assert output is not None
     assert output["outcome"] == "succeeded"
     assert output["outputs"]["deployment_id"] == BY_ID
+    assert len(town.started) == 1
+
+
+def test_the_http_api_with_one_key_starts_one_deployment_however_often_it_is_asked() -> None:
+    with PipelineTown().works() as town:
+        door = http_door(town)
+        first = door("POST", "/deployments", WANTED, key=EXECUTION)
+        town.until(lambda: _phase(town) is Phase.SHIFTING)
+        during = door("POST", "/deployments", WANTED, key=EXECUTION)
+        town.until(lambda: _phase(town) is Phase.WATCHING)
+        after = door("POST", "/deployments", WANTED, key=EXECUTION)
+        other = door("POST", "/deployments", WANTED | {"bake": "3m"}, key=EXECUTION)
+
+    assert first[0] == 201
+    assert during == after == (200, first[1])
+    assert problem_in(other, 422)["title"] == "IdempotencyKeyReused"
     assert len(town.started) == 1
 
 

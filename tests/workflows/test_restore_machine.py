@@ -100,7 +100,7 @@ def test_whoever_is_asked_reads_what_is_lost_how_long_it_takes_and_the_lesser_wa
     ways = said.partition("What to do: ")[2].splitlines()
     assert ways[0].startswith("1. only copy public.people back: `greenlane migrations restore salv")
     assert [one[:2] for one in ways] == ["1.", "2.", "3."]
-    assert "approve --why" in ways[1]
+    assert "approve --reason" in ways[1]
 
 
 def test_before_anything_is_made_people_read_the_measured_time_of_earlier_restores(

@@ -124,6 +124,16 @@ def test_a_channel_without_its_secret_is_a_warning_until_there_is_one(applied):
     assert not any("secret" in warning for warning in result.warnings)
 
 
+def test_an_empty_canary_takes_the_canarys_file_away_and_leaves_the_others(applied):
+    before = applied.store.get_config("claude-manager").config
+    applied.apply(CANARY_FILE, by="jo")
+    assert applied.store.get_config("claude-manager").config != before
+    applied.apply("canary:", by="jo")
+    assert applied.store.get_config("claude-manager").config == before
+    names = applied.connection.client("cloudwatch").names
+    assert not [name for name in names if ".trigger." in name]
+
+
 def test_a_looser_canary_file_replaces_the_stricter_one_before(applied):
     for limit in ("0.005", "0.03"):
         applied.apply(f"canary: {{success_criteria: {{error_rate_threshold: {limit}}}}}", by="jo")

@@ -72,18 +72,13 @@ def test_what_the_canary_file_of_the_specification_says_has_its_effect():
     [
         ("ab-tests.yaml", "ab_tests"),
         ("multi-region-config.yaml", "regions"),
+        ("feature-flags.yaml", "feature_flags"),
     ],
 )
-def test_the_other_files_of_the_specification_are_recognised_and_named(file, key):
+def test_a_file_that_is_no_services_configuration_is_sent_to_where_it_is_applied(file, key):
     problem = problem_of((SPEC / file).read_text())
-    assert problem.field == key
-    assert "not supported yet" in problem.way_out
-
-
-def test_a_file_of_flags_is_sent_to_where_flags_are_applied():
-    problem = problem_of((SPEC / "feature-flags.yaml").read_text())
-    assert (problem.field, problem.line) == ("feature_flags", 2)
-    assert "flags belong to no service" in problem.way_out
+    assert (problem.field, problem.line) == (key, 2)
+    assert "apply it by `greenlane.apply.apply`" in problem.way_out
 
 
 def test_the_stricter_limit_of_two_files_wins():

@@ -27,6 +27,7 @@ def test_only_an_outcome_has_an_end(world, phase):
     summarise(world.runtime, plan(), record(phase=phase, reason="why"))
     (line,) = world.store.deployments(SERVICE)
     assert (line.phase, line.reason, line.requested_by) == (phase, "why", "ada")
+    assert line.version == plan().request.version
     assert (line.ended_at is not None) == (phase in TERMINAL)
 
 

@@ -55,6 +55,13 @@ def test_a_signal_for_another_step_is_refused_and_does_nothing(world):
     assert world.machines.answers == []
 
 
+def test_a_signal_after_the_steps_is_told_that_they_are_over_and_not_of_a_step_too_many(world):
+    given = record(phase=Phase.PROMOTED, step=len(plan().steps))
+    world.store.client.put_item(TableName="greenlane-deployments", Item=record_item(given))
+    with world.untouched(), pytest.raises(SignalRefused, match="it is promoted"):
+        send(world, "pause", step=0)
+
+
 @pytest.mark.parametrize("name", ["pause", "promote", "promote_all", "abort"])
 def test_a_repeated_signal_is_refused_and_says_who_was_first(world, name):
     baking(world)

@@ -105,6 +105,11 @@ def test_every_error_that_goes_back_has_words_of_its_own(name):
     [
         (trigger("person", "ada", "wrong prices"), "ada asked for it: wrong prices"),
         (trigger("alertmanager", "HighErrors", "5 %"), "Alertmanager sent the alert HighErrors"),
+        (
+            trigger("alertmanager", "HighErrors", "5 %", source="Grafana"),
+            "Grafana sent the alert HighErrors: 5 %",
+        ),
+        (trigger("alertmanager", "Datadog", "5 %", source="Datadog"), "Datadog sent an alert: 5 %"),
         (trigger("ecs", "ecs-svc/1", "tasks failed"), "Amazon ECS gave up"),
         (trigger("reconciler", "died", "it died"), "the reconciler found that it died"),
         (trigger("execution", "ABORTED", "x"), "execution ended (ABORTED): x"),

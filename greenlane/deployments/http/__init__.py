@@ -1,0 +1,1 @@
+"""Deployments over HTTP: the routes, what they take and tell, and the class that answers."""
