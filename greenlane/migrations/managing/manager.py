@@ -17,19 +17,18 @@ from typing import Any, Literal
 
 from greenlane.deployments.client import Greenlane
 from greenlane.deployments.connection import Connection
-from greenlane.errors import InvalidInput, MigrationInFlight
 from greenlane.migrations.declaring.loading import load_plan
 from greenlane.migrations.declaring.plan import Plan
-from greenlane.migrations.guarding.lease import Asked
-from greenlane.migrations.guarding.model import MigrationRequest, RunRecord
-from greenlane.migrations.managing.going_back import Rollback, foresee_rollback
-from greenlane.migrations.managing.looking import ALIVE, Looking
-from greenlane.migrations.managing.starting import (
+from greenlane.migrations.managing.asking import (
+    Asking,
     StartedMigration,
-    check_there,
-    foreseen_stops,
     new_run_id,
     request_of,
+)
+from greenlane.migrations.managing.going_back import Rollback, foresee_rollback
+from greenlane.migrations.managing.starting import (
+    check_there,
+    foreseen_stops,
     up_to_release,
 )
 from greenlane.migrations.planning.model import PlannedChange
@@ -42,7 +41,7 @@ LOOKED_AT = 100
 """Runs on a database that are looked at for what was run after one, newest first."""
 
 
-class MigrationManager(Looking):
+class MigrationManager(Asking):
     """Migrations of the databases of one account and Region.
 
     Every method may also raise botocore's own errors: no credentials, no answer, access denied.
@@ -54,13 +53,7 @@ class MigrationManager(Looking):
 
     def __init__(self, connection: Connection | None = None, *, by: str | None = None) -> None:
         """See the class."""
-        super().__init__(connection or Greenlane.connect().connection)
-        self._by = by
-
-    @property
-    def by(self) -> str:
-        """Who is recorded as having asked."""
-        return self._by or self.connection.principal
+        super().__init__(connection or Greenlane.connect().connection, by=by)
 
     # From a change to files.
 
@@ -255,65 +248,3 @@ class MigrationManager(Looking):
             reason=reason or f"takes back {rollback.run}",
         )
         return self._begin(asked, files=rollback.files)
-
-    # What people ask of a run.
-
-    def pause(self, run: str, *, why: str = "") -> RunRecord:
-        """Let a run wait before its next slice; raises `SignalRefused` if it does not run."""
-        return self._ask(run, "pause", why, undo=False)
-
-    def resume(self, run: str) -> RunRecord:
-        """Let a paused run go on; raises `SignalRefused` if it does not run, or is to end."""
-        record = self.run(run)
-        self._places.leases.resume(record.database, run)
-        return record
-
-    def abort(self, run: str, *, why: str = "", undo: bool = False) -> RunRecord:
-        """End a run before its next slice, and leave what it did, or undo what is exact to undo.
-
-        Raises:
-            SignalRefused: it does not run, or is to end already.
-        """
-        return self._ask(run, "abort", why, undo=undo)
-
-    def _begin(
-        self, asked: MigrationRequest, *, files: Sequence[str], notes: Iterable[str] = ()
-    ) -> StartedMigration:
-        self._refuse_in_flight(asked)
-        body = {"request": asked.model_dump(mode="json")}
-        try:
-            arn, already = self._places.start(asked.run, body)
-        except InvalidInput as error:
-            if error.field != "deployment_id":
-                raise
-            raise InvalidInput("run", asked.run, "another request has this id") from error
-        return StartedMigration(
-            run=asked.run,
-            database=asked.database,
-            phase=asked.phase,
-            undo=bool(asked.undo),
-            plan_sha=asked.plan_sha,
-            execution_arn=arn,
-            already=already,
-            files=tuple(files),
-            notes=tuple(notes),
-        )
-
-    def _refuse_in_flight(self, asked: MigrationRequest) -> None:
-        """Said here already, for the workflow would say it a moment later."""
-        held = self._places.leases.read(asked.database)
-        if held is None or held.held_by is None or held.run == asked.run:
-            return
-        execution = self._places.execution(held.held_by)
-        if execution is not None and execution.status in ALIVE:
-            raise MigrationInFlight(
-                f"{asked.database} is taken by {held.run} ({held.phase or 'a restore'}); wait for "
-                "it, or end it"
-            )
-
-    def _ask(self, run: str, name: Literal["pause", "abort"], why: str, *, undo: bool) -> RunRecord:
-        record = self.run(run)
-        at = self.connection.clock.now()
-        asked = Asked(name=name, by=self.by, at=at, why=why, undo=undo)
-        self._places.leases.ask(record.database, run, asked)
-        return record

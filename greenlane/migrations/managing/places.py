@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from greenlane.deployments.connection import TABLE, Connection, Execution
 from greenlane.errors import Refused
 from greenlane.migrations.databases.store import DatabaseStore
-from greenlane.migrations.declaring.plan import Plan, read_plan
 from greenlane.migrations.guarding.lease import Leases
 from greenlane.migrations.guarding.plans import bucket_name, fetch_plan, put_plan
 from greenlane.migrations.guarding.records import Runs
+
+if TYPE_CHECKING:
+    from greenlane.migrations.declaring.plan import Plan
 
 MIGRATION_MACHINE = "greenlane-migration"
 
@@ -46,24 +48,27 @@ class Places:
         """What is kept of runs."""
         return Runs(self.connection.client("dynamodb"), TABLE)
 
-    def keep_plan(self, plan: Plan) -> str:
+    def keep_plan(self, plan: "Plan") -> str:
         """Keep a plan by its checksum, which this returns; the same again changes nothing.
 
         Raises:
             Refused: nothing for migrations is deployed in this account and Region.
         """
-        with _deployed():
+        with deployed():
             put_plan(*self._bucket, plan.sha256, plan.model_dump_json())
         return plan.sha256
 
-    def plan(self, sha256: str) -> Plan:
+    def plan(self, sha256: str) -> "Plan":
         """The plan of that checksum.
 
         Raises:
             InvalidInput: there is none, or the document there is another.
             Refused: nothing for migrations is deployed in this account and Region.
         """
-        with _deployed():
+        # It brings PostgreSQL's grammar along, which functions that ask for no plan do not have.
+        from greenlane.migrations.declaring.plan import read_plan
+
+        with deployed():
             return read_plan(fetch_plan(*self._bucket, sha256), sha256)
 
     def start(self, run: str, body: dict[str, Any]) -> tuple[str, bool]:
@@ -73,7 +78,7 @@ class Places:
             InvalidInput: another request has this id.
             Refused: nothing for migrations is deployed in this account and Region.
         """
-        with _deployed():
+        with deployed():
             return self.connection.start(MIGRATION_MACHINE, run, body)
 
     def execution(self, arn: str) -> Execution | None:
@@ -93,7 +98,7 @@ class Places:
 
 
 @contextmanager
-def _deployed() -> Iterator[None]:
+def deployed() -> Iterator[None]:
     """An answer that says that there is no such bucket or workflow becomes one that says why."""
     try:
         yield

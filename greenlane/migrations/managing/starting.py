@@ -1,17 +1,13 @@
-"""What is looked at before a phase is started, and the request for it. Pure but for the check."""
+"""What is looked at before a phase of a folder is started. Pure but for the check."""
 
-import secrets
 from collections.abc import Iterable
-from datetime import datetime
 
 from pydantic import ValidationError
 
 from greenlane.clock import Clock
-from greenlane.deployments.shapes import StoredModel
 from greenlane.errors import InvalidInput, Refused
 from greenlane.migrations.declaring.judging import assess_plan, stopping
 from greenlane.migrations.declaring.plan import Migration, Plan
-from greenlane.migrations.guarding.model import MigrationRequest
 from greenlane.migrations.guarding.release import WAIVED_BY
 from greenlane.migrations.running.checking import check
 from greenlane.migrations.running.model import CheckResult, Override, SliceRequest
@@ -19,28 +15,6 @@ from greenlane.migrations.running.session import Connect
 from greenlane.migrations.validating.model import Phase
 from greenlane.migrations.validating.rules import RULES
 from greenlane.problems import as_error, explain, suggest
-
-
-class StartedMigration(StoredModel):
-    """A run whose execution runs.
-
-    Args:
-        run: its id, by which it is found.
-        undo: whether it takes back.
-        already: whether an earlier, equal request started it.
-        files: that it runs, or undoes, unless they are done, or were never begun.
-        notes: what a person should know.
-    """
-
-    run: str
-    database: str
-    phase: Phase
-    undo: bool = False
-    plan_sha: str
-    execution_arn: str
-    already: bool = False
-    files: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def up_to_release(plan: Plan, phase: Phase, release: str | None) -> Plan:
@@ -106,11 +80,6 @@ def check_there(
     return result
 
 
-def new_run_id(database: str, what: str, now: datetime) -> str:
-    """`orders-expand-20261123-120000-1a2b`."""
-    return f"{database}-{what}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-
-
 def override_of(rule: str, *, person: str, reason: str) -> Override:
     """An accepted finding, of a rule or of one statement of it: `add-column`, `add-column:3`.
 
@@ -130,14 +99,6 @@ def override_of(rule: str, *, person: str, reason: str) -> Override:
         return Override.model_validate(given)
     except ValidationError as error:
         raise as_error(explain(error, Override, given), f"override {rule}") from None
-
-
-def request_of(**given: object) -> MigrationRequest:
-    """A request; raises `InvalidInput` for what is wrong with it."""
-    try:
-        return MigrationRequest.model_validate(given)
-    except ValidationError as error:
-        raise as_error(explain(error, MigrationRequest, given), "the request") from None
 
 
 def _accepts(override: Override, rule: str, statement: int) -> bool:

@@ -91,7 +91,7 @@ def ways_out(question: Question, run: RestoreRun, offer: str) -> str:
         return listed(
             (
                 _salvage(run, start),
-                f"go back with all of it and lose what is named: `{start} approve --why ...`",
+                f"go back with all of it and lose what is named: `{start} approve --reason ...`",
                 f"neither: `{start} refuse`",
             )
         )

@@ -7,13 +7,13 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
 from greenlane.deployments.connection import TABLE, Connection
 from greenlane.deployments.model import HistoryEvent
-from greenlane.errors import InvalidInput
+from greenlane.errors import InvalidInput, UnknownRestore
 from greenlane.migrations.guarding.lease import Leases
 from greenlane.migrations.guarding.records import Runs
 from greenlane.migrations.restoring.answering import answer_restore, end_restore, start_restore
@@ -25,8 +25,10 @@ from greenlane.migrations.restoring.model import (
     Says,
 )
 from greenlane.migrations.restoring.records import Asked, Restores
-from greenlane.migrations.restoring.salvaging import SalvageStep, salvage_of
 from greenlane.problems import as_error, explain
+
+if TYPE_CHECKING:
+    from greenlane.migrations.restoring.salvaging import SalvageStep
 
 RESTORE_MACHINE = "greenlane-restore"
 _LISTED = 100
@@ -62,12 +64,15 @@ class RestoreManager:
         """Who is recorded as having asked."""
         return self._by or self.connection.principal
 
-    def start(self, run: str, *, restore: str | None = None, **asks: Any) -> RestoreRequest:
+    def start(
+        self, run: str, *, restore: str | None = None, once: bool = False, **asks: Any
+    ) -> RestoreRequest:
         """Start a restore to before a run of a migration; what was asked for, with its id.
 
         Args:
             run: the migration's run, of which the backup is.
             restore: an id; that of one that has ended goes on with what it made.
+            once: one of that id that has begun, whatever became of it, is not started again.
             asks: further fields of `RestoreRequest`.
 
         Raises:
@@ -89,6 +94,8 @@ class RestoreManager:
             request = RestoreRequest.model_validate(given)
         except ValidationError as error:
             raise as_error(explain(error, RestoreRequest, given), "the request") from None
+        if once and self._begun(request.restore):
+            return request
         machine = self.connection.arn("stateMachine", RESTORE_MACHINE)
         start_restore(self._restores, self._stepfunctions, machine, request)
         return request
@@ -159,7 +166,7 @@ class RestoreManager:
             why=why,
         )
 
-    def salvage(self, restore: str) -> tuple[SalvageStep, ...]:
+    def salvage(self, restore: str) -> "tuple[SalvageStep, ...]":
         """The steps that copy tables back, once both databases were looked at.
 
         Raises:
@@ -176,7 +183,17 @@ class RestoreManager:
         if not state.looked.old_answers:
             way_out = "the old database did not answer, so nobody knows what is missing in it"
             raise InvalidInput("restore", restore, way_out)
+        # Names are quoted by PostgreSQL's own key words: its grammar comes along.
+        from greenlane.migrations.restoring.salvaging import salvage_of
+
         return salvage_of(state)
+
+    def _begun(self, restore: str) -> bool:
+        try:
+            self._restores.restore(restore)
+        except UnknownRestore:
+            return False
+        return True
 
     @property
     def _stepfunctions(self) -> Any:

@@ -11,6 +11,7 @@ from greenlane.deployments.phases import Phase
 from greenlane.regions.coordinating.deciding import CUT_OFF
 from greenlane.regions.coordinating.model import OVER
 from greenlane.regions.coordinating.news import news_of
+from tests.effort import examples, part
 from tests.unit.regions.simulated_regions import (
     HOME,
     STANDBY,
@@ -21,6 +22,8 @@ from tests.unit.regions.simulated_regions import (
     shop,
     take_over,
 )
+
+RUNS = examples(350, 1000)
 
 EIGHT = tuple(f"eu-west-{number}" for number in range(1, 9))
 FIVE = {"eu-west-1": 10, "eu-west-2": 15, "eu-west-3": 20, "eu-west-4": 25, "us-east-1": 30}
@@ -132,7 +135,7 @@ def test_a_coordinator_may_die_at_any_call_and_the_end_is_the_same():
         run(world, home)
         calls, ended = world.calls, home.record.phase
         assert ended == ("rolled_back" if fails else "succeeded")
-        for at in range(1, calls + 1):
+        for at in part(range(1, calls + 1), 3, 1 if fails else 0):
             for how in ("gone before", "gone after", "lost", "unanswered", "twice", "late"):
                 world = World(record)
                 if fails:
@@ -145,12 +148,12 @@ def test_a_coordinator_may_die_at_any_call_and_the_end_is_the_same():
                 settled(world, home.record)
 
 
-def test_no_stale_coordinator_advances_and_no_pair_is_in_flight_in_1000_runs():
+def test_no_stale_coordinator_advances_and_no_pair_is_in_flight_in_any_run():
     """Deaths, cuts, losses, late and doubled messages, a standby that takes over at any call."""
     record = shop(FIVE, pairs=PAIRS)
     ends = {"succeeded": 0, "rolled_back": 0, "partial": 0, "held": 0}
     stale = 0
-    for seed in range(1000):
+    for seed in range(RUNS):
         chance = random.Random(seed)
         world = World(record)
         home = Coordinator(world, HOME, record)
@@ -204,6 +207,6 @@ def test_no_stale_coordinator_advances_and_no_pair_is_in_flight_in_1000_runs():
         settled(world, home.record, *(one.record for one in standbys))
         assert home.record.phase in OVER or home.record.phase == "held", seed
         ends[home.record.phase] += 1
-    assert stale > 150
-    assert ends["succeeded"] > 200
-    assert ends["rolled_back"] > 200
+    assert stale > 0.15 * RUNS
+    assert ends["succeeded"] > 0.2 * RUNS
+    assert ends["rolled_back"] > 0.2 * RUNS

@@ -42,7 +42,7 @@ def grade(database: Database, case: dict[str, Any]) -> Inverse:
         return grade_inverse(statement, live_catalog(connection))
 
 
-@pytest.mark.parametrize("case", part(RUN, 3), ids=lambda one: one["id"])
+@pytest.mark.parametrize("case", part(RUN, 5), ids=lambda one: one["id"])
 def test_a_statement_and_its_inverse_leave_schema_and_rows_as_they_were(
     make_database: MakeDatabase, case: dict[str, Any]
 ) -> None:

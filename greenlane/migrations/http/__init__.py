@@ -1,0 +1,1 @@
+"""Runs of migrations and restores over HTTP; nothing here reads SQL or reaches a database."""

@@ -1,0 +1,1 @@
+"""Rollouts through several Regions over HTTP, in the Region of their coordinator."""

@@ -1,0 +1,131 @@
+"""The routes of the HTTP API that are about rollouts through several Regions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from greenlane.deployments.config import SERVICE_NAME_PATTERN
+from greenlane.flags.http.api_models import NoQuery
+from greenlane.http.idempotency import IdempotencyHeader
+from greenlane.http.listing import EventsQuery
+from greenlane.http.replies import always, merged, ok, problem
+from greenlane.http.routes import Method, Reply, Route
+from greenlane.regions.coordinating.requesting import BegunRollout
+from greenlane.regions.http.rollout_shapes import (
+    CloseRollout,
+    RolloutHistory,
+    RolloutList,
+    RolloutsQuery,
+    RolloutView,
+    StartRollout,
+    Wish,
+    WishTaken,
+)
+
+FUNCTION = "manage_rollouts"
+
+_SERVICE = {
+    "service": {"type": "string", "pattern": SERVICE_NAME_PATTERN, "examples": ["claude-manager"]}
+}
+_NONE = {404: problem("The service never had a rollout here.")}
+_REFUSED = {409: problem("It is refused as things are; nothing was changed.")}
+_REUSED = {422: problem("This `Idempotency-Key` was sent with another request.")}
+_BEGUN: Mapping[int, Reply] = {
+    200: Reply("It was begun before under this key: the same answer.", BegunRollout),
+    201: Reply("It began.", BegunRollout),
+}
+_TAKEN = ok("It is asked, and heeded within minutes.", WishTaken)
+
+_START = (
+    "The plan is made anew, by the windows and freezes of now. In the home Region of the "
+    "coordinator; it reaches the others. Refused while another rollout of the service is under "
+    "way, and for a version that went back before."
+)
+_ROLLBACK = (
+    "While it runs, or after it. Windows and freezes hold up nothing, and other versions are not "
+    "touched."
+)
+
+
+def _route(
+    method: Method, path: str, name: str, about: str, *replies: Mapping[int, Reply], **more: Any
+) -> Route:
+    given: dict[str, Any] = {"parameters": NoQuery, **more}
+    if "{service}" in path:
+        given["path_parameters"] = _SERVICE
+    return Route(
+        method=method,
+        path=f"/v1/rollouts{path}",
+        name=name,
+        about=about,
+        function=FUNCTION,
+        auth="iam",
+        replies=merged(always("iam"), *replies),
+        tag="Rollouts",
+        **given,
+    )
+
+
+def _wish(path: str, name: str, about: str, **more: Any) -> Route:
+    given: dict[str, Any] = {"body": Wish, "body_optional": True, **more}
+    return _route("POST", f"/{{service}}/{path}", name, about, _TAKEN, _NONE, _REFUSED, **given)
+
+
+ROUTES = (
+    _route(
+        "GET",
+        "",
+        "listRollouts",
+        "The latest rollout of each service.",
+        ok("A part of them.", RolloutList),
+        parameters=RolloutsQuery,
+    ),
+    _route(
+        "POST",
+        "",
+        "startRollout",
+        "Take a version through several Regions, wave by wave.",
+        _BEGUN,
+        _REFUSED,
+        _REUSED,
+        details=_START,
+        headers=IdempotencyHeader,
+        body=StartRollout,
+    ),
+    _route(
+        "GET",
+        "/{service}",
+        "getRollout",
+        "Where a service's latest rollout stands, Region by Region.",
+        ok("The rollout.", RolloutView),
+        _NONE,
+    ),
+    _route(
+        "GET",
+        "/{service}/history",
+        "rolloutHistory",
+        "What happened in a service's latest rollout, oldest first.",
+        ok("A part of it.", RolloutHistory),
+        _NONE,
+        parameters=EventsQuery,
+    ),
+    _wish(
+        "hold",
+        "holdRollout",
+        "Start no further Region.",
+        details="Those under way go on, and go back if they fail.",
+    ),
+    _wish("resume", "resumeRollout", "Let a rollout go on that is held."),
+    _wish(
+        "rollback",
+        "rollBackRollout",
+        "Take every touched Region back to the version it had.",
+        details=_ROLLBACK,
+    ),
+    _wish(
+        "close",
+        "closeRollout",
+        "End the attempts to take back the Regions that did not go back.",
+        body=CloseRollout,
+        body_optional=False,
+    ),
+)
