@@ -1,5 +1,7 @@
 """A service that Greenlane deploys, as the template sees it: names and parameters, no imports."""
 
+from functools import cached_property
+
 from aws_cdk import ArnFormat, CfnParameter, Fn, Stack
 from constructs import Construct
 
@@ -12,15 +14,14 @@ class AdoptedService(Construct):
     """What the product stack knows of one service.
 
     The ARNs come from the SSM parameters below `/greenlane/workloads/<service>/`, read when the
-    stack is deployed: whoever owns the environment writes them, our sample or anybody else.
+    stack is deployed: whoever owns the environment writes them, our sample or anybody else. A stack
+    has a parameter for what it asks of a service, and for nothing else.
     """
 
     def __init__(self, scope: Construct, id: str, *, service: ServiceSettings) -> None:
         super().__init__(scope, id)
         self.service = service
         self._prefix = "".join(part.title() for part in service.name.split("-"))
-        self.listener_rule_arn = self.read("listener-rule-arn")
-        self.target_group_arns = {slot: self.read(f"target-group-arn-{slot}") for slot in SLOTS}
         stack = Stack.of(self)
         self.ecs_services = [
             stack.format_arn(
@@ -54,6 +55,16 @@ class AdoptedService(Construct):
         ]
         of_our_sample = [name for slot in SLOTS for name in alarm_names(service.name, slot)]
         self.alarms: list[str] = list(service.alarms or of_our_sample)
+
+    @cached_property
+    def listener_rule_arn(self) -> str:
+        """The production rule."""
+        return self.read("listener-rule-arn")
+
+    @cached_property
+    def target_group_arns(self) -> dict[str, str]:
+        """Each slot's target group."""
+        return {slot: self.read(f"target-group-arn-{slot}") for slot in SLOTS}
 
     def read(self, name: str) -> str:
         """The value of the service's SSM parameter `name` at deployment."""

@@ -6,6 +6,7 @@ from typing import Any
 from aws_cdk import App, Environment, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from infra.api_stack import ApiStack
 from infra.pipeline import PipelineStack
 from infra.settings import Settings
 from infra.stacks import GreenlaneStack
@@ -61,6 +62,9 @@ def _add_stacks(
         sample = WorkloadStack(app, name, settings=settings, env=environment)
         # The order of deployment, nothing more: the parameters must exist to be read.
         greenlane.add_stack_dependency(sample)
+    # Likewise: its functions name the tables and machines of the other one.
+    api = ApiStack(app, f"GreenlaneApi{suffix}", settings=settings, env=environment)
+    api.add_stack_dependency(greenlane)
     if settings.pipeline is not None:
         PipelineStack(app, "GreenlanePipeline", settings=settings, env=environment)
     return greenlane

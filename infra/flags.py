@@ -1,5 +1,7 @@
 """The two functions of feature flags behind the HTTP API."""
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -29,6 +31,7 @@ class FlagFunctions(Construct):
         layer: the dependencies; a lookup loads of them only the engine of patterns, and only for a
             flag that has one.
         settings: of flags.
+        served: the modules of all functions of the API, whose routes its document has.
         log_retention: of the log groups.
     """
 
@@ -42,6 +45,7 @@ class FlagFunctions(Construct):
         code: lambda_.Code,
         layer: lambda_.ILayerVersion,
         settings: FlagSettings,
+        served: Sequence[str],
         log_retention: logs.RetentionDays,
     ) -> None:
         super().__init__(scope, id)
@@ -97,6 +101,7 @@ class FlagFunctions(Construct):
                 MANAGE_MB,
                 {
                     "FLAGS_ENVIRONMENTS": ",".join(settings.environments),
+                    "API_FUNCTIONS": ",".join(sorted(served)),
                     "POWERTOOLS_SERVICE_NAME": "greenlane",
                     "LOG_LEVEL": "INFO",
                 },

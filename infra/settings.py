@@ -259,6 +259,7 @@ class Settings(_Frozen):
     Without `regions` there is no coordinator of several Regions.
     `request_sources` are those whose events are taken as requests: whoever may put events with
     such a source on the default bus may deploy.
+    With `webhooks` monitoring may start the way back over the HTTP API, by a secret.
     Without `pipeline` there is no example pipeline.
     """
 
@@ -272,6 +273,7 @@ class Settings(_Frozen):
     migrations: MigrationSettings | None = None
     regions: RegionsSettings | None = None
     request_sources: tuple[Annotated[str, Field(pattern=_EVENT_SOURCE)], ...] = ()
+    webhooks: bool = False
     pipeline: PipelineSettings | None = None
 
     @model_validator(mode="after")
@@ -304,6 +306,11 @@ class Settings(_Frozen):
     def network_service(self) -> str:
         """The service in whose VPC validation runs."""
         return self.validation_network or self.services[0].name
+
+    @property
+    def coordinates(self) -> bool:
+        """Whether this Region has a coordinator of rollouts."""
+        return self.regions is not None and self.region in self.regions.coordinators
 
     def service(self, name: str) -> ServiceSettings:
         """The service of that name.

@@ -1,13 +1,14 @@
-"""The two stacks: the sample's blue/green environment, and the product."""
+"""The product without its HTTP API: what deploys, watches and goes back, in one Region."""
 
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE
 from greenlane.regions.coordinating.requesting import REGIONS_MACHINE
 from infra.adopted import AdoptedService
 from infra.catalog import FUNCTIONS
@@ -19,15 +20,14 @@ from infra.flag_ramps import FLAG_MACHINE, FlagRamps
 from infra.flags_storage import FlagsStorage
 from infra.function_spec import FunctionSpec
 from infra.functions import Function, all_versions, camel
-from infra.http_api import add_http_api
 from infra.incidents import Incidents
 from infra.migrations import MIGRATION_MACHINE, Migrations, PlansBucket
 from infra.own_alarms import OwnAlarms
 from infra.people import People
 from infra.permissions import Permissions
 from infra.permissions_regions import RegionsPermissions
-from infra.permissions_releases import MigrationPlaces
 from infra.permissions_restores import RestorePermissions
+from infra.places import machine_arn, migration_places, rollout_machine
 from infra.regions import Coordinator, RegionNews
 from infra.requests import Requests
 from infra.restores import RESTORE_MACHINE, Restores
@@ -36,9 +36,6 @@ from infra.settings import MigrationSettings, RegionsSettings, Settings
 from infra.storage import Storage
 from infra.triggers import Triggers
 from infra.workflows import STATE_MACHINES, Workflow
-
-DEPLOYMENT_MACHINE = "greenlane-deployment"
-ROLLBACK_MACHINE = "greenlane-rollback"
 
 
 class GreenlaneStack(Stack):
@@ -69,15 +66,10 @@ class GreenlaneStack(Stack):
             for service in settings.services
         }
         # Written from their names, so that functions and machines do not wait for each other.
-        deployment_arn = self._machine_arn(DEPLOYMENT_MACHINE)
-        rollback_arn = self._machine_arn(ROLLBACK_MACHINE)
+        deployment_arn = machine_arn(self, DEPLOYMENT_MACHINE)
+        rollback_arn = machine_arn(self, ROLLBACK_MACHINE)
         plans = PlansBucket(self, "Plans") if settings.migrations is not None else None
-        migration_arn = self._machine_arn(MIGRATION_MACHINE)
-        places = plans and MigrationPlaces(
-            machine=migration_arn,
-            executions=f"{migration_arn.replace(':stateMachine:', ':execution:')}:*",
-            plans_arn=plans.bucket.bucket_arn,
-        )
+        places = plans and migration_places(self, plans.bucket.bucket_arn)
         permissions = Permissions(
             stack=self,
             services=list(services.values()),
@@ -88,11 +80,11 @@ class GreenlaneStack(Stack):
             deployment_machine=deployment_arn,
             rollback_machine=rollback_arn,
             flags_arn=flags.table.table_arn,
-            flag_machine=self._machine_arn(FLAG_MACHINE),
+            flag_machine=machine_arn(self, FLAG_MACHINE),
             experiments_arn=experiments.table.table_arn,
-            experiment_machine=self._machine_arn(EXPERIMENT_MACHINE),
+            experiment_machine=machine_arn(self, EXPERIMENT_MACHINE),
             migrations=places,
-            rollout_machine=self._rollout_machine,
+            rollout_machine=rollout_machine(self, settings),
         )
         environment = {
             "DEPLOYMENTS_TABLE": storage.table.table_name,
@@ -101,15 +93,15 @@ class GreenlaneStack(Stack):
             "ROLLBACK_MACHINE_ARN": rollback_arn,
             "INCIDENTS_BUCKET": incidents.bucket.bucket_name,
             "FLAGS_TABLE": flags.table.table_name,
-            "FLAG_MACHINE_ARN": self._machine_arn(FLAG_MACHINE),
+            "FLAG_MACHINE_ARN": machine_arn(self, FLAG_MACHINE),
             "EXPERIMENTS_TABLE": experiments.table.table_name,
-            "EXPERIMENT_MACHINE_ARN": self._machine_arn(EXPERIMENT_MACHINE),
+            "EXPERIMENT_MACHINE_ARN": machine_arn(self, EXPERIMENT_MACHINE),
             "POWERTOOLS_SERVICE_NAME": "greenlane",
             "LOG_LEVEL": "INFO",
         }
         if plans is not None:
             environment["MIGRATIONS_BUCKET"] = plans.bucket.bucket_name
-            environment["MIGRATION_MACHINE_ARN"] = migration_arn
+            environment["MIGRATION_MACHINE_ARN"] = machine_arn(self, MIGRATION_MACHINE)
         code, layer = our_code(), Dependencies(self, "Dependencies").layer
         self.functions = self._functions(
             permissions, environment, services[settings.network_service], code, layer
@@ -188,15 +180,6 @@ class GreenlaneStack(Stack):
             undelivered=storage.undelivered,
             operators=settings.operators,
         )
-        add_http_api(
-            self,
-            flags=flags.table,
-            experiments=experiments.table,
-            code=code,
-            layer=layer,
-            settings=settings.flags,
-            log_retention=log_retention(settings),
-        )
         own_alarms = OwnAlarms(
             self,
             "OwnAlarms",
@@ -234,12 +217,12 @@ class GreenlaneStack(Stack):
             region=self._settings.region,
             undelivered=storage.undelivered,
         )
-        if self._settings.region not in settings.coordinators:
+        if not self._settings.coordinates:
             return
         may = RegionsPermissions(
             **{one.name: getattr(permissions, one.name) for one in fields(permissions)},
             regions=settings.everywhere,
-            regions_machine=self._machine_arn(REGIONS_MACHINE),
+            regions_machine=machine_arn(self, REGIONS_MACHINE),
         )
         coordinator = Coordinator(
             self,
@@ -275,8 +258,8 @@ class GreenlaneStack(Stack):
             **{one.name: getattr(permissions, one.name) for one in fields(permissions)},
             databases=settings.databases,
             plans_arn=plans.bucket.bucket_arn,
-            migration_machine=self._machine_arn(MIGRATION_MACHINE),
-            restore_machine=self._machine_arn(RESTORE_MACHINE),
+            migration_machine=machine_arn(self, MIGRATION_MACHINE),
+            restore_machine=machine_arn(self, RESTORE_MACHINE),
         )
         migrations = Migrations(
             self,
@@ -331,18 +314,3 @@ class GreenlaneStack(Stack):
             )
 
         return {spec.module: build(spec) for spec in FUNCTIONS}
-
-    @property
-    def _rollout_machine(self) -> str | None:
-        """The ARN of the machine of rollouts, in a Region that has one."""
-        regions = self._settings.regions
-        if regions is None or self._settings.region not in regions.coordinators:
-            return None
-        return self._machine_arn(REGIONS_MACHINE)
-
-    def _machine_arn(self, name: str) -> str:
-        kind = ArnFormat.COLON_RESOURCE_NAME
-        arn: str = self.format_arn(
-            service="states", resource="stateMachine", resource_name=name, arn_format=kind
-        )
-        return arn

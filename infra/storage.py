@@ -6,7 +6,10 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from greenlane.deployments.connection import TABLE, TOPIC
 from infra.nag import acknowledge
+
+UNDELIVERED = "greenlane-undelivered-events"
 
 
 class Storage(Construct):
@@ -17,7 +20,7 @@ class Storage(Construct):
         self.table = dynamodb.Table(
             self,
             "Deployments",
-            table_name="greenlane-deployments",
+            table_name=TABLE,
             partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name="sk", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
@@ -32,7 +35,7 @@ class Storage(Construct):
         self.topic = sns.Topic(
             self,
             "Notifications",
-            topic_name="greenlane-notifications",
+            topic_name=TOPIC,
             enforce_ssl=True,
             # With the disk encryption that every topic has, and no key: CloudWatch, which tells
             # of Greenlane's own trouble, may not use SNS's own, and people must hear while KMS is
@@ -41,7 +44,7 @@ class Storage(Construct):
         self.undelivered = sqs.Queue(
             self,
             "Undelivered",
-            queue_name="greenlane-undelivered-events",
+            queue_name=UNDELIVERED,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
         )

@@ -1,4 +1,4 @@
-"""The HTTP API on a local cloud: its part of the product's template, deployed as it stands."""
+"""The HTTP API on a local cloud: its stack, and the tables of the product, as they stand."""
 
 import json
 import urllib.error
@@ -28,9 +28,10 @@ from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.deploy import Artifact, Deployer, read_assembly
 from greenlane.local.resolve import references
+from tests.role_guard import RoleGuard
 
 STAGE = "production"
-PRODUCT = "Greenlane"
+PRODUCT, API = "Greenlane", "GreenlaneApi"
 
 
 @dataclass
@@ -155,19 +156,40 @@ class DeployedApi:
 
 @contextmanager
 def deployed_api(directory: Path, assembly: Path = Path("cdk.out")) -> Iterator[DeployedApi]:
-    """A local cloud with the API, its functions and its table; `make synth` comes first."""
+    """A local cloud with the API's stack, the tables and the buckets; `make synth` comes first.
+
+    The product's machines are there by their names, and end at once. The functions may do what
+    their roles say, and whoever tries more fails the tests.
+    """
     with LocalCloud(directory, time_scale=1, parts=()) as cloud:
         deployer = Deployer(cloud)
-        (product,) = [one for one in read_assembly(assembly) if one.name == PRODUCT]
-        deployer.deploy(part(product, "AWS::ApiGateway::"))
+        stacks = {one.name: one for one in read_assembly(assembly)}
+        deployer.deploy(part(stacks[PRODUCT], "AWS::DynamoDB::", "AWS::S3::Bucket"))
+        stand_in(cloud, stacks[PRODUCT])
+        deployer.deploy(stacks[API])
+        guard = RoleGuard([stacks[API].template])
+        cloud.server.before.append(guard)
         yield DeployedApi(cloud, deployer)
+        assert not guard.refused, guard.refused
 
 
-def part(artifact: Artifact, prefix: str) -> Artifact:
+def stand_in(cloud: LocalCloud, artifact: Artifact) -> None:
+    """Machines of the names that a template has, without their functions."""
+    nothing = {"StartAt": "Nothing", "States": {"Nothing": {"Type": "Succeed"}}}
+    for resource in artifact.template["Resources"].values():
+        if resource["Type"] == "AWS::StepFunctions::StateMachine":
+            cloud.client("stepfunctions").create_state_machine(
+                name=resource["Properties"]["StateMachineName"],
+                definition=json.dumps(nothing),
+                roleArn="arn:aws:iam::123456789012:role/nobody",
+            )
+
+
+def part(artifact: Artifact, *prefixes: str) -> Artifact:
     """The resources of some types and all that they need, unchanged."""
     resources = artifact.template["Resources"]
     wanted: set[str] = set()
-    open_ends = [name for name, one in resources.items() if one["Type"].startswith(prefix)]
+    open_ends = [name for name, one in resources.items() if one["Type"].startswith(prefixes)]
     while open_ends:
         name = open_ends.pop()
         if name in wanted or name not in resources:

@@ -1,10 +1,14 @@
-"""The HTTP API on a local cloud, with some flags and A/B tests."""
+"""The HTTP API on a local cloud, with all that can be chosen and some flags and A/B tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from greenlane.deployments.connection import TABLE
 from tests.flag_api import DeployedApi, deployed_api
+from tests.infra.conftest import MIGRATIONS, REGIONS, context
+from tests.on_record import put_on_record
 
 FLAGS = """
 feature_flags:
@@ -38,9 +42,24 @@ ab_tests:
 """
 
 
+@pytest.fixture(scope="session")
+def whole_api(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An assembly in which every route is there: with databases, Regions and webhooks."""
+    # Here, because importing the CDK starts Node.
+    from infra.application import build_app
+    from infra.settings import Settings
+
+    folder = tmp_path_factory.mktemp("assembly")
+    chosen = context()["greenlane"]
+    chosen.update(migrations=MIGRATIONS, regions=REGIONS, webhooks=True)
+    build_app(Settings.from_context(chosen), context=context(), outdir=str(folder)).synth()
+    return folder
+
+
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedApi]:
-    with deployed_api(tmp_path_factory.mktemp("api")) as found:
+def api(tmp_path_factory: pytest.TempPathFactory, whole_api: Path) -> Iterator[DeployedApi]:
+    with deployed_api(tmp_path_factory.mktemp("api"), whole_api) as found:
         found.put(FLAGS)
         found.begin(TESTS)
+        put_on_record(found.cloud.client("dynamodb"), TABLE)
         yield found

@@ -9,7 +9,8 @@ from greenlane.http.all_routes import ROUTES
 from greenlane.http.routes import Route
 from tests.flag_api import DeployedApi, send, signature
 
-by_name = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+CHECKED = [route for route in ROUTES if route.auth != "secret"]
+SECRET = [route for route in ROUTES if route.auth == "secret"]
 SIGNED = [route for route in ROUTES if route.auth == "iam"]
 PUBLIC = [route for route in ROUTES if route.public]
 WITHOUT_A_BODY = {"GET", "DELETE"}
@@ -23,7 +24,7 @@ def body_of(route: Route) -> bytes | None:
     return None if route.method in WITHOUT_A_BODY else b"{}"
 
 
-@by_name
+@pytest.mark.parametrize("route", CHECKED, ids=lambda route: route.name)
 def test_without_credentials_nothing_is_answered(api: DeployedApi, route: Route) -> None:
     found = send(route.method, url_of(api, route), body_of(route), {})
 
@@ -44,6 +45,30 @@ def test_a_wrong_signature_opens_no_admin_route(api: DeployedApi, route: Route) 
     headers = signature(route.method, url, body, secret="another")
 
     assert send(route.method, url, body, headers).status == 403
+
+
+@pytest.mark.parametrize("route", SECRET, ids=lambda route: route.name)
+@pytest.mark.parametrize("shown", [None, "Bearer", "Bearer wrong", "Basic d3Jvbmc6d3Jvbmc="])
+def test_without_the_secret_of_webhooks_nothing_is_heard(
+    api: DeployedApi, route: Route, shown: str | None
+) -> None:
+    headers = {} if shown is None else {"authorization": shown}
+
+    found = send(route.method, url_of(api, route), body_of(route), headers)
+
+    assert found.status == 401
+    assert found.headers["www-authenticate"].startswith("Bearer ")
+
+
+@pytest.mark.parametrize("route", SECRET, ids=lambda route: route.name)
+def test_the_secret_that_the_stack_made_up_opens_its_routes(api: DeployedApi, route: Route) -> None:
+    secrets = api.cloud.client("secretsmanager")
+    word = secrets.get_secret_value(SecretId="greenlane/webhooks")["SecretString"]
+    headers = {"authorization": f"Bearer {word}"}
+
+    assert len(word) == 48
+    assert word.isalnum()
+    assert send(route.method, url_of(api, route), b"{}", headers).status == 400
 
 
 @pytest.mark.parametrize("route", PUBLIC, ids=lambda route: route.name)

@@ -1,6 +1,7 @@
 """Which calls the matrix must have rows for: all that the code of the functions can make."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from tests.faults.cells import Cell, Invocation
@@ -9,6 +10,7 @@ from tests.infra.reachable import SERVICES, called, operations
 Call = tuple[str, str]
 
 NOT_ON_THE_WAY = {
+    "answer_dead_job": "answers a pipeline whose job died, which has fault tests of its own",
     "ask_about_restore": "asks people about a restore, which has fault tests of its own",
     "back_up_database": "keeps what a migration could go back to; it has fault tests of its own",
     "cancel_requests": "tells a deployment to go back when its pipeline was stopped",
@@ -22,12 +24,16 @@ NOT_ON_THE_WAY = {
     "hand_over_migration": "lets a migration go on in its next execution",
     "hand_over_rollout": "lets a rollout go on in its next execution",
     "hear_region": "wakes the coordinator of several Regions",
+    "hear_webhooks": "asks for the way back and answers; who sent it sends it again",
     "heed_restore": "hears what people want of a restore",
     "judge_experiment": "looks at an A/B test; no deployment waits for it",
     "judge_flag": "judges the ramp of a flag, which has fault tests of its own",
     "look_up_flags": "answers for flags and A/B tests; no deployment waits for it",
+    "manage_deployments": "asks for what a person asks for; no deployment waits for it",
     "manage_experiments": "changes A/B tests for people; no deployment waits for it",
     "manage_flags": "changes flags for people; no deployment waits for it",
+    "manage_migrations": "asks for what a person asks for; no deployment waits for it",
+    "manage_rollouts": "asks for what a person asks for; no deployment waits for it",
     "own_listener_rule": "CloudFormation calls it when a workload's stack is made or deleted",
     "prepare_cutover": "looks before a cutover; no deployment waits for it",
     "publish_migration": "writes what stands in a database after a migration",
@@ -75,7 +81,8 @@ NO_ROW: dict[Call, str] = {
 """Calls without a row, and why. A call that is only named, and never made, is here too."""
 
 
-def makable() -> set[Call]:
+@cache
+def makable() -> frozenset[Call]:
     """Each call that the source of a function can reach."""
     methods = {action: name for name, actions in operations().items() for action in actions}
     services = {prefix: service for service, prefix in SERVICES.items()} | {"lambda": "lambda"}
@@ -83,7 +90,7 @@ def makable() -> set[Call]:
     for file in Path("functions").glob("[a-z]*.py"):
         for action in called(file.stem) - {"iam:PassRole"}:
             found.add((file.stem, f"{services[action.partition(':')[0]]}.{methods[action]}"))
-    return found
+    return frozenset(found)
 
 
 def struck(cells: Iterable[Cell]) -> set[Call]:

@@ -6,11 +6,13 @@ from functools import cache
 
 import pytest
 
+from tests.effort import examples
 from tests.faults.cells import (
     Cell,
     Chooser,
     Invocation,
     Played,
+    all_cells,
     disturbed_scenes,
     plain_cells,
     plain_scenes,
@@ -20,11 +22,12 @@ from tests.faults.cells import (
 from tests.faults.cells import play as play_anew
 from tests.faults.faults import KINDS, Site
 from tests.faults.matrix import PAGE
+from tests.faults.matrix_rows import NO_ROW, without_a_row
 from tests.faults.scenes import Scene
 from tests.faults.schedules import play
 
-PLAIN, DISTURBED, TWICE = 60, 90, 40
-SCHEDULES = 120
+PLAIN, DISTURBED, TWICE = examples(40, 60), examples(45, 90), examples(25, 40)
+SCHEDULES = examples(60, 120)
 
 
 @cache
@@ -97,6 +100,13 @@ def test_the_calls_of_a_scene_are_struck_from_where_it_differs(
     assert "plan_deployment" not in struck
     site = next(site for site, _ in table_down.calls if site.operation == "describe_tags")
     assert {cell.kind for cell in cells if cell.at == site} == set(KINDS)
+
+
+def test_each_call_that_the_code_can_make_is_struck_or_says_why_not(
+    plain: list[Played], disturbed: list[Played]
+) -> None:
+    """A new call needs a scene that makes it, or a line in `matrix_rows.NO_ROW`."""
+    assert without_a_row(all_cells(plain, disturbed)) == set(NO_ROW)
 
 
 def test_random_schedules_end_whole() -> None:

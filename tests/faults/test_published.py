@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cells import all_cells, disturbed_scenes, plain_scenes, play
 from tests.faults.disturbances import DISTURBANCES
 from tests.faults.faults import KINDS
 from tests.faults.matrix import PAGE
 from tests.faults.matrix_page import LETTERS
-from tests.faults.matrix_rows import NO_ROW, NOT_ON_THE_WAY, Call, makable, without_a_row
+from tests.faults.matrix_rows import NO_ROW, NOT_ON_THE_WAY, Call, makable
 from tests.faults.published import DENIED, ELSEWHERE, GOES_BACK
 
 ROLLBACK = Path("docs/rollback.md")
@@ -27,13 +26,6 @@ def cases() -> set[int]:
     """The numbers of the list in docs/rollback.md."""
     section = ROLLBACK.read_text().split("## When it is held")[1].split("\n## ")[0]
     return {int(number) for number in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)}
-
-
-def test_each_call_that_the_code_can_make_is_struck_or_says_why_not() -> None:
-    """A new call needs a scene that makes it, or a line in `matrix_rows.NO_ROW`."""
-    plain = [play(scene) for scene in plain_scenes()]
-    disturbed = [play(scene) for scene in disturbed_scenes()]
-    assert without_a_row(all_cells(plain, disturbed)) == set(NO_ROW)
 
 
 def test_each_of_them_has_a_row_on_the_page() -> None:

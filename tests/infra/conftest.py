@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = "Greenlane"
+API = "GreenlaneApi"
 SAMPLE = "GreenlaneWorkload"
 
 
@@ -72,12 +73,16 @@ class Assembly:
         return self.template(PRODUCT)
 
     @property
+    def api(self) -> Template:
+        return self.template(API)
+
+    @property
     def sample(self) -> Template:
         return self.template(SAMPLE)
 
     @property
     def templates(self) -> dict[str, Template]:
-        return {PRODUCT: self.product, SAMPLE: self.sample}
+        return {PRODUCT: self.product, API: self.api, SAMPLE: self.sample}
 
 
 Vary = Callable[..., Assembly]
@@ -144,6 +149,10 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
             elif sample:
                 chosen["sample"].update(sample)
             folder = tmp_path_factory.mktemp("assembly")
+            # Assets are named after what is in them, and those that are there are not copied again.
+            for asset in shared.glob("*/asset.*"):
+                with contextlib.suppress(FileExistsError):
+                    (folder / asset.name).symlink_to(asset.resolve())
             settings = Settings.from_context(chosen)
             build_app(settings, context=context(), outdir=str(folder)).synth()
             with contextlib.suppress(OSError):  # another process was first
@@ -168,6 +177,11 @@ def whole(vary: Vary) -> Assembly:
 @pytest.fixture(scope="session")
 def product(assembly: Assembly) -> Template:
     return assembly.product
+
+
+@pytest.fixture(scope="session")
+def api(assembly: Assembly) -> Template:
+    return assembly.api
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ _CALLED = {
 }
 """What such an object is called where it is used, as `runtime.leases`; those of deployments have
 `store` in their name."""
+
+_ALSO = {
+    "book": "greenlane.pipelines.book",
+    "rollouts": f"{_COORDINATING}.requesting",
+}
+"""What else an object of that name may be."""
 
 _BARE = {
     "book",
@@ -167,7 +174,7 @@ def _module(tree: ast.Module) -> Module:
 
 def actions(handler_module: str) -> set[str]:
     """The IAM actions that `functions.<handler_module>` can reach."""
-    reached = called(handler_module)
+    reached = set(called(handler_module))
     for action in sorted(reached):
         reached |= IMPLIED.get(action, set())
     return reached - {"dynamodb:TransactWriteItems"}
@@ -175,19 +182,44 @@ def actions(handler_module: str) -> set[str]:
 
 def called(handler_module: str) -> set[str]:
     """The same without what AWS asks for besides: the calls that the code itself can make."""
+    return _reach(handler_module)[1]
+
+
+def machines(handler_module: str) -> set[str]:
+    """The names of the state machines that its code mentions by their constants."""
+    mentioned, _ = _reach(handler_module)
+    constants = {one for one in mentioned if one[1].endswith("_MACHINE")}
+    return {str(getattr(import_module(module), name)) for module, name in constants}
+
+
+@cache
+def _reach(handler_module: str) -> tuple[set[tuple[str, str]], set[str]]:
+    """All that a handler mentions, and what it calls."""
     seen: set[tuple[str, str]] = set()
     open_ends = [(f"functions.{handler_module}", "handler")]
     reached: set[str] = set()
     while open_ends:
         name = open_ends.pop()
-        node = modules()[name[0]].defined.get(name[1]) if name[0] in modules() else None
-        if name in seen or node is None:
+        if name in seen:
             continue
         seen.add(name)
-        for part in ast.walk(node):
-            open_ends += _mentions(name[0], part)
-            reached |= _calls(part)
-    return reached
+        if name[0] not in modules() or name[1] not in modules()[name[0]].defined:
+            continue
+        mentioned, made = _within(*name)
+        open_ends += mentioned
+        reached |= made
+    return seen, reached
+
+
+@cache
+def _within(module: str, name: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """What a definition mentions and calls: read once, for most functions reach the same ones."""
+    mentioned: set[tuple[str, str]] = set()
+    made: set[str] = set()
+    for part in ast.walk(modules()[module].defined[name]):
+        mentioned.update(_mentions(module, part))
+        made |= _calls(part)
+    return frozenset(mentioned), frozenset(made)
 
 
 def _mentions(module: str, node: ast.AST) -> Iterator[tuple[str, str]]:
@@ -214,7 +246,8 @@ def _places(module: str, owner: str) -> tuple[str, ...]:
         called = STORE
     if name == "runtime":
         return (f"{_GUARDING}.runtime", f"{_COORDINATING}.runtime", TABLE)
-    return () if called is None else (called, TABLE)
+    also = (_ALSO[name],) if name in _ALSO and called is not None else ()
+    return () if called is None else (called, *also, TABLE)
 
 
 def _calls(node: ast.AST) -> set[str]:

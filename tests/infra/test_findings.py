@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.infra.conftest import PRODUCT, ROOT, SAMPLE, Assembly, context
+from tests.infra.conftest import API, PRODUCT, ROOT, SAMPLE, Assembly, context
 
 
 def lint(*files: Path) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def lint(*files: Path) -> subprocess.CompletedProcess[str]:
 
 def test_cfn_lint_finds_nothing_and_ignores_one_check_only(assembly: Assembly) -> None:
     chosen = yaml.safe_load((ROOT / ".cfnlintrc").read_text())
-    templates = [assembly.folder / f"{stack}.template.json" for stack in (PRODUCT, SAMPLE)]
+    templates = [assembly.folder / f"{stack}.template.json" for stack in (PRODUCT, API, SAMPLE)]
 
     done = lint(*templates)
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from greenlane.experiments.names import TABLE as EXPERIMENTS
-from tests.infra.conftest import Resource, Template, Vary
+from infra.nag import as_finding
+from tests.infra.conftest import Assembly, Resource, Template, Vary
 from tests.infra.test_permissions import allowed, as_list
 
 VARIABLES = {
@@ -19,6 +20,7 @@ VARIABLES = {
         "FLAGS_RECORDED",
     },
     "manage-flags": {
+        "API_FUNCTIONS",
         "EXPERIMENTS_TABLE",
         "FLAGS_TABLE",
         "FLAGS_ENVIRONMENTS",
@@ -42,9 +44,9 @@ VARIABLES = {
 
 @pytest.mark.parametrize("name", VARIABLES)
 def test_the_functions_of_the_api_know_their_tables_and_nothing_of_deployments(
-    product: Template, name: str
+    api: Template, name: str
 ) -> None:
-    function = product.only("AWS::Lambda::Function", FunctionName=f"greenlane-{name}")
+    function = api.only("AWS::Lambda::Function", FunctionName=f"greenlane-{name}")
 
     assert set(function.properties["Environment"]["Variables"]) == VARIABLES[name]
 
@@ -76,7 +78,7 @@ def test_whoever_has_an_api_key_writes_of_users_alone(assembly: Any) -> None:
     assert leading_keys(assembly, "ReadTests") == [["tests", "snapshot#tests", "user#*"]]
     statements = [
         statement
-        for role in assembly.product.resources("AWS::IAM::Role")
+        for role in assembly.api.resources("AWS::IAM::Role")
         if role.properties["RoleName"] == "greenlane-record-experiments-eu-west-1"
         for statement in statements_of(role)
         if writing & set(as_list(statement["Action"]))
@@ -93,19 +95,16 @@ def test_who_manages_flags_reads_of_tests_their_names_alone(assembly: Any) -> No
 
 
 def table_of(assembly: Any, name: str) -> str:
-    (table,) = [
-        one.logical_id
-        for one in assembly.product.resources("AWS::DynamoDB::Table")
-        if one.properties["TableName"] == name
-    ]
-    return f"<{table}.Arn>"
+    """How the API's stack names a table that the product's stack makes by that name."""
+    assembly.product.only("AWS::DynamoDB::Table", TableName=name)
+    return f"arn:<AWS::Partition>:dynamodb:eu-west-1:<AWS::AccountId>:table/{name}"
 
 
 def leading_keys(assembly: Any, sid: str) -> list[Any]:
     """Which keys of a table the statements of a name are limited to."""
     return [
         statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-        for role in assembly.product.resources("AWS::IAM::Role", "AWS::IAM::Policy")
+        for role in assembly.api.resources("AWS::IAM::Role", "AWS::IAM::Policy")
         for statement in statements_of(role)
         if statement.get("Sid") == sid
     ]
@@ -120,6 +119,88 @@ def statements_of(one: Resource) -> list[dict[str, Any]]:
 
 
 def test_without_noting_a_lookup_may_write_nothing(vary: Vary) -> None:
-    product = vary(flags={"recorded": 0}).product
+    api = vary(flags={"recorded": 0}).api
 
-    assert "NoteUse" not in json.dumps(product.body)
+    assert "NoteUse" not in json.dumps(api.body)
+
+
+OF_DEPLOYMENTS = {
+    "DEPLOYMENTS_TABLE",
+    "DEPLOYMENT_MACHINE_ARN",
+    "LOG_LEVEL",
+    "POWERTOOLS_SERVICE_NAME",
+    "ROLLBACK_MACHINE_ARN",
+    "TOPIC_ARN",
+}
+OF_WEBHOOKS = OF_DEPLOYMENTS - {"DEPLOYMENT_MACHINE_ARN", "TOPIC_ARN"} | {"WEBHOOKS_SECRET"}
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "memory_mb"),
+    [
+        ("manage-deployments", OF_DEPLOYMENTS, 1024),
+        ("manage-rollouts", OF_DEPLOYMENTS, 1024),
+        ("manage-migrations", OF_DEPLOYMENTS, 1024),
+        ("hear-webhooks", OF_WEBHOOKS, 512),
+    ],
+)
+def test_what_answers_for_deployments_is_told_the_names_that_the_product_has(
+    whole: Assembly, name: str, variables: set[str], memory_mb: int
+) -> None:
+    found = whole.api.only("AWS::Lambda::Function", FunctionName=f"greenlane-{name}").properties
+
+    told = found["Environment"]["Variables"]
+    assert set(told) == variables
+    for machine in ("DEPLOYMENT", "ROLLBACK"):
+        if f"{machine}_MACHINE_ARN" in told:
+            named = as_finding(told[f"{machine}_MACHINE_ARN"]).rpartition(":")[2]
+            whole.product.only("AWS::StepFunctions::StateMachine", StateMachineName=named)
+    whole.product.only("AWS::DynamoDB::Table", TableName=told["DEPLOYMENTS_TABLE"])
+    if "TOPIC_ARN" in told:
+        topic = as_finding(told["TOPIC_ARN"]).rpartition(":")[2]
+        whole.product.only("AWS::SNS::Topic", TopicName=topic)
+    assert (found["MemorySize"], found["Timeout"]) == (memory_mb, 29)
+    # The parser of SQL and the driver are not needed, nor is any network.
+    assert len(found["Layers"]) == 1
+    assert "VpcConfig" not in found
+
+
+def test_every_function_of_the_api_runs_as_the_house_rules_say(whole: Assembly) -> None:
+    for found in whole.api.resources("AWS::Lambda::Function"):
+        name = str(found.properties["FunctionName"])
+        assert found.properties["Runtime"] == "python3.14", name
+        assert found.properties["Architectures"] == ["arm64"], name
+        assert found.properties["TracingConfig"] == {"Mode": "Active"}, name
+        # Nobody waits for an answer any longer than that.
+        assert found.properties["Timeout"] <= 30, name
+    versions = whole.api.resources("AWS::Lambda::Version")
+    assert {found.body["DeletionPolicy"] for found in versions} == {"Retain"}
+
+
+def test_a_webhook_may_start_the_way_back_and_read_its_secret_and_nothing_else(
+    whole: Assembly,
+) -> None:
+    may = allowed(whole, "greenlane-hear-webhooks-eu-west-1")
+
+    assert {name for name in may if not name.startswith(("logs:", "xray:"))} == {
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "secretsmanager:GetSecretValue",
+        "states:StartExecution",
+    }
+    (machine,) = may["states:StartExecution"]
+    assert machine.endswith(":stateMachine:greenlane-rollback")
+    (secret,) = may["secretsmanager:GetSecretValue"]
+    assert secret.endswith(":secret:greenlane/webhooks-??????")
+
+
+def test_the_secret_of_webhooks_is_made_up_and_goes_with_the_stack(
+    assembly: Assembly, vary: Vary
+) -> None:
+    secret = assembly.api.only("AWS::SecretsManager::Secret", Name="greenlane/webhooks")
+
+    wanted = {"PasswordLength": 48, "ExcludePunctuation": True}
+    assert secret.properties["GenerateSecretString"] == wanted
+    assert "SecretString" not in secret.properties
+    assert secret.body["DeletionPolicy"] == "Delete"
+    assert vary(webhooks=False).api.resources("AWS::SecretsManager::Secret") == []

@@ -1,5 +1,6 @@
 """Least privilege: what each role may do, and that nothing reaches further than it says."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from infra.nag import as_finding
 from tests.infra.conftest import ROOT, Assembly, Template
-from tests.infra.reachable import actions
+from tests.infra.reachable import actions, machines
 
 MODULES = sorted(path.stem for path in (ROOT / "functions").glob("[a-z]*.py"))
 
@@ -163,7 +164,11 @@ BY_RUNNING = {
 
 
 # Lambda keeps what these failed to do, under the function's own role.
-KEPT_IF_FAILED = {"normalise_trigger", "notify_people"}
+KEPT_IF_FAILED = {
+    "normalise_trigger": "sqs:SendMessage",
+    "notify_people": "sqs:SendMessage",
+    "run_pipeline_action": "lambda:InvokeFunction",
+}
 
 # `greenlane.health.alarm_keeping` names its calls by text.
 NAMED_BY_TEXT = {
@@ -176,7 +181,13 @@ NAMED_BY_TEXT = {
 }
 
 # The recorder finds tests by their names (`find`); the class that it is given can list them too.
-MENTIONED_ONLY = {"record_experiments": {"dynamodb:Query"}} | dict.fromkeys(
+# What makes a report without waiting for log messages keeps none, and can do both.
+# Who starts a plan that is kept keeps none.
+MENTIONED_ONLY = {
+    "record_experiments": {"dynamodb:Query"},
+    "manage_deployments": {"logs:GetQueryResults", "logs:StartQuery", "s3:PutObject"},
+    "manage_migrations": {"dynamodb:Scan", "s3:PutObject"},
+} | dict.fromkeys(
     # Of tables in PostgreSQL and of words of SQL.
     ("check_migration", "run_migration", "undo_migration", "verify_restore"),
     {"dynamodb:Scan"},
@@ -196,8 +207,36 @@ def test_a_function_may_do_what_its_code_does_and_nothing_else(
     # The database itself asks for the right to sign in; no call of AWS does.
     may = {action for action in may if not action.startswith(("ec2:", "rds-db:"))}
     if module in KEPT_IF_FAILED:
-        may.remove("sqs:SendMessage")
+        may.remove(KEPT_IF_FAILED[module])
     assert {"missing": does - may, "unused": may - does} == {"missing": set(), "unused": set()}
+
+
+STARTS = {
+    # What starts the way back is told its machine by the environment.
+    "hear_webhooks": {"greenlane-rollback"},
+    **{
+        one: machines(one) for one in ("manage_deployments", "manage_migrations", "manage_rollouts")
+    },
+}
+SEEN = {
+    # The coordinator writes into its record where it stands.
+    "manage_rollouts": ("states:DescribeStateMachine", "states:SendTaskSuccess"),
+    "manage_deployments": ("states:DescribeExecution",),
+    "manage_migrations": ("states:DescribeExecution",),
+    "hear_webhooks": (),
+}
+
+
+@pytest.mark.parametrize("module", STARTS)
+def test_what_answers_requests_reaches_the_machines_that_its_code_names(
+    whole: Assembly, module: str
+) -> None:
+    may = allowed(whole, f"greenlane-{module.replace('_', '-')}-eu-west-1")
+    for action in ("states:StartExecution", *SEEN[module]):
+        named = [re.findall(r":(?:stateMachine|execution):([^:]+)", arn) for arn in may[action]]
+        assert {name for (name,) in named} == STARTS[module], action
+    for name in STARTS[module]:
+        whole.product.only("AWS::StepFunctions::StateMachine", StateMachineName=name)
 
 
 def test_running_executions_may_call_the_versions_they_began_with(whole: Assembly) -> None:

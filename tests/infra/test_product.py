@@ -1,14 +1,13 @@
 """What the product's template promises."""
 
 import json
-import re
 from typing import Any
 
 import pytest
 
 from greenlane.people.red_warnings import RedWarning
 from infra.nag import as_finding
-from tests.infra.conftest import ROOT, Assembly, Template, Vary
+from tests.infra.conftest import Assembly, Template, Vary
 
 ENVIRONMENT = {
     "DEPLOYMENTS_TABLE",
@@ -35,17 +34,13 @@ TIMEOUTS = {
     # They call the user's hooks, one after the other.
     "run-pre-traffic": 300,
     "judge-step": 300,
-    "look-up-flags": 15,
-    "manage-flags": 30,
-    "manage-experiments": 30,
-    "record-experiments": 29,
     # Calls that hang must leave time for the one result of a job.
     **dict.fromkeys(("run-pipeline-action", "follow-request", "cancel-requests"), 120),
 }
-MEMORY = {"take-traffic-back": 1024, "look-up-flags": 256, "judge-experiment": 1024}
-MEMORY |= dict.fromkeys(("run-pipeline-action", "follow-request", "cancel-requests"), 1024)
-# Their variables are in test_http_api.py.
-OF_API = {"look-up-flags", "manage-flags", "manage-experiments", "record-experiments"}
+MEMORY = {"take-traffic-back": 1024, "judge-experiment": 1024}
+MEMORY |= dict.fromkeys(
+    ("run-pipeline-action", "follow-request", "cancel-requests", "answer-dead-job"), 1024
+)
 TICKS = {"judge-tick", "reconcile", "tick-experiments", "tick-flags"}
 
 
@@ -64,7 +59,7 @@ def test_every_function_runs_as_the_house_rules_say(product: Template) -> None:
         assert function["TracingConfig"] == {"Mode": "Active"}, name
         assert function["Timeout"] == TIMEOUTS.get(name, 60), name
         assert function["MemorySize"] == MEMORY.get(name, 512), name
-        assert set(function["Environment"]["Variables"]) == ENVIRONMENT or name in OF_API, name
+        assert set(function["Environment"]["Variables"]) == ENVIRONMENT, name
         assert function["Handler"] == f"functions.{name.replace('-', '_')}.handler"
 
 
@@ -105,9 +100,15 @@ def test_only_what_calls_private_addresses_runs_in_a_network_that_is_configurati
         assert network["SecurityGroupIds"] == [{"Ref": "ClaudeManagerValidationSecurityGroupId"}]
 
 
-def test_the_product_imports_nothing_from_the_sample(assembly: Assembly) -> None:
-    assert "Fn::ImportValue" not in json.dumps(assembly.product.body)
-    assert "Outputs" not in assembly.sample.body
+def test_no_stack_imports_anything_from_another(whole: Assembly) -> None:
+    for template in whole.templates.values():
+        assert "Fn::ImportValue" not in json.dumps(template.body)
+        assert "Outputs" not in template.body or not [
+            one for one in template.body["Outputs"].values() if "Export" in one
+        ]
+
+
+def test_the_product_knows_the_sample_by_parameters(assembly: Assembly) -> None:
     parameters = assembly.product.body["Parameters"]
     assert {parameter["Type"] for parameter in parameters.values()} == {
         "AWS::SSM::Parameter::Value<String>"
@@ -185,7 +186,7 @@ def test_machines_are_standard_traced_logged_and_hide_their_data(product: Templa
 
 
 def test_logs_end(assembly: Assembly) -> None:
-    running = len(functions(assembly.product))
+    running = len(functions(assembly.product)) + len(functions(assembly.api))
     groups = [
         group
         for template in assembly.templates.values()
@@ -368,19 +369,3 @@ def test_notifications_are_encrypted_on_the_way_and_need_no_key(product: Templat
     assert policy.properties["PolicyDocument"]["Statement"][0]["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"}
     }
-
-
-def test_the_stack_has_as_many_resources_as_the_page_on_limits_says(
-    product: Template, whole: Assembly
-) -> None:
-    """CloudFormation takes 500."""
-    page = (ROOT / "docs" / "limits.md").read_text()
-    said = re.search(
-        r"has (\d+) with one service, (\d+) more .*?, (\d+) more .*? and (\d+) more", page
-    )
-    assert said is not None
-    alone, service, databases, regions = map(int, said.groups())
-
-    assert len(product.resources()) == alone
-    assert len(whole.product.resources()) == alone + databases + regions
-    assert alone + databases + regions + 2 * service <= 500

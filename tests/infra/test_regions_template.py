@@ -170,13 +170,14 @@ def test_one_app_has_the_stacks_of_all_regions_home_first(vary: Vary) -> None:
     }
     assert set(stacks) == {
         f"{stack}{suffix}"
-        for stack in ("Greenlane", "GreenlaneWorkload")
+        for stack in ("Greenlane", "GreenlaneApi", "GreenlaneWorkload")
         for suffix in ("", "-us-east-1", "-ap-southeast-1")
     }
     for region in ("us-east-1", "ap-southeast-1"):
         there = stacks[f"Greenlane-{region}"]
         assert there["environment"].endswith(f"/{region}")
         assert "Greenlane" in there["dependencies"]
+        assert f"Greenlane-{region}" in stacks[f"GreenlaneApi-{region}"]["dependencies"]
 
     def template(name: str) -> Template:
         return Template(json.loads((found / f"{name}.template.json").read_text()))

@@ -74,8 +74,11 @@ def test_each_function_is_called_by_a_machine_a_rule_a_topic_a_route_or_the_temp
     for file in MACHINES:
         called |= set(re.findall(r"\$\{(\w+)Arn\}", file.read_text()))
     starting = whole.product.resources(
-        "AWS::Events::Rule", "AWS::SNS::Subscription", "AWS::ApiGateway::Method"
+        "AWS::Events::Rule",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::SNS::Subscription",
     )
+    starting += whole.api.resources("AWS::ApiGateway::Method")
     rules = json.dumps([rule.body for rule in starting])
     tokens = json.dumps([rule.body for rule in whole.sample.resources("Custom::ListenerRule")])
 

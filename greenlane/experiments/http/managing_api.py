@@ -5,13 +5,10 @@ version: `If-Match` makes a change only if the test is as it was seen, `If-None-
 only if there is none.
 """
 
-import json
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel
+from collections.abc import Collection, Mapping
+from typing import Any, cast
 
 from greenlane import aws
 from greenlane.clock import Clock, current_clock
@@ -47,12 +44,8 @@ from greenlane.experiments.storing.store import (
 )
 from greenlane.flags.http.api_models import NoQuery
 from greenlane.flags.storing.store import DynamoFlagStore, FlagStore
+from greenlane.http.fitting import that_fit
 from greenlane.http.rest import Handler, Request, Response, respond
-
-MOST_CHARACTERS = 3_000_000
-"""Of entries or looks in one answer: Lambda takes 6 MB, in which quotes count twice."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class ExperimentsApi:
@@ -192,16 +185,16 @@ class ExperimentsApi:
         asked, name = request.parameters(LooksQuery), _name(request)
         run = self.store.test(name).run if asked.run is None else asked.run
         later = [one for one in self.store.looks(name, run) if one.number > asked.after]
-        page = _that_fit(later[: asked.limit])
+        page = that_fit(later[: asked.limit])
         more = page[-1].number if len(later) > len(page) else None
-        return Response(content=LooksPage(run=run, looks=tuple(page), next=more))
+        return Response(content=LooksPage(run=run, looks=page, next=more))
 
     def audit(self, request: Request) -> Response:
         """What was changed of one test."""
         asked, name = request.parameters(TestAuditQuery), _name(request)
         found = self.store.audit(self.store.test(name).name, asked.limit + 1)
-        page = _that_fit(found[: asked.limit])
-        return Response(content=TestAudit(entries=tuple(page), more=len(found) > len(page)))
+        page = that_fit(found[: asked.limit])
+        return Response(content=TestAudit(entries=page, more=len(found) > len(page)))
 
     def _who(self, request: Request, why: str) -> dict[str, Any]:
         return {"by": request.by, "why": why, "at": self.clock.now()}
@@ -289,16 +282,6 @@ def _name(request: Request) -> str:
         way_out = "use letters, digits, dots, dashes and underscores, at most 64"
         raise InvalidInput("name", name, way_out)
     return name
-
-
-def _that_fit(entries: Sequence[ModelT]) -> Sequence[ModelT]:
-    """The first entries, at least one."""
-    left = MOST_CHARACTERS
-    for number, entry in enumerate(entries):
-        left -= len(json.dumps(entry.model_dump(mode="json")))
-        if number and left < 0:
-            return entries[:number]
-    return entries
 
 
 def _told(test: StoredTest) -> Response:

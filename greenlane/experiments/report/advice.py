@@ -18,7 +18,7 @@ def next_steps(report: Report, test: StoredTest) -> Steps:
                 ("Leave it alone: it is looked after, and ends by itself.", ""),
                 (
                     "To end it before, say why.",
-                    f"greenlane experiments stop {report.name} --why REASON",
+                    f"greenlane experiments stop {report.name} --reason REASON",
                 ),
             )
         case "ship":

@@ -302,9 +302,11 @@ class Flag(Document):
         settings = self.per_environment.get(environment)
         if settings is None:
             return self
-        return self.model_copy(
-            update={name: getattr(settings, name) for name in settings.model_fields_set}
-        )
+        given = {name: getattr(settings, name) for name in settings.model_fields_set}
+        # Null clears what may be nothing, such as a percentage, and says nothing of the rest.
+        fields = type(self).model_fields
+        said = {k: v for k, v in given.items() if v is not None or fields[k].default is None}
+        return self.model_copy(update=said)
 
 
 class Approvals(Document):

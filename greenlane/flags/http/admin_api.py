@@ -5,14 +5,11 @@ revision: `If-Match` makes a change only if the flag is as it was seen, `If-None
 one only if there is none.
 """
 
-import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar, cast
-
-from pydantic import BaseModel
+from typing import Any, cast
 
 from greenlane import __version__, aws
 from greenlane.clock import Clock, current_clock
@@ -54,15 +51,12 @@ from greenlane.flags.storing.keeping import (
 from greenlane.flags.storing.state import StoredFlags
 from greenlane.flags.storing.store import Changed, DynamoFlagStore, Edit, FlagStore
 from greenlane.flags.storing.submitting import Kept, flag_in
-from greenlane.http.all_routes import ROUTES
+from greenlane.http.all_routes import ROUTES, routes_of
+from greenlane.http.fitting import that_fit
 from greenlane.http.openapi import document
 from greenlane.http.rest import Handler, Request, Response, respond
+from greenlane.http.routes import Route
 from greenlane.logs import logger
-
-MOST_CHARACTERS = 3_000_000
-"""Of audit entries, or proposals, in one answer: Lambda takes 6 MB, in which quotes count twice."""
-
-PartT = TypeVar("PartT", bound=BaseModel)
 
 
 class FlagsApi:
@@ -202,7 +196,7 @@ class FlagsApi:
 
     def _audit(self, asked: AuditQuery, key: str | None) -> Response:
         found = self.store.audit(key, before=asked.before, limit=asked.limit + 1)
-        page = _that_fit(found[: asked.limit])
+        page = that_fit(found[: asked.limit])
         more = page[-1].version if len(found) > len(page) else None
         return Response(content=AuditPage(entries=page, next=more))
 
@@ -210,7 +204,7 @@ class FlagsApi:
         """Changes that wait, and those decided."""
         asked = request.parameters(ProposalQuery)
         found = self.store.proposals(asked.status, asked.before, asked.limit + 1)
-        page = _that_fit(found[: asked.limit])
+        page = that_fit(found[: asked.limit])
         more = page[-1].id if len(found) > len(page) else None
         return Response(content=ProposalList(proposals=page, next=more))
 
@@ -233,7 +227,8 @@ class FlagsApi:
     def describe(self, request: Request) -> Response:
         """The document of the whole API."""
         request.parameters(NoQuery)
-        return Response(content=document(ROUTES, server=request.url, version=__version__))
+        content = document(_deployed(), server=request.url, version=__version__)
+        return Response(content=content)
 
     def _who(self, request: Request, why: str) -> dict[str, Any]:
         return {"by": request.by, "why": why, "at": self.clock.now()}
@@ -279,6 +274,12 @@ class _Conditional:
             raise PreconditionFailed(f"{self._key}: {said}")
 
 
+def _deployed() -> tuple[Route, ...]:
+    """The routes that are there: the template says which functions it has."""
+    functions = os.environ.get("API_FUNCTIONS")
+    return ROUTES if functions is None else routes_of(functions.split(","))
+
+
 def _key(request: Request) -> str:
     """The flag of a path.
 
@@ -290,18 +291,6 @@ def _key(request: Request) -> str:
         way_out = "use letters, digits, dots, dashes and underscores, at most 128"
         raise InvalidInput("key", key, way_out)
     return key
-
-
-def _that_fit(found: Sequence[PartT]) -> tuple[PartT, ...]:
-    """The first of a page, at least one: a file with all flags may change them all at once."""
-    page: list[PartT] = []
-    left = MOST_CHARACTERS
-    for one in found:
-        left -= len(json.dumps(one.model_dump(mode="json")))
-        if page and left < 0:
-            break
-        page.append(one)
-    return tuple(page)
 
 
 def _id(request: Request) -> str:

@@ -46,6 +46,9 @@ from greenlane.flags.storing.submitting import (
 from greenlane.problems import InvalidDocument
 from greenlane.source import Source
 
+DISABLED_BY = "disabled by "
+"""How the reason begins of what a person has switched off."""
+
 
 def get(store: FlagStore, key: str) -> StoredFlag:
     """One flag; raises `UnknownFlag`."""
@@ -258,7 +261,7 @@ def disable(
     A ramp that runs there is stopped. This is never held up by approvals, nor by other changes.
     """
     # Kept for each environment, so a whole log in it must not make the flags too large.
-    reason = readable(f"disabled by {by}{f': {why}' if why else ''}")[:LONGEST_WHY]
+    reason = readable(f"{DISABLED_BY}{by}{f': {why}' if why else ''}")[:LONGEST_WHY]
 
     def off(stored: StoredFlag, name: str) -> StoredFlag:
         state = stored.state(name)

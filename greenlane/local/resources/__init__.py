@@ -10,6 +10,7 @@ from greenlane.local.resources import (
     monitoring,
     network,
     orchestration,
+    secrets,
     storage,
 )
 from greenlane.local.resources.kinds import ResourceType, Site
@@ -52,6 +53,7 @@ _TYPES: dict[str, ResourceType] = {
     **monitoring.TYPES,
     **network.TYPES,
     **orchestration.TYPES,
+    **secrets.TYPES,
     **storage.TYPES,
 }
 
