@@ -27,8 +27,9 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.OK: "done; with --watch: it ended as you asked (rollback: it went back)",
-    ExitCode.FAILED: "with --watch: it ended otherwise than you asked; doctor: it found an error; "
-    "judge: it would not have passed; experiments aa: something is found too often",
+    ExitCode.FAILED: "with --watch: it ended otherwise than you asked; diff: something would "
+    "change; judge: it would not have passed; experiments aa: something is found too often; "
+    "doctor, migrations check, flags audit --verify, flags stale --fail-on: something was found",
     ExitCode.BAD_INPUT: "a file, an option or a name is wrong; nothing was changed",
     ExitCode.REFUSED: "refused, such as when another deployment runs; nothing was changed",
     ExitCode.UNREACHABLE: "AWS (or the local cloud) did not answer, or said no",

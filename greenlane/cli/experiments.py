@@ -16,7 +16,7 @@ from greenlane.errors import InvalidInput
 app = typer.Typer(help="A/B tests: begin them, look at them, end them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The test's name.", show_default=False)]
-Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
 @app.command("list")
@@ -90,7 +90,9 @@ def start(
 def stop(
     context: typer.Context,
     name: Name,
-    why: Annotated[str, typer.Option(help="Why, for the record; needed.", show_default=False)],
+    why: Annotated[
+        str, typer.Option("--reason", help="Why, for the record; needed.", show_default=False)
+    ],
     serve: Annotated[
         str | None, typer.Option(help="The variant for all who are eligible; the control if not.")
     ] = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from greenlane.experiments.model import Experiment
 
 File = Annotated[Path, typer.Option("--file", "-f", help="With `ab_tests:`; - is stdin.")]
-Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -69,7 +69,7 @@ def looks(
 def audit(
     context: typer.Context,
     name: Name,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
 ) -> None:
     """Show who changed a test, when and why, newest first."""
     session: Session = context.obj

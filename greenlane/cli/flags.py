@@ -25,7 +25,7 @@ Key = Annotated[str, typer.Argument(help="The flag's key.", show_default=False)]
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="One environment; all if left out.")
 ]
-Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
 @app.command("list")
@@ -173,7 +173,7 @@ def explain(
 def audit(
     context: typer.Context,
     key: Annotated[str | None, typer.Argument(help="Of one flag.", show_default=False)] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     before: Annotated[int | None, typer.Option(help="Only below this version.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check the whole chain; exit code 1 if it is broken.")

@@ -10,7 +10,7 @@ from greenlane.cli.session import Session
 WAITING: Literal["waiting"] = "waiting"
 
 Id = Annotated[str, typer.Argument(help="The proposal's id.", show_default=False)]
-Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def proposals(
     context: typer.Context,
     id: Annotated[str | None, typer.Argument(help="One of them, whole.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     before: Annotated[str | None, typer.Option(help="Only older ones than this id.")] = None,
 ) -> None:
     """List the changes that wait for a second person, newest first."""

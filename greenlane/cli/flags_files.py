@@ -14,7 +14,7 @@ from greenlane.errors import InvalidInput
 
 File = Annotated[Path, typer.Option("--file", "-f", help="With `feature_flags:`; - is stdin.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Take out what the file does not have.")]
-Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
 class Format(StrEnum):

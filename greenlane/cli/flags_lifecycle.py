@@ -13,7 +13,7 @@ from greenlane.errors import InvalidInput
 
 DEFAULT_AGE = "90d"
 
-Why = Annotated[str, typer.Option(help="Why, for the audit.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 
 
 def register(app: typer.Typer) -> None:

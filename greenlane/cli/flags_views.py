@@ -34,7 +34,8 @@ def tell_kept(
         )
         return
     version = getattr(result, "version", 0)
-    said = ", ".join(keys) if keys else "unchanged"
+    # That of what is nobody's own ends in a colon, so that no flag has it.
+    said = ", ".join(key.removesuffix(":") for key in keys) if keys else "unchanged"
     session.say(f"{said}, version {version}{f': {means}' if means and keys else ''}")
     for key, where in {} if means else getattr(result, "switched_off", {}).items():
         places = ", ".join(where)

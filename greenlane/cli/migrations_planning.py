@@ -69,7 +69,7 @@ _TO = (
     ),
     (
         "check_only",
-        Annotated[bool, typer.Option("--check", help="Say it, and write nothing.")],
+        Annotated[bool, typer.Option("--dry-run", help="Say it, and write nothing.")],
         False,
     ),
 )
@@ -285,7 +285,9 @@ def _add(session: Session, change: "PlannedChange", **to: Any) -> None:
 
 def _catalog(database: str | None, schema: Path | None) -> "Catalog":
     if (database is None) == (schema is None):
-        given = "both" if database else "neither"
+        from greenlane.problems import ABSENT
+
+        given = "--database and --schema" if database else ABSENT
         raise InvalidInput(
             "--database", given, "give --database DSN, or --schema FILE in its place"
         )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from greenlane.migrations.restoring.manager import RestoreManager
 
 Restore = Annotated[str, typer.Argument(help="The restore's id.", show_default=False)]
-Why = Annotated[str, typer.Option(help="For the history.")]
+Why = Annotated[str, typer.Option("--reason", help="For the history.")]
 
 
 class Answers(Enum):
@@ -181,7 +181,9 @@ def answer(
     restore: Restore,
     says: Annotated[Answers, typer.Argument(help="What you say.", show_default=False)],
     offer: Annotated[str, typer.Option(help="What `get` names, so that you answer what you read.")],
-    why: Annotated[str, typer.Option(help="For the history; an approval needs it.")] = "",
+    why: Annotated[
+        str, typer.Option("--reason", help="For the history; an approval needs it.")
+    ] = "",
 ) -> None:
     """Answer the question that a restore waits with; the first answer stands.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from greenlane.migrations.running.session import Connect
 
 Run = Annotated[str, typer.Argument(help="The run's id.", show_default=False)]
-Why = Annotated[str, typer.Option(help="For the history.")]
+Why = Annotated[str, typer.Option("--reason", help="For the history.")]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")]
 Database = Annotated[
     str | None,
@@ -59,7 +59,8 @@ def run(
     ] = None,
     database: Database = None,
     deployment: Annotated[
-        str | None, typer.Option(help="Wait while it is not well, and end with it.")
+        str | None,
+        typer.Option("--deployment", "-d", help="Wait while it is not well, and end with it."),
     ] = None,
     override: Annotated[
         list[str] | None,

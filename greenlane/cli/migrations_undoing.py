@@ -27,7 +27,7 @@ def rollback(
         typer.Option(help="What may be lost: public.people.name, or a statement, 0007_expand:3."),
     ] = None,
     check_only: Annotated[
-        bool, typer.Option("--check", help="Say what it would do, and start nothing.")
+        bool, typer.Option("--dry-run", help="Say what it would do, and start nothing.")
     ] = False,
     reason: Annotated[str, typer.Option(help="For the history.")] = "",
     id: Annotated[

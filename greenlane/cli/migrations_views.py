@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from greenlane.migrations.guarding.lease import Asked
     from greenlane.migrations.guarding.model import Published, RunRecord
+    from greenlane.migrations.managing.asking import StartedMigration
     from greenlane.migrations.managing.folders import Added
     from greenlane.migrations.managing.going_back import ForeseenStep, Rollback
     from greenlane.migrations.managing.standing import Ended
-    from greenlane.migrations.managing.starting import StartedMigration
     from greenlane.migrations.running.model import Progress
 
 

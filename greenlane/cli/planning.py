@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -59,7 +59,7 @@ def plan(
         at=parse_time(at) if at is not None else None,
         sees=sees,
     )
-    session.emit(_as_json(found))
+    session.emit(found)
     for line in lines_of(found):
         session.say(line)
 
@@ -76,13 +76,6 @@ def parse_time(text: str) -> datetime:
         way_out = "write a time such as 2026-11-30T09:00 or 2026-11-30T09:00+01:00"
         raise InvalidInput("at", text, way_out) from None
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _as_json(found: "Foresight") -> dict[str, Any]:
-    body: dict[str, Any] = found.model_dump(mode="json")
-    body["cost"]["total"] = str(found.cost.total)
-    body["cost"]["orchestration"] = str(found.cost.orchestration)
-    return body
 
 
 def lines_of(found: "Foresight") -> list[str]:

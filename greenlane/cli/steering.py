@@ -45,7 +45,7 @@ def abort(
     context: typer.Context,
     service: Service,
     step: Step = None,
-    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    watch_it: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
 ) -> None:
     """End the deployment that runs, and go back to the version before."""
     _signal(context.obj, service, "abort", step)
@@ -69,9 +69,10 @@ def rollback(
     service: Service,
     reason: Annotated[str, typer.Option(help="For the history and the notification.")],
     deployment: Annotated[
-        str | None, typer.Option(help="Only if this is still the latest deployment.")
+        str | None,
+        typer.Option("--deployment", "-d", help="Only if this is still the latest deployment."),
     ] = None,
-    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    watch_it: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
 ) -> None:
     """Take the latest deployment back.
 
@@ -101,7 +102,7 @@ def undo(
     reason: Annotated[
         str, typer.Option(help="For the history and the notification.")
     ] = "no reason given",
-    watch_it: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    watch_it: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
 ) -> None:
     """Go back to a version that was good before, one of the last `keep_revisions`.
 

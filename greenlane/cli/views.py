@@ -7,7 +7,13 @@ from rich.text import Text
 
 from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent, Judgement
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.status import SlotStatus, Status, judgement_of, version_of
+from greenlane.deployments.status import (
+    SlotStatus,
+    Status,
+    judgement_of,
+    version_of,
+    waits_for_approval,
+)
 from greenlane.durations import format_seconds
 
 BAR_WIDTH = 25
@@ -58,7 +64,7 @@ def _headline(status: Status) -> Text:
         if plan.config.deployment.shadow:
             what += ", judged in shadow"
     line.append(what, style="not bold")
-    phase = record.phase.value.replace("_", " ")
+    phase = _said(record.phase)
     outcome = status.outcome.name if status.outcome else ""
     line.append(f"  {phase}", style=_COLOURS.get(outcome, "cyan"))
     if status.step is not None and status.outcome is None:
@@ -118,7 +124,7 @@ def change_line(status: Status) -> str:
     record = status.record
     if record is None:
         return f"{status.at:%H:%M:%S}  {status.service} was never deployed"
-    parts = [f"{status.at:%H:%M:%S}", record.phase.value]
+    parts = [f"{status.at:%H:%M:%S}", _said(record.phase)]
     if status.step is not None:
         parts.append(f"step {status.step}/{status.steps}")
     parts += [
@@ -149,20 +155,18 @@ def _is_paused(status: Status) -> bool:
 
 
 def _waits_for_approval(status: Status) -> bool:
-    """Whether the evidence of the step under way is in, and only a person is waited for."""
-    record, plan = status.record, status.plan
-    if record is None or plan is None or record.phase is not Phase.SHIFTING:
-        return False
-    if record.paused or record.hold_until is not None or record.bake_token is None:
-        return False
-    over = record.bake_until is not None and status.at >= record.bake_until
-    return over and plan.steps[record.step].approval
+    record = status.record
+    return record is not None and waits_for_approval(record, status.plan, status.at)
 
 
 def verdict_text(judgement: Judgement, steps: int | None = None) -> str:
     """A verdict with its numbers, in one plain line."""
     lines = [line.plain.strip() for line in _judgement_lines(judgement, steps)]
     return "; ".join(lines)
+
+
+def _said(phase: Phase) -> str:
+    return phase.value.replace("_", " ")
 
 
 def _percent(weight: int | None) -> str:
@@ -190,6 +194,8 @@ def _details(event: HistoryEvent, steps: int | None) -> list[str]:
     detail = dict(event.detail)
     judgement = judgement_of(event)
     if judgement is None:
+        if isinstance(detail.get("step"), int):
+            detail["step"] += 1  # people count from 1, the record from 0
         return [f"{name}={_brief(value)}" for name, value in detail.items() if value is not None]
     return [line.plain.strip() for line in _judgement_lines(judgement, steps)]
 
@@ -204,15 +210,22 @@ def _brief(value: object) -> str:
     return text.rsplit(":", 1)[-1] if text.startswith("arn:") else text
 
 
+def _what(summary: DeploymentSummary) -> str:
+    """What people call it: the version asked for, else the image's tag or digest."""
+    if summary.version is not None:
+        return summary.version
+    return version_of(summary.image) if summary.image else summary.task_definition or ""
+
+
 def deployments_view(summaries: Sequence[DeploymentSummary]) -> Text:
     """A service's deployments, newest first, in columns as wide as they need to be."""
     rows = [("deployment", "phase", "strategy", "what", "by", "started", "reason")]
     rows += [
         (
             summary.deployment_id,
-            summary.phase.value,
+            _said(summary.phase),
             summary.strategy,
-            version_of(summary.image) if summary.image else summary.task_definition or "",
+            _what(summary),
             summary.requested_by,
             f"{summary.started_at:%Y-%m-%d %H:%M}",
             " ".join((summary.reason or "").split()),

@@ -69,7 +69,7 @@ def test_a_file_is_checked_without_applying_it(run: Any, file: Any, store: Any) 
     assert store.names() == []
 
 
-@pytest.mark.parametrize("option", [("--service", "checkout"), ("--why", "x"), ("--prune",)])
+@pytest.mark.parametrize("option", [("--service", "checkout"), ("--reason", "x"), ("--prune",)])
 def test_options_of_other_kinds_of_files_are_refused(run: Any, file: Any, option: Any) -> None:
     assert "only a file" in " ".join(said(run("apply", "-f", str(file), *option), 2).split())
 

@@ -77,7 +77,7 @@ def fill(laboratory: Laboratory, did: dict[str, int], users: int = 100) -> None:
 
 def test_the_specifications_file_applies_as_it_stands(run: Any, laboratory: Laboratory) -> None:
     spec = str(SPEC / "ab-tests.yaml")
-    first = said(run("apply", "-f", spec, "--why", "from the spec"))
+    first = said(run("apply", "-f", spec, "--reason", "from the spec"))
     again = said(run("apply", "-f", spec))
 
     assert first.splitlines()[:2] == [
@@ -182,10 +182,12 @@ def test_a_ramp_is_told_with_where_it_goes(run: Any, started: None, file: Any) -
 
 def test_a_test_is_started_reweighed_and_stopped(run: Any, file: Any) -> None:
     said(run("apply", "-f", str(file)))
-    start = said(run("experiments", "start", "checkout", "--why", "go"))
+    start = said(run("experiments", "start", "checkout", "--reason", "go"))
     change = said(run("experiments", "change", "checkout", "control=30", "treatment=70"))
     fewer = run("experiments", "change", "checkout", "--traffic", "50")
-    stop = said(run("experiments", "stop", "checkout", "--why", "enough", "--serve", "treatment"))
+    stop = said(
+        run("experiments", "stop", "checkout", "--reason", "enough", "--serve", "treatment")
+    )
     again = said(run("experiments", "start", "checkout", "--again"))
 
     assert start == "checkout: running since 2026-11-24 12:00 UTC, version 2\n"
@@ -197,7 +199,7 @@ def test_a_test_is_started_reweighed_and_stopped(run: Any, file: Any) -> None:
 
 def test_a_stop_needs_a_reason(run: Any, started: None, laboratory: Laboratory) -> None:
     assert run("experiments", "stop", "checkout").exit_code == 2
-    assert run("experiments", "stop", "checkout", "--why", " ").exit_code == 2
+    assert run("experiments", "stop", "checkout", "--reason", " ").exit_code == 2
     assert laboratory.store.test("checkout").status == "running"
 
 
@@ -320,7 +322,7 @@ def test_looks_are_listed_with_what_they_said(
 
 
 def test_the_audit_says_who_what_and_why(run: Any, started: None) -> None:
-    said(run("experiments", "change", "checkout", "control=30", "treatment=70", "--why", "more"))
+    said(run("experiments", "change", "checkout", "control=30", "treatment=70", "--reason", "more"))
     lines = said(run("experiments", "audit", "checkout")).splitlines()
 
     assert lines[0] == "    2  2026-11-24 12:00:00 UTC  arn:jo: more"

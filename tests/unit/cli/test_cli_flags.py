@@ -46,7 +46,7 @@ def said(result, code=0):
 
 
 def test_the_specifications_file_applies_as_it_stands(run, client):
-    result = run("apply", "-f", str(SPEC / "feature-flags.yaml"), "--why", "from the spec")
+    result = run("apply", "-f", str(SPEC / "feature-flags.yaml"), "--reason", "from the spec")
     assert said(result) == (
         "advanced_analytics, performance_optimization, ui_redesign, version 1\n"
     )
@@ -112,7 +112,9 @@ def test_keys_are_set_as_a_file_would_have_them(run, applied, client):
 
 
 def test_a_flag_goes_off_on_and_away(run, applied, client):
-    assert "checkout, version 2" in said(run("flags", "disable", "checkout", "--why", "it burns"))
+    assert "checkout, version 2" in said(
+        run("flags", "disable", "checkout", "--reason", "it burns")
+    )
     assert said(run("flags", "list")).splitlines()[2].split()[1:4] == ["stopped"] * 3
     assert "version 3" in said(run("flags", "enable", "checkout", "-e", "production"))
     assert "version 4" in said(run("flags", "enable", "checkout"))
@@ -179,7 +181,7 @@ def test_what_flagd_cannot_say_is_refused(run, applied):
 
 
 def test_the_audit_says_who_what_and_why_and_can_be_verified(run, applied, client):
-    run("flags", "set", "checkout", "percentage=30", "--why", "looks good")
+    run("flags", "set", "checkout", "percentage=30", "--reason", "looks good")
     lines = said(run("flags", "audit", "checkout")).splitlines()
     assert lines[0] == "    2  2026-11-24 12:00:00 UTC  arn:jo: looks good"
     assert lines[1:3] == ["       ~ checkout", "           percentage: 25 -> 30"]
@@ -193,9 +195,9 @@ def test_the_audit_says_who_what_and_why_and_can_be_verified(run, applied, clien
 def test_a_protected_environment_asks_for_a_second_person(run, applied, client, tmp_path):
     path = tmp_path / "flags.yaml"
     path.write_text("approvals: {environments: [production]}" + FILE)
-    run("apply", "-f", str(path))
+    assert said(run("apply", "-f", str(path))).startswith("approvals, version ")
     path.write_text(path.read_text().replace("25", "50"))
-    out = said(run("apply", "-f", str(path), "--why", "more"))
+    out = said(run("apply", "-f", str(path), "--reason", "more"))
     id = client.flags.proposals()[0].id
     assert out == (
         "nothing changed yet: production is protected; somebody else approves it: "

@@ -97,7 +97,7 @@ def test_a_flag_is_shown_with_where_it_stands_in_words(shown):
         "  percentage: 0",
         "  in *: 0%, on since 2026-11-24 12:00 UTC",
     ]
-    shown("disable", "payments", "--why", "it burns")
+    shown("disable", "payments", "--reason", "it burns")
     assert shown("get", "payments")[2:] == ["  in *: stopped", "    disabled by arn:jo: it burns"]
 
 
@@ -165,7 +165,7 @@ def test_a_page_of_proposals_says_how_to_read_on(client, run, shown, tmp_path):
     run("apply", "-f", str(path))
     for percentage in (1, 2, 3):
         client.connection.clock.now = lambda n=percentage: NOW + timedelta(minutes=n)
-        shown("set", "checkout", f"percentage={percentage}", "--why", f"number {percentage}")
+        shown("set", "checkout", f"percentage={percentage}", "--reason", f"number {percentage}")
     lines = shown("proposals", "--limit", "2")
     assert [line.split("number ")[1] for line in lines[1:3]] == ["3", "2"]
     assert lines[3].startswith("there are more: --before 20261124-1202")

@@ -143,7 +143,7 @@ def test_the_next_change_gets_the_next_number_and_the_manifest_keeps_its_layout(
 
 
 def test_with_check_nothing_is_written_and_the_sql_is_shown(plan: Run, folder: Path) -> None:
-    told = said(plan("drop-column", "people", "nick", *FULL, "--check"))
+    told = said(plan("drop-column", "people", "nick", *FULL, "--dry-run"))
 
     assert "would write" in told
     assert "ALTER TABLE public.people DROP COLUMN nick;" in told
@@ -175,7 +175,7 @@ def test_a_new_manifest_asks_for_its_database_and_owner(
 
 def test_what_a_planned_file_has_to_break_is_accepted_by_a_person(plan: Run, folder: Path) -> None:
     accepted = ("--approved-by", "ada", "--reason", "nobody reads it: since March")
-    open_ = said(plan("drop-table", "badges", *FULL, "--check"))
+    open_ = said(plan("drop-table", "badges", *FULL, "--dry-run"))
     said(plan("drop-table", "badges", *FULL, *accepted))
     half = plan("drop-table", "badges", *FULL, "--approved-by", "ada")
     (file,) = load_plan(folder).manifest.files
@@ -272,8 +272,8 @@ class TestSchemas:
         assert not folder.exists()
 
     def test_the_answer_says_whether_the_values_stay(self, schemas: Run, folder: Path) -> None:
-        kept = said(schemas("--rename", "people.nick=alias", "--check"))
-        lost = said(schemas("--drop", "people.nick", "--check"))
+        kept = said(schemas("--rename", "people.nick=alias", "--dry-run"))
+        lost = said(schemas("--drop", "people.nick", "--dry-run"))
 
         assert "people_alias_sync" in kept
         assert "people_alias_sync" not in lost

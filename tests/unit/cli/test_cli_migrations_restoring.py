@@ -109,7 +109,7 @@ def test_a_cutover_is_read_approved_and_carried_out(town: RestoreTown, run: Run)
     assert "RTO: " in shown
     assert "lost: every write to orders-prod since" in shown
     offer = offer_in(shown)
-    said = run("answer", RESTORE, "approve", "--offer", offer, "--why", "too many are gone")
+    said = run("answer", RESTORE, "approve", "--offer", offer, "--reason", "too many are gone")
     assert said.exit_code == 0, said.output
     until(town, "restore_writers")
     shown = run("get", RESTORE).output
@@ -127,7 +127,7 @@ def test_a_cutover_is_read_approved_and_carried_out(town: RestoreTown, run: Run)
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--why", "gone"), "read it, and answer that"),
+        (("--reason", "gone"), "read it, and answer that"),
         ((), "say why what is lost may be lost"),
     ],
 )
@@ -148,7 +148,7 @@ def test_it_is_ended_by_a_person(town: RestoreTown, run: Run) -> None:
     start(run, "--cutover")
     until(town, "restore_approval")
 
-    assert run("abort", RESTORE, "--why", "found another way").exit_code == 0
+    assert run("abort", RESTORE, "--reason", "found another way").exit_code == 0
     town.run(1, done=town.quiet)
 
     shown = run("get", RESTORE).output
@@ -189,7 +189,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("start", RUN, "--reason", "x", "--cutover", "--answer-within", "soon"), "--answer-within"),
     (("start", RUN, "--reason", "x", "--cutover", "--least", "public.a"), "--least"),
     (("get", "fix-77"), "greenlane migrations restore list"),
-    (("answer", "fix-77", "approve", "--offer", "x", "--why", "y"), "fix-77"),
+    (("answer", "fix-77", "approve", "--offer", "x", "--reason", "y"), "fix-77"),
     (("salvage", "fix-77"), "fix-77"),
 ]
 

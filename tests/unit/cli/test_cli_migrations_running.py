@@ -208,7 +208,9 @@ def test_a_run_is_paused_resumed_and_aborted(run: Run, begin: Run, town: Migrati
     town.database.locked = 1000
     said(begin("expand", "--id", "m-1"))
     town.run(0.1)
-    assert "it pauses at its next look" in said(run("migrations", "pause", "m-1", "--why", "sale"))
+    assert "it pauses at its next look" in said(
+        run("migrations", "pause", "m-1", "--reason", "sale")
+    )
     town.run(0.1)
     shown = said(run("migrations", "get", "m-1"))
     assert "waits   arn:aws:iam::123456789012:user/jo paused it: sale" in shown
@@ -216,7 +218,7 @@ def test_a_run_is_paused_resumed_and_aborted(run: Run, begin: Run, town: Migrati
     said(run("migrations", "resume", "m-1"))
     town.run(0.1)
     assert "you can: pause, abort" in said(run("migrations", "get", "m-1"))
-    ended = said(run("migrations", "abort", "m-1", "--why", "no", "--watch"))
+    ended = said(run("migrations", "abort", "m-1", "--reason", "no", "--watch"))
     assert "m-1 stopped: Aborted: arn:aws:iam::123456789012:user/jo ended it: no" in ended
 
 

@@ -159,7 +159,7 @@ def test_a_way_back_can_be_looked_at_and_nothing_is_started(
     planned: Run, database: Database, folder: str, town: PostgresTown
 ) -> None:
     phase(planned, folder, "expand", "m-1")
-    arguments = ("rollback", "m-1", "--database", database.dsn, "--check", "-o", "json")
+    arguments = ("rollback", "m-1", "--database", database.dsn, "--dry-run", "-o", "json")
     told = json.loads(said(planned("migrations", *arguments)))
 
     assert (told["basis"], told["files"]) == ("ledger", [EXPAND])
@@ -172,7 +172,7 @@ def test_without_a_database_the_files_alone_say_what_would_be_lost(
     planned: Run, folder: str
 ) -> None:
     phase(planned, folder, "expand", "m-1")
-    told = said(planned("migrations", "rollback", "m-1", "--check"))
+    told = said(planned("migrations", "rollback", "m-1", "--dry-run"))
 
     assert "by the files alone: the database's ledger decides" in told
     assert "ALTER TABLE public.users DROP COLUMN full_name;" in told

@@ -11,37 +11,12 @@ from greenlane.regions.coordinating.api import MultiRegionDeployment, listed
 from greenlane.regions.declaring.document import read_regions
 from greenlane.regions.planning.planner import plan_regions
 from tests.builders import NOW, SERVICE
-from tests.fakes import error, timeout
+from tests.fakes import timeout
 from tests.region_town import RegionTown, regions_file
-from tests.town_region import HOME, machine
+from tests.town_connection import TownConnection
+from tests.town_region import HOME
 
 FILE = regions_file(3)
-
-
-class TownConnection:
-    """The home Region of a town, as the command line reaches it."""
-
-    def __init__(self, town):
-        self.town, self.clock, self.region = town, town.kernel, HOME
-        self.installed = True
-
-    def client(self, name):
-        return self.town.regions[HOME].table if name == "dynamodb" else self
-
-    def arn(self, kind, name):
-        assert (kind, name) == ("stateMachine", "greenlane-regions")
-        return machine(HOME, "regions")
-
-    def describe_state_machine(self, stateMachineArn):  # noqa: N803
-        if not self.installed:
-            raise error("StateMachineDoesNotExist")
-        return {"stateMachineArn": stateMachineArn}
-
-    def start_execution(self, **arguments):
-        return self.town.home.start_execution(**arguments)
-
-    def send_task_success(self, **arguments):
-        return self.town.home.send_task_success(**arguments)
 
 
 @pytest.fixture

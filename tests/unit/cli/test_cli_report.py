@@ -96,7 +96,7 @@ def test_an_unknown_deployment_is_bad_input(run, fake, monkeypatch):
     monkeypatch.setattr(fake, "error", UnknownDeployment("d-9"))
     result = run("report", SERVICE, "-d", "d-9")
     assert result.exit_code == ExitCode.BAD_INPUT
-    assert "see `greenlane get`" in result.stderr
+    assert "see `greenlane history SERVICE`" in result.stderr
 
 
 def test_a_format_that_does_not_exist_is_refused(run):

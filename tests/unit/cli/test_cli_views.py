@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from greenlane.cli.views import change_key, change_line, history_view, status_view, verdict_text
+from greenlane.cli.views import (
+    change_key,
+    change_line,
+    deployments_view,
+    history_view,
+    status_view,
+    verdict_text,
+)
 from greenlane.deployments.config import ServiceConfig
-from greenlane.deployments.model import HistoryEvent, Plan, PlannedStep
+from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Plan, PlannedStep
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 
 
@@ -25,10 +32,26 @@ def test_the_history_shows_a_verdict_as_people_read_it_and_the_ends_of_arns():
     assert "none" not in text
 
 
+def test_the_history_counts_steps_from_one_as_everything_that_people_read():
+    judged = {
+        "step": 0,
+        "weight": 10,
+        **status_of(record_of(), step=0).judgement.verdict.model_dump(),
+    }
+    shifted = HistoryEvent(at=NOW, kind="shifted", actor="x", detail={"step": 0, "weight": 10})
+    said = HistoryEvent(at=NOW, kind="judged", actor="x", detail=judged)
+
+    first, second = history_view([shifted, said]).plain.splitlines()
+
+    assert "step=1" in first
+    assert "verdict of step 1" in second
+
+
 def test_a_pause_is_shown_only_while_a_step_can_wait():
     paused = record_of(paused=True)
     assert change_line(status_of(paused)).endswith("paused")
     over = status_of(record_of("rolled_back", paused=True), step=None)
+    assert "  rolled back" in change_line(over)
     assert "paused" not in change_line(over)
     assert "paused" not in status_view(over).plain
 
@@ -91,3 +114,21 @@ def test_a_step_that_bakes_holds_or_is_paused_waits_for_nobody(values):
     status = approval(**values)
     assert "approval" not in status_view(status).plain
     assert "approval" not in change_line(status)
+
+
+def test_a_deployment_is_listed_by_the_version_that_was_asked_for():
+    one = DeploymentSummary(
+        deployment_id="d-1",
+        service="claude-manager",
+        phase="rolled_back",
+        strategy="canary",
+        image="claude-manager@sha256:" + "9a7a10b3e31c" * 5 + "ab12",
+        version="1.4.2",
+        started_at=NOW,
+    )
+    older = one.model_copy(update={"version": None})
+
+    _, first, second = deployments_view([one, older]).plain.splitlines()
+
+    assert "  rolled back  canary    1.4.2  " in first
+    assert "sha256:9a7a10b3e31c" in second
