@@ -69,7 +69,7 @@ def test_every_request_on_the_page_is_accepted_and_fits(block: Block) -> None:
     found = read_asked(filled(block.text), Artifact(), by="test")
 
     if isinstance(found.subject, RolloutAsked):
-        read_regions(found.subject.source)
+        read_regions(found.subject.source or "")
 
 
 def test_each_kind_of_request_is_on_the_page() -> None:

@@ -24,9 +24,11 @@ def resources(stack: str, kind: str) -> list[dict[str, Any]]:
 
 def memory(function: str) -> Decimal:
     (found,) = [
-        one for one in resources("Greenlane", "AWS::Lambda::Function")
+        one
+        for stack in ("Greenlane", "GreenlaneApi")
+        for one in resources(stack, "AWS::Lambda::Function")
         if one.get("FunctionName") == function
-    ]  # fmt: skip
+    ]
     return Decimal(found["MemorySize"]) / 1024
 
 
@@ -78,8 +80,13 @@ def test_what_runs_while_nothing_is_deployed_is_what_the_template_has() -> None:
 
 
 def test_nothing_in_the_product_is_paid_by_the_hour() -> None:
-    template = json.loads((ROOT / "cdk.out" / "Greenlane.template.json").read_text())
-    kinds = {one["Type"] for one in template["Resources"].values()}
+    kinds = {
+        one["Type"]
+        for stack in ("Greenlane", "GreenlaneApi")
+        for one in json.loads((ROOT / "cdk.out" / f"{stack}.template.json").read_text())[
+            "Resources"
+        ].values()
+    }
     by_the_hour = {
         "AWS::EC2::Instance", "AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::ECS::Service",
         "AWS::RDS::DBInstance", "AWS::RDS::DBCluster", "AWS::KMS::Key",

@@ -1,3 +1,4 @@
+import hashlib
 import re
 import shlex
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_the_commands_print_what_is_shown(tmp_path: Path, monkeypatch: pytest.Mo
 
     assert [one.exit_code for one in results] == [0, 0]
     assert "".join(one.stdout for one in results) == texts["text"][0]
+
+
+def test_the_hash_that_is_written_has_the_golden_vectors() -> None:
+    (text,) = [one.text for one in blocks("text") if one.page == PAGE and "BLAKE2b" in one.text]
+    said = re.fullmatch(
+        r"hashed = salt's length in bytes \((\d) bytes, big-endian\) \+ salt \+ key   \(both in "
+        r"UTF-8\)\nbucket = first (\d+) bits of BLAKE2b-(\d+)\(hashed\), big-endian, "
+        r"x ([\d,]+) >> (\d+)\n",
+        text,
+    )
+    assert said is not None
+    length, first, digest, buckets, shift = (int(one.replace(",", "")) for one in said.groups())
+
+    for row in table(PAGE, "Golden vectors"):
+        salt, key = (cell.strip("`").encode() for cell in row[:2])
+        hashed = len(salt).to_bytes(length, "big") + salt + key
+        found = hashlib.blake2b(hashed, digest_size=digest // 8).digest()[: first // 8]
+        assert int.from_bytes(found, "big") * buckets >> shift == int(row[2]), row
 
 
 def test_every_operator_is_described() -> None:

@@ -17,6 +17,7 @@ from greenlane.cli.main import app
 from greenlane.cli.session import Session
 from greenlane.migrations.guarding.lease import LEASE
 from greenlane.migrations.managing import MigrationManager
+from greenlane.migrations.managing.asking import Asking
 from greenlane.migrations.managing.going_back import BYTES_PER_SECOND
 from greenlane.migrations.managing.looking import Looking
 from tests.docs.pages import ROOT, blocks, code, section, table
@@ -186,7 +187,7 @@ def test_every_command_that_plans_and_every_method_is_explained() -> None:
         for row in table(PAGE, "From Python")
         for name in re.findall(r"`([^`]+)`", row[0])
     }
-    kinds = (MigrationManager, Looking)
+    kinds = (MigrationManager, Asking, Looking)
     public = {name for one in kinds for name in vars(one) if not name.startswith("_")}
 
     assert sorted(planned) == sorted(planning.commands)

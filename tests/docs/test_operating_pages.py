@@ -34,7 +34,7 @@ def named(resource: dict[str, Any]) -> str:
     return re.sub(r"eu-west-1", "<region>", found)
 
 
-@pytest.mark.parametrize("stack", ["Greenlane", "GreenlaneWorkload"])
+@pytest.mark.parametrize("stack", ["Greenlane", "GreenlaneApi", "GreenlaneWorkload"])
 def test_everything_that_a_stack_leaves_behind_is_listed(stack: str) -> None:
     nameless = {"AWS::Lambda::Version", "AWS::ApiGateway::Account"}
     kept = {
@@ -59,7 +59,7 @@ def test_tables_that_stay_are_protected_as_it_says() -> None:
 
 
 def test_names_in_commands_are_those_of_the_template() -> None:
-    known = json.dumps(resources("Greenlane"))
+    known = json.dumps([*resources("Greenlane"), *resources("GreenlaneApi")])
     text = OPERATIONS.read_text()
     said = set(re.findall(r"/aws/lambda/([a-z-]+)", text))
     said |= set(re.findall(r"--queue-name ([a-z-]+)", text))

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +27,7 @@ from greenlane.migrations.databases.document import read_databases
 from greenlane.migrations.declaring.document import read_manifest
 from greenlane.people.webhook import signature
 from greenlane.regions.declaring.document import read_regions
+from tests.docs.monitoring import read_alertmanager, read_rules
 from tests.docs.pages import PAGES, ROOT, Block, blocks, prose
 
 GREENLANE: Any = get_command(app)
@@ -61,11 +63,13 @@ def test_yaml_is_a_correct_file(block: Block) -> None:
     if "feature_flags:" in block.text:
         read_flags(block.text, block.id)
         return
-    readers = {
+    readers: dict[str, Callable[[str, str], object]] = {
         "ab_tests:": read_experiments,
         "database_migrations:": read_manifest,
         "databases:": read_databases,
         "regions:": read_regions,
+        "groups:": read_rules,
+        "route:": read_alertmanager,
     }
     for key, reader in readers.items():
         if re.search(rf"^{key}", block.text, re.MULTILINE):

@@ -164,7 +164,7 @@ def test_an_adoption_killed_at_any_write_is_finished_by_the_same_command(make) -
     faults = kills(hand, adopt)
     whole = without_ids(hand.standing())
     unadopt(hand)
-    for fault in part(faults, 4, 0):
+    for fault in part(faults, 6, 0):
         with pytest.raises(Killed):
             adopt(hand, fault)
         adopt(hand)
@@ -180,7 +180,7 @@ def test_what_a_killed_adoption_has_done_is_taken_back(make) -> None:
     before = hand.standing()
     faults = kills(hand, adopt)
     unadopt(hand)
-    for fault in part(faults, 4, 1):
+    for fault in part(faults, 6, 2):
         with pytest.raises(Killed):
             adopt(hand, fault)
         if fault.at == 0:  # nothing was written, not even the record
@@ -197,7 +197,7 @@ def test_a_killed_un_adoption_is_finished_by_the_same_command(make) -> None:
     before = hand.standing()
     adopt(hand)
     faults = kills(hand, unadopt)
-    for fault in part(faults, 4, 2):
+    for fault in part(faults, 6, 4):
         adopt(hand)
         with pytest.raises(Killed):
             unadopt(hand, fault)

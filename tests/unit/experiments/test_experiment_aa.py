@@ -199,10 +199,10 @@ def test_the_users_of_a_test_are_replayed_out_of_the_table_by_their_digests() ->
         if chance.random() < 0.3:
             lab.record(f"user-{number}")
     lab.record("never-exposed")
-    result = of_stored(Scanned(lab.table), "greenlane-experiments", lab.store.test("checkout"))
+    test = lab.store.test("checkout")
+    result = of_stored(Scanned(lab.table), "greenlane-experiments", test, salts=100)
     assert (result.users, result.source, result.ok) == (260, "the table", True)
     assert result.recorded_split is not None
-    test = lab.store.test("checkout")
     few = of_stored(Scanned(lab.table), "greenlane-experiments", test, users=220, salts=100)
     assert few.users == 220
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenlane.experiments.decision import decide
-from greenlane.experiments.http import managing_api
 from greenlane.experiments.http.managing_api import ExperimentsApi
 from greenlane.experiments.names import TABLE
+from greenlane.http import fitting
 from tests.experiment_store import TEST, Laboratory, dealt
 from tests.flag_store import memory_store, put
 
@@ -317,7 +317,7 @@ def test_looks_come_in_pages_without_a_gap(limit: int, characters: int) -> None:
     found: list[int] = []
     after = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(managing_api, "MOST_CHARACTERS", characters)
+        patch.setattr(fitting, "MOST_CHARACTERS", characters)
         while after is not None:
             query = {"after": str(after), "limit": str(limit)}
             page = ask("GET", f"{ONE}/looks", query=query, name="checkout")[1]

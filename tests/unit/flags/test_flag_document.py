@@ -272,3 +272,21 @@ def test_no_is_norway() -> None:
     loaded = from_yaml("feature_flags: {f: {targeting: {user_attributes: [{country: [no, se]}]}}}")
 
     assert loaded.evaluate("f", {"country": "no"}, NOW).value is True
+
+
+def test_null_in_an_environment_clears_what_may_be_nothing_and_leaves_the_rest_as_it_is() -> None:
+    document = read_flags(
+        """
+feature_flags:
+  a:
+    enabled: true
+    percentage: 25
+    user_groups: [staff]
+    per_environment:
+      staging: {enabled: null, user_groups: null, rules: null, percentage: null}
+"""
+    )
+
+    staging = document.feature_flags["a"].within("staging")
+    assert (staging.enabled, staging.user_groups, staging.rules) == (True, ("staff",), ())
+    assert staging.percentage is None

@@ -80,7 +80,7 @@ def test_over_http_a_page_names_the_next_one(store):
 
 
 def test_a_page_ends_before_it_is_too_long_for_lambda(store, monkeypatch):
-    monkeypatch.setattr("greenlane.flags.http.admin_api.MOST_CHARACTERS", 2000)
+    monkeypatch.setattr("greenlane.http.fitting.MOST_CHARACTERS", 2000)
     told = json.loads(asked(store, limit="50")[1])
     assert 0 < len(told["proposals"]) < 50
     assert told["next"] == told["proposals"][-1]["id"]

@@ -277,6 +277,17 @@ def test_the_document_names_the_stage_that_was_asked(ask: Asked) -> None:
     assert told["servers"] == [{"url": "https://api.example.com/production"}]
 
 
+def test_the_document_has_the_routes_of_the_functions_that_are_there(
+    ask: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_FUNCTIONS", "look_up_flags,manage_flags")
+    _, told, _ = ask("GET", "/openapi.json")
+
+    assert told["paths"].keys() >= {"/v1/flags", "/ofrep/v1/evaluate/flags"}
+    assert "/v1/experiments" not in told["paths"]
+    assert "TestView" not in told["components"]["schemas"]
+
+
 HALF = r"\ud800"  # of a character, as JSON can write it
 
 
@@ -356,7 +367,7 @@ def test_a_page_of_the_audit_ends_before_it_is_too_long_for_lambda(
 ) -> None:
     for percentage in range(5):
         ask("PATCH", ONE, {"changes": {"percentage": percentage}}, key="new_checkout")
-    monkeypatch.setattr("greenlane.flags.http.admin_api.MOST_CHARACTERS", 3000)
+    monkeypatch.setattr("greenlane.http.fitting.MOST_CHARACTERS", 3000)
 
     found: list[int] = []
     pages, query = 0, {}

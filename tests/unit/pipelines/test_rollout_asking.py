@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from greenlane.errors import InvalidInput
+from greenlane.regions.keeping.applying import apply_regions
 from tests.builders import SERVICE
 from tests.region_town import RegionTown, regions_file
-from tests.unit.cli.test_cli_regions_running import TownConnection as RegionsOf
+from tests.town_connection import TownConnection as RegionsOf
 from tests.unit.pipelines.turns import Pipeline, asked
 
 
@@ -68,6 +69,23 @@ def test_regions_may_be_written_in_the_request_itself(regions: RegionTown) -> No
     assert found.request.strategy is None
 
 
+def test_the_regions_may_be_those_that_were_applied(regions: RegionTown) -> None:
+    home: Any = RegionsOf(regions)
+    now = regions.kernel.now()
+    apply_regions(home, regions_file(2), service=SERVICE, by="ada", at=now)
+    pipeline = rolling(regions, regions="applied")
+    pipeline.turn()
+    assert len(regions.home.record.regions) == 2
+
+
+def test_the_applied_regions_are_asked_for_as_themselves_whatever_they_say_by_then() -> None:
+    def digest(regions: str) -> str:
+        return asked(Files(), service=SERVICE, version="1.4.2", regions=regions).digest
+
+    assert digest("applied") == digest("applied")
+    assert digest("applied") != digest("multi-region.yaml")
+
+
 def test_a_stopped_pipeline_takes_every_touched_region_back(regions: RegionTown) -> None:
     pipeline = rolling(regions)
     pipeline.turn()
@@ -86,7 +104,7 @@ def test_a_stopped_pipeline_takes_every_touched_region_back(regions: RegionTown)
     [
         ({"strategy": "linear"}, "through several Regions use rolling, blue_green, canary"),
         ({"policy": "reckless"}, "use safe, balanced, fast"),
-        ({"regions": 7}, "write the name of a file in the artifact, or a mapping"),
+        ({"regions": 7}, "the name of a file in the artifact, or a mapping"),
         ({"despite_hold": ""}, "say why, for the record"),
         ({"flag": {"key": "a", "enabled": True}}, "ask one thing at once"),
     ],
