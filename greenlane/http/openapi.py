@@ -27,7 +27,7 @@ _SECURITY = {
     "webhookSecret": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The secret `greenlane/webhooks` of AWS Secrets Manager.",
+        "description": "The secret `greenlane-webhooks` of AWS Secrets Manager.",
     },
 }
 _BY = {"api_key": "apiKey", "iam": "iam", "secret": "webhookSecret"}

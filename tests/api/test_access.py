@@ -63,7 +63,7 @@ def test_without_the_secret_of_webhooks_nothing_is_heard(
 @pytest.mark.parametrize("route", SECRET, ids=lambda route: route.name)
 def test_the_secret_that_the_stack_made_up_opens_its_routes(api: DeployedApi, route: Route) -> None:
     secrets = api.cloud.client("secretsmanager")
-    word = secrets.get_secret_value(SecretId="greenlane/webhooks")["SecretString"]
+    word = secrets.get_secret_value(SecretId="greenlane-webhooks")["SecretString"]
     headers = {"authorization": f"Bearer {word}"}
 
     assert len(word) == 48

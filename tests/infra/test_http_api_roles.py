@@ -191,13 +191,13 @@ def test_a_webhook_may_start_the_way_back_and_read_its_secret_and_nothing_else(
     (machine,) = may["states:StartExecution"]
     assert machine.endswith(":stateMachine:greenlane-rollback")
     (secret,) = may["secretsmanager:GetSecretValue"]
-    assert secret.endswith(":secret:greenlane/webhooks-??????")
+    assert secret.endswith(":secret:greenlane-webhooks-??????")
 
 
 def test_the_secret_of_webhooks_is_made_up_and_goes_with_the_stack(
     assembly: Assembly, vary: Vary
 ) -> None:
-    secret = assembly.api.only("AWS::SecretsManager::Secret", Name="greenlane/webhooks")
+    secret = assembly.api.only("AWS::SecretsManager::Secret", Name="greenlane-webhooks")
 
     wanted = {"PasswordLength": 48, "ExcludePunctuation": True}
     assert secret.properties["GenerateSecretString"] == wanted

@@ -13,7 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlane.logs import logger
 from greenlane.people.vault import only_value
 
-NAME = "greenlane/webhooks"
+NAME = "greenlane-webhooks"
+"""Not below `greenlane/`: the function that tells people may read what users keep there."""
 
 KEPT_SECONDS = 300.0
 """How long a version that was taken out of the secret may still be accepted."""
