@@ -26,7 +26,14 @@ from greenlane.deployments.applying import Applied, Applier, check
 from greenlane.deployments.config import DeploymentConfig, ServiceConfig
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, Connection, Started
 from greenlane.deployments.document import Checked
-from greenlane.deployments.going_back import Once, Undone, roll_back, undo_request, version_before
+from greenlane.deployments.going_back import (
+    Once,
+    Undone,
+    not_the_latest,
+    roll_back,
+    undo_request,
+    version_before,
+)
 from greenlane.deployments.insight import Insight
 from greenlane.deployments.layers import check_fits
 from greenlane.deployments.model import (
@@ -196,25 +203,24 @@ class Greenlane(Insight):
         return f"{service}-{self.connection.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
     def rollback(
-        self, service: str, *, reason: str, by: str, deployment_id: str | None = None
+        self,
+        service: str,
+        *,
+        reason: str,
+        by: str,
+        deployment_id: str | None = None,
+        once: Once | None = None,
     ) -> Started:
-        """Take the service's latest deployment back, while it runs or after it.
+        """Take the service's latest deployment back; `once` is for a wish that may come again.
 
         Raises:
-            UnknownService: the service was never applied.
-            UnknownDeployment: the service has no deployment of that id.
+            UnknownService, UnknownDeployment: there is no such service, or deployment of it.
             Refused: there is nothing to take back.
         """
         record = self._latest(service)
         if deployment_id is not None and deployment_id != record.deployment_id:
-            known = [summary.deployment_id for summary in self.store.deployments(service, 100)]
-            if deployment_id not in known:
-                raise UnknownDeployment(deployment_id)
-            raise Refused(
-                f"{deployment_id} is not the latest deployment of {service}; that is "
-                f"{record.deployment_id}. To go back further: `greenlane undo {service}`."
-            )
-        return roll_back(self.connection, record, reason=reason, by=by)
+            raise not_the_latest(record, deployment_id, self.store.deployments(service, 100))
+        return roll_back(self.connection, record, reason=reason, by=by, once=once)
 
     def undo(
         self,
@@ -262,10 +268,9 @@ class Greenlane(Insight):
         ecs = self.connection.client("ecs")
         request = undo_request(ecs, target, reason=reason, by=by)
         named = {"deployment_id": once.name if once else None}
-        started = self.deploy(request.model_copy(update=named))
-        revision = target.task_definition or ""
-        to = target.deployment_id
-        return Undone(**dict(started), way="deployment", to=to, task_definition=revision)
+        begun = dict(self.deploy(request.model_copy(update=named)))
+        revision, to = target.task_definition or "", target.deployment_id
+        return Undone(**begun, way="deployment", to=to, task_definition=revision)
 
     def signal(
         self, service: str, name: SignalName, *, step: int | None = None, by: str

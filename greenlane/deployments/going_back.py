@@ -93,6 +93,18 @@ def roll_back(
     )
 
 
+def not_the_latest(
+    record: Record, deployment_id: str, known: Sequence[DeploymentSummary]
+) -> Refused | UnknownDeployment:
+    """Why another deployment than the service's latest is not taken back."""
+    if deployment_id not in [summary.deployment_id for summary in known]:
+        return UnknownDeployment(deployment_id)
+    return Refused(
+        f"{deployment_id} is not the latest deployment of {record.service}; that is "
+        f"{record.deployment_id}. To go back further: `greenlane undo {record.service}`."
+    )
+
+
 def version_before(
     record: Record,
     plan: Plan,

@@ -22,6 +22,7 @@ from greenlane.deployments.config import (
 )
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.shapes import StoredModel as StoredModel
+from greenlane.deployments.shapes import Why
 from greenlane.deployments.shipped_with import ReleaseMigrations
 from greenlane.deployments.stored import as_stored, is_stored
 from greenlane.deployments.workload import Workload
@@ -61,7 +62,7 @@ class DeploymentRequest(Model):
     validation: tuple[ValidationTest, ...] | None = Field(
         None, description="instead of the configured tests"
     )
-    despite_alarms: str | None = Field(None, min_length=3, description="why red alarms are ignored")
+    despite_alarms: Why | None = Field(None, description="why red alarms are ignored")
     # None and not False: an older version of the functions knows no such key.
     undo: Literal[True] | None = Field(
         None, description="back to a version that was good: no waiting for evidence"

@@ -1,6 +1,11 @@
 """The two kinds of models: what people write, and what is stored."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
+"""Why something is set aside, for the record; blanks say nothing."""
 
 
 class Document(BaseModel):

@@ -72,11 +72,13 @@ class Once(Generic[ModelT]):
         operation: its name in the HTTP API.
         kind: of what begins.
         answers: the model of what it answers.
+        id_is: what errors call the id of what begins.
     """
 
     operation: str
     kind: Kind
     answers: type[ModelT]
+    id_is: str = "deployment_id"
 
     def begin(
         self,
@@ -102,7 +104,8 @@ class Once(Generic[ModelT]):
             201 with the answer when it begins; 200 with the same answer ever after.
 
         Raises:
-            IdempotencyKeyReused: the key was sent with another request.
+            IdempotencyKeyReused: the key was sent with another request, or another door gave its
+                id to one.
             InvalidInput: the header is wrong, or what `start` finds wrong.
             Refused: what `start` refuses.
             NotFinished: others write the same entry at this moment.
@@ -125,6 +128,9 @@ class Once(Generic[ModelT]):
         except (InvalidInput, Refused) as error:
             with suppress(NotFinished):  # it is for the status of a next try only
                 _changed(book, entry, stopped=str(error))
+            if isinstance(error, InvalidInput) and error.field == self.id_is:
+                # A pipeline, or somebody who chose this id, took it for another one.
+                raise IdempotencyKeyReused(key) from error
             raise
         end = End(name="succeeded", outputs={"answer": answer.model_dump_json()})
         kept = _changed(book, entry, begun=True, stopped="", end=end)

@@ -4,6 +4,7 @@ A cursor is where the last one stands that was seen: its instant, and what lies 
 that need no escape in a URL.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -96,7 +97,7 @@ def newest_page(
     page: list[Item] = []
     left = MOST_CHARACTERS
     for item in items[: asked.limit]:
-        left -= len(item["body"]["S"])
+        left -= len(json.dumps(item["body"]["S"]))  # as an answer has it: letters may be escapes
         if page and left < 0:
             break
         page.append(item)

@@ -67,6 +67,7 @@ def always(auth: Auth) -> dict[int, Reply]:
     return {
         400: problem("Something in the request is wrong; nothing was changed."),
         **_REFUSED[auth],
+        413: Reply("The request is longer than 10 MB.", ofrep.GATEWAY_FAILURE),
         429: THROTTLED,
         **GATEWAY_FAILED,
         500: _or_gateway("Something went wrong here; it was logged."),
@@ -78,6 +79,11 @@ def _or_gateway(about: str) -> Reply:
     """A problem of the function, or the same status of API Gateway."""
     others = {JSON: ofrep.GATEWAY_FAILURE}
     return Reply(about, Problems, PROBLEM, headers=_AGAIN, others=others)
+
+
+def too_long(about: str) -> Reply:
+    """A body that the function, or already API Gateway, finds too long."""
+    return Reply(about, Problems, PROBLEM, others={JSON: ofrep.GATEWAY_FAILURE})
 
 
 def merged(*replies: Mapping[int, Any]) -> dict[int, Any]:

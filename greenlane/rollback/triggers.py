@@ -11,6 +11,9 @@ from greenlane.logs import logger
 from greenlane.rollback.normalise import Home, Ignored, Sighting, Watched, normalise, read
 from greenlane.runtime import Runtime
 
+MOST_IGNORED = 100
+"""That are told of one document: an answer of Lambda's has 6 MB at most, and each is a log line."""
+
 
 class TriggerDocument(RootModel[dict[str, Any]]):
     """Anything that a trigger's sender sends; what it is shows in its keys."""
@@ -51,9 +54,10 @@ def start_rollbacks(document: TriggerDocument, runtime: Runtime) -> Triggered:
         )
         for request in requests
     ]
-    for one in ignored:
+    told = tuple(ignored[:MOST_IGNORED])
+    for one in told:
         logger.info("no trigger", reason=one.reason)
-    return Triggered(started=tuple(started), ignored=tuple(ignored))
+    return Triggered(started=tuple(started), ignored=told)
 
 
 def _watched(runtime: Runtime, sightings: Sequence[Sighting]) -> Iterator[Watched]:

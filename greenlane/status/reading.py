@@ -19,6 +19,7 @@ from greenlane.deployments.store import DynamoStore
 from greenlane.errors import UnknownDeployment
 from greenlane.experiments.names import TABLE as EXPERIMENTS
 from greenlane.experiments.storing.store import DynamoExperimentStore
+from greenlane.experiments.storing.stored_items import TEST, TESTS
 from greenlane.flags.names import TABLE as FLAGS
 from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.migrations.databases.store import DatabaseStore
@@ -45,13 +46,13 @@ from greenlane.status.model import (
 )
 
 MOST = 200
-"""Of services, and of databases, that are looked at."""
+"""Of services, of databases and of A/B tests, that are looked at."""
 
 MOST_PROPOSALS = 100
 """That are looked at, newest first, decided ones too: an old one that still waits behind so many is
 found by `greenlane flags proposals`."""
 
-AT_ONCE = 8
+AT_ONCE = 4
 """Reads of one table beside each other; with the other tables' as many as a boto3 client keeps
 connections."""
 
@@ -104,7 +105,8 @@ class Stores(NamedTuple):
 def read_everything(stores: Stores, now: datetime) -> Everything:
     """All that is under way, and whatever needs a person.
 
-    Some queries for all, one to three reads for each service, three to five for each database.
+    Some queries for all, one to three reads for each service, three to five for each database, one
+    for each A/B test.
 
     A table that does not answer is named, and the others are told.
 
@@ -267,10 +269,14 @@ def _flags(stores: Stores, now: datetime) -> Iterator[Told]:
 
 def _tests(stores: Stores, now: datetime) -> Iterator[Told]:
     del now
-    for test in stores.experiments.tests():
-        found = changes.test_under_way(test)
-        if found is not None:
-            yield found
+
+    def read(name: str) -> Iterator[Told | None]:
+        test = stores.experiments.find(name)
+        if test is not None:
+            yield changes.test_under_way(test)
+
+    kept = stores.experiments.query(TESTS, TEST, projection="sk")
+    return _each("experiments", [it["sk"]["S"].removeprefix(TEST) for it in kept], read)
 
 
 _TABLES: tuple[Mapping[Part, _Read], ...] = (

@@ -136,6 +136,7 @@ def test_the_same_request_by_each_door_gives_the_same_deployment(
     [
         ({"strategy": "canery"}, "did you mean canary?"),
         ({"image": "no-tag"}, "has neither a tag nor a digest"),
+        ({"despite_alarms": "   "}, "at least 3 characters"),
         ({"version": "1.0"}, "name exactly one of image, version and task_definition"),
     ],
 )
@@ -149,7 +150,10 @@ def test_what_is_wrong_is_said_in_the_same_words_by_each_door(
         town.account.run(10)
         patched = property(lambda _: Greenlane(town.connection("command line")))
         monkeypatch.setattr(Session, "client", patched)
-        options = {"--image": wrong["image"], **{f"--{key}": changed[key] for key in changed}}
+        options = {
+            "--image": wrong["image"],
+            **{f"--{key.replace('_', '-')}": changed[key] for key in changed},
+        }
         given = [part for pair in options.items() for part in pair]
         typed = CliRunner().invoke(app, ["deploy", SERVICE, *given])
         posted = {name: value for name, value in wrong.items() if name in WANTED | changed}

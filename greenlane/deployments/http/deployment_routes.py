@@ -159,6 +159,10 @@ SERVICES = (
         },
         _NONE,
         _REFUSED,
+        _KEY_REUSED,
+        details="With the header `Idempotency-Key` a request that is sent again answers what it "
+        "began, and never takes back what was deployed since.",
+        headers=IdempotencyHeader,
         body=RollBack,
     ),
     _route(

@@ -40,8 +40,8 @@ from greenlane.deployments.http.deployment_shapes import (
     Undo,
     VerdictsQuery,
 )
-from greenlane.deployments.model import DeploymentRequest
-from greenlane.errors import IdempotencyKeyReused, InvalidInput, Refused, SignalRefused
+from greenlane.deployments.model import DeploymentRequest, Record
+from greenlane.errors import InvalidInput, Refused, SignalRefused
 from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.fitting import MOST_CHARACTERS
 from greenlane.http.idempotency import Beginning, IdempotencyHeader, Once
@@ -62,6 +62,7 @@ _INSTEAD = {
 }
 
 _START = Once("startDeployment", "deployment", Started)
+_ROLLBACK = Once("rollbackService", "deployment", Started)
 _UNDO = Once("undoDeployment", "deployment", Undone)
 
 
@@ -135,30 +136,31 @@ class DeploymentsApi:
         request.parameters(NoQuery)
         given = request.json(AnyKeys).model_extra or {}
         asked, digest = read_deployment(given, by=request.by, instead=_INSTEAD)
-        key = request.conditions(IdempotencyHeader).idempotency_key
         return _START.begin(
             request,
             self.book,
             self._connection.clock.now(),
             asked=digest,
             parts=(asked.service,),
-            start=partial(self._start, asked, key),
+            start=partial(self._start, asked),
         )
 
-    def _start(self, asked: DeploymentRequest, key: str | None, beginning: Beginning) -> Started:
+    def _start(self, asked: DeploymentRequest, beginning: Beginning) -> Started:
         named = asked.model_copy(
             update={"deployment_id": beginning.id, "requested_by": beginning.by}
         )
         # It runs already, perhaps: another one that came since is no reason to refuse it.
         if beginning.again and (before := self._started(named)) is not None:
             return before
-        try:
-            return self.greenlane.deploy(named)
-        except InvalidInput as error:
-            if key is None or error.field != "deployment_id":
-                raise
-            # A pipeline, or somebody with `greenlane deploy --id`, took this id for another one.
-            raise IdempotencyKeyReused(key) from error
+        if beginning.id is not None and self._is_of_old(beginning.id):
+            # It would be planned as that one, and be told as succeeded at once.
+            raise InvalidInput("deployment_id", beginning.id, "it was one's long ago")
+        return self.greenlane.deploy(named)
+
+    def _is_of_old(self, deployment_id: str) -> bool:
+        """Whether a deployment had this id whose execution AWS has forgotten after 90 days."""
+        planned = looking.plan_of(self._store, deployment_id) is not None
+        return planned and self._connection.given(DEPLOYMENT_MACHINE, deployment_id) is None
 
     def _started(self, named: DeploymentRequest) -> Started | None:
         deployment_id = named.deployment_id or ""
@@ -181,10 +183,58 @@ class DeploymentsApi:
         """Take the latest deployment back."""
         request.parameters(NoQuery)
         body, service = request.json(RollBack), _service(request)
-        started = self.greenlane.rollback(
-            service, reason=body.reason, by=request.by, deployment_id=body.deployment_id
+        if request.conditions(IdempotencyHeader).idempotency_key is None:
+            beginning = Beginning(None, request.by, again=False, since=self._connection.clock.now())
+            started = self._rollback(service, body, beginning)
+            return Response(200 if started.already else 201, started)
+        return _ROLLBACK.begin(
+            request,
+            self.book,
+            self._connection.clock.now(),
+            asked={"service": service, **body.model_dump(mode="json", exclude_defaults=True)},
+            parts=(service, "rollback"),
+            start=partial(self._rollback, service, body),
         )
-        return Response(200 if started.already else 201, started)
+
+    def _rollback(self, service: str, body: RollBack, beginning: Beginning) -> Started:
+        once = going_back.Once(beginning.id, beginning.since) if beginning.id else None
+        record = self._store.record(service)
+        if beginning.again and once is not None and record is not None:
+            taken = self._taken_back(record, once)
+            if taken is not None:
+                return taken
+        return self.greenlane.rollback(
+            service,
+            reason=body.reason,
+            by=beginning.by,
+            deployment_id=body.deployment_id,
+            once=once,
+        )
+
+    def _taken_back(self, record: Record, once: going_back.Once) -> Started | None:
+        """The rollback that an earlier try of the same wish began.
+
+        Raises:
+            SignalRefused: there is none, and what would go back now is a later deployment.
+        """
+        found = self._connection
+        later = record.started_at > once.at
+        known = self._store.deployments(record.service) if later else []
+        for one in (record.deployment_id, *(line.deployment_id for line in known)):
+            back = going_back.rollback_name(one, once)
+            if found.given(ROLLBACK_MACHINE, back) is not None:
+                return Started(
+                    service=record.service,
+                    deployment_id=one,
+                    execution_arn=found.arn("execution", f"{ROLLBACK_MACHINE}:{back}"),
+                    already=True,
+                )
+        if later:
+            raise SignalRefused(
+                f"nothing was begun: {record.deployment_id} began after this was asked first; if "
+                "it is meant too, ask under another key"
+            )
+        return None
 
     def undo(self, request: Request) -> Response:
         """Go back to a version that was good before."""
@@ -223,7 +273,7 @@ class DeploymentsApi:
         found, name = self._connection, beginning.id or ""
         undone = partial(Undone, service=service, to=body.to, already=True)
         given = found.given(DEPLOYMENT_MACHINE, name)
-        if given is not None:
+        if given is not None and given["request"].get("undo"):  # else another door chose its id
             return undone(
                 deployment_id=name,
                 execution_arn=found.arn("execution", f"{DEPLOYMENT_MACHINE}:{name}"),
@@ -233,23 +283,15 @@ class DeploymentsApi:
         record = self._store.record(service)
         if record is None:
             return None
-        later = record.started_at > beginning.since
-        known = self._store.deployments(service) if later else []
-        for one in (record.deployment_id, *(line.deployment_id for line in known)):
-            back = going_back.rollback_name(one, going_back.Once(name, beginning.since))
-            if found.given(ROLLBACK_MACHINE, back) is not None:
-                return undone(
-                    deployment_id=one,
-                    execution_arn=found.arn("execution", f"{ROLLBACK_MACHINE}:{back}"),
-                    way="rollback",
-                    task_definition=self._store.plan(one).live_task_definition,
-                )
-        if later:
-            raise SignalRefused(
-                f"nothing was begun: {record.deployment_id} began after this was asked first; if "
-                "it is meant too, ask under another key"
-            )
-        return None
+        taken = self._taken_back(record, going_back.Once(name, beginning.since))
+        if taken is None:
+            return None
+        return undone(
+            deployment_id=taken.deployment_id,
+            execution_arn=taken.execution_arn,
+            way="rollback",
+            task_definition=self._store.plan(taken.deployment_id).live_task_definition,
+        )
 
     def foresee(self, request: Request) -> Response:
         """What a deployment's steps would see of the usual traffic."""

@@ -54,8 +54,8 @@ class MigrationsApi:
         """See the class."""
         self.connection, self.book = connection, book
         self._runs = Runs(connection.client("dynamodb"), TABLE)
-        self._starts = Once("startMigration", "migration", StartedMigration)
-        self._makes = Once("startRestore", "migration", RestoreRequest)
+        self._starts = Once("startMigration", "migration", StartedMigration, "run")
+        self._makes = Once("startRestore", "migration", RestoreRequest, "restore")
         self.handlers: Mapping[str, Handler] = {
             "listMigrations": self.list,
             "startMigration": self.start,
@@ -179,7 +179,7 @@ class MigrationsApi:
             self.book,
             self.connection.clock.now(),
             asked=body,
-            parts=(body.run,),
+            parts=(f"{body.run}:",),  # no run's name has one: what follows is the key
             start=lambda beginning: self._make(body, beginning),
         )
 

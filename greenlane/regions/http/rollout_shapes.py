@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from greenlane.deployments.config import SERVICE_NAME_PATTERN, Step, ValidationTest
 from greenlane.deployments.shapes import Document
+from greenlane.deployments.shapes import Why as AnyWhy
 from greenlane.deployments.shipped_with import ReleaseMigrations
 from greenlane.durations import Duration
 from greenlane.http.listing import MOST_LISTED, EventsPage
@@ -42,7 +43,7 @@ class StartRollout(Document):
     validation: tuple[ValidationTest, ...] | None = Field(
         None, description="Instead of the configured tests."
     )
-    despite_alarms: str | None = Field(None, min_length=3, description="Why red alarms are passed.")
+    despite_alarms: AnyWhy | None = Field(None, description="Why red alarms are passed.")
     migrations: ReleaseMigrations | None = Field(None, description="Those of its database.")
     strategy: Type | None = Field(
         None, description="How it goes through the Regions; what their file says if left out."

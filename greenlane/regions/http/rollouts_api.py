@@ -56,7 +56,7 @@ class RolloutsApi:
         """See the class."""
         self.connection, self.book = connection, book
         self.rollouts = RegionalRollouts(connection)
-        self._starts = Once("startRollout", "rollout", BegunRollout)
+        self._starts = Once("startRollout", "rollout", BegunRollout, "id")
         self.handlers: Mapping[str, Handler] = {
             "listRollouts": self.list,
             "startRollout": self.start,
@@ -110,7 +110,9 @@ class RolloutsApi:
     def _start(self, body: StartRollout, asked: RolloutAsked, beginning: Beginning) -> BegunRollout:
         if beginning.id is not None and beginning.again:
             begun = self.rollouts.begun(body.service, beginning.id)
-            if begun is not None:
+            # One from before it was asked is that of another door, which chose the same id.
+            events = self.rollouts.history(beginning.id) if begun is not None else []
+            if begun is not None and events[0].at >= beginning.since:
                 return begun
         named = {"deployment_id": beginning.id, "requested_by": beginning.by}
         try:

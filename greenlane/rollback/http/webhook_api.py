@@ -1,6 +1,6 @@
 """Webhooks of monitoring: who shows the secret may start the way back, by the election's leave.
 
-Nothing of a body, and never the secret, is logged.
+Of a body only names are logged: of alerts and services. The secret never is.
 """
 
 import os

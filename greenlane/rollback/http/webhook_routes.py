@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from greenlane.flags.http.api_models import NoQuery
-from greenlane.http.replies import always, merged, ok, problem
+from greenlane.http.replies import always, merged, ok, too_long
 from greenlane.http.routes import Route
 from greenlane.rollback.shapes import AlertmanagerBody, Webhook
 from greenlane.rollback.triggers import Triggered
@@ -29,7 +29,7 @@ def _route(path: str, name: str, about: str, body: type[BaseModel]) -> Route:
         auth="secret",
         replies=merged(
             always("secret"),
-            {413: problem("The body is longer than 256 KiB.")},
+            {413: too_long("The body is longer than 256 KiB.")},
             ok("The executions that were started, and why the rest was ignored.", Triggered),
         ),
         details=_TOLD,

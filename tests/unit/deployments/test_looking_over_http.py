@@ -11,12 +11,10 @@ from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
-from greenlane.deployments import foreseeing
 from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE
 from greenlane.deployments.http import looking
 from greenlane.deployments.model import (
-    DeploymentRequest,
     DeploymentSummary,
     HistoryEvent,
     Judgement,
@@ -24,7 +22,6 @@ from greenlane.deployments.model import (
 )
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.store import DynamoStore
-from greenlane.health.foresight import Hour, Traffic
 from greenlane.http import fitting, listing
 from greenlane.http.listing import EventsQuery, NewestQuery
 from tests import builders
@@ -230,23 +227,6 @@ def test_a_deployment_that_is_still_being_planned_is_known_by_its_execution(door
     assert found["outcome"] is None
 
 
-@pytest.mark.parametrize("executed", [True, False], ids=["known", "forgotten"])
-def test_the_outcome_of_a_deployment_is_its_own_however_many_came_after(door, executed):
-    planned(door, started_at=NOW + MINUTE)
-    if executed:
-        asked = {"service": SERVICE, "version": "1", "deployment_id": "d-1"}
-        begun = door.greenlane.deploy(DeploymentRequest.model_validate(asked))
-        states = door.greenlane.connection.client("stepfunctions")
-        states.stop_execution(executionArn=begun.execution_arn, error="Stopped", cause="")
-    door.greenlane.store.put_summary(summary(1, phase=Phase.ROLLED_BACK, reason="errors"))
-    for number in range(2, 30):
-        door.greenlane.store.put_summary(summary(number))
-    door.greenlane.store.acquire(record_in(Phase.WATCHING, deployment_id="d-29"))
-    status, found = door("GET", DEPLOYMENT, id="d-1")
-    assert status == 200, found
-    assert (found["outcome"]["name"], found["outcome"]["reason"]) == ("rolled_back", "errors")
-
-
 def test_a_refused_deployment_says_why(door):
     _, started = door("POST", "/deployments", {"service": SERVICE, "version": "1"}, key="k")
     states = door.greenlane.connection.client("stepfunctions")
@@ -362,16 +342,6 @@ def test_foresight_is_told_as_the_command_prints_it(door, past, printed):
     assert found["steps"]
     assert float(found["cost"]["total"]) >= float(found["cost"]["orchestration"]) > 0
     assert found == printed("plan", SERVICE, "--strategy", "canary")
-
-
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_an_instant_that_nobody_can_count_on_from_is_refused(door, past, monkeypatch, at):
-    make_services(door.greenlane.connection.client("ecs"))
-    traffic = Traffic([Hour(NOW - timedelta(hours=1), 6000.0, 1.0, {})], NOW)
-    monkeypatch.setattr(foreseeing, "read_past", lambda *_: (traffic, []))
-    assert door("POST", f"{ONE}/foresight", {}, service=SERVICE)[0] == 200
-    told = problem_in(door("POST", f"{ONE}/foresight", {"at": at}, service=SERVICE), 400)
-    assert told["problems"][0]["field"] == "at"
 
 
 @pytest.mark.parametrize(

@@ -109,19 +109,12 @@ def test_the_same_key_with_another_request_is_refused(world: World, other: dict[
 
 
 def test_an_id_that_another_door_gave_to_another_request_is_422(world: World) -> None:
-    asked = {"service": SERVICE, "version": "1.4.1", "deployment_id": f"{SERVICE}-k"}
-    request = DeploymentRequest.model_validate(asked)
+    request = DeploymentRequest(service=SERVICE, version="1", deployment_id=f"{SERVICE}-k")
     RegionalRollouts(cast(Connection, world.connection)).deploy(regions_file(3), request)
     world.town.run()
-
-    for key in ("k", "between", "k"):
-        answer = world.start(key=key)
-        if key == "k":
-            told = refused(answer, 422, "another key")
-            assert told["problems"][0]["field"] == "Idempotency-Key"
-        else:
-            assert answer.status == 201
-            world.town.run()
+    refused(world.start(key="k"), 422, "another key")
+    assert world.start().status == 201
+    refused(world.start(key="k"), 422, "another key")
 
 
 def test_a_try_that_was_cut_off_is_finished_under_its_key(
@@ -334,8 +327,6 @@ def test_services_are_listed_in_pages(world: World) -> None:
         ({"strategy": "linear"}, "strategy", "rolling"),
         ({"policy": "reckless"}, "policy", "safe"),
         ({"despite_hold": ""}, "despite_hold", "3"),
-        ({"despite_hold": "   "}, "despite_hold", "say why"),
-        ({"despite_windows": "   "}, "despite_windows", "say why"),
         ({"despite_freezes": " \n "}, "despite_freezes", "say why"),
         ({"regions": {}}, "regions", "write applied, or a mapping with the Regions"),
         ({"regions": "multi-region.yaml"}, "regions", "write applied, or a mapping"),

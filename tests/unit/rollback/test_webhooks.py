@@ -191,6 +191,15 @@ def test_one_alert_that_can_be_read_is_enough(door):
     assert answer.json["ignored"][0]["field"] == "alerts.0"
 
 
+@pytest.mark.parametrize(("last", "status"), [([alert()], 200), ([], 400)], ids=["one", "none"])
+def test_very_many_that_cannot_be_read_are_told_in_an_answer_that_lambda_takes(door, last, status):
+    document = json.dumps(webhook(*[7] * 100_000, *last), separators=(",", ":"))
+    answer = door.post(ALERTMANAGER, document)
+    assert answer.status == status
+    assert len(json.dumps(answer.json)) < 100_000
+    assert len(door.world.machines.started) == len(last)
+
+
 @pytest.mark.parametrize("shape", [alarm_event(), {"Records": []}, {"alarmData": {}}])
 def test_keys_of_other_shapes_do_not_make_it_one_of_them(door, shape):
     answer = door.post(ALERTMANAGER, shape | webhook(alert()))

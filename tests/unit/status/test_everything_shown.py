@@ -1,5 +1,6 @@
 """What people see of everything that is under way, by the command itself."""
 
+import gzip
 import io
 import json
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from greenlane.cli.session import Session
 from greenlane.deployments.connection import TABLE
 from greenlane.errors import GreenlaneError
 from greenlane.experiments.names import TABLE as EXPERIMENTS
+from greenlane.experiments.storing.stored_items import TEST, TESTS, key
 from greenlane.flags.names import TABLE as FLAGS
 from greenlane.status.model import Everything
 from tests.builders import NOW
@@ -159,6 +161,15 @@ def test_what_could_not_be_read_is_not_said_to_be_quiet() -> None:
     assert "nobody is needed" not in found.stdout
     assert "nothing is under way in what could be read\n" in found.stdout
     assert "not told: deployments: its table did not answer: ThrottlingException\n" in found.stdout
+
+
+def test_a_test_of_another_version_is_named_and_not_in_the_way() -> None:
+    town = busy()
+    item = {**key(TESTS, f"{TEST}later"), "body": {"B": gzip.compress(b"{}")}}
+    town.dynamodb.tables[EXPERIMENTS].put_item(TableName=EXPERIMENTS, Item=item)
+    found = town.look()
+    assert [one.part for one in found.untold] == ["experiments: later"]
+    assert found.tests
 
 
 def test_watching_prints_again_what_is_otherwise_and_outlives_a_failing_look() -> None:
