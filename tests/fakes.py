@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 import moto  # noqa: F401  (clients made before moto's import would reach for the network)
 from botocore.exceptions import ClientError, ReadTimeoutError
-from botocore.validate import validate_parameters
 
 from tests.builders import OLD_IMAGE, SERVICE
+from tests.checked_parameters import check
 from tests.minutes import SHORT, measured, value_of
 
 REGION = "eu-west-1"
@@ -59,7 +59,7 @@ class Spy:
             shape = self.meta.service_model.operation_model(
                 self.meta.method_to_api_mapping[operation]
             ).input_shape
-            validate_parameters(arguments, shape)
+            check(arguments, shape)
             if operation in ("get_item", "query"):
                 assert arguments["ConsistentRead"], "what decides is read strongly consistent"
             self._world.calls.append((self._service, operation))

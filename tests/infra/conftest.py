@@ -155,6 +155,10 @@ def vary(tmp_path_factory: pytest.TempPathFactory) -> Vary:
                     (folder / asset.name).symlink_to(asset.resolve())
             settings = Settings.from_context(chosen)
             build_app(settings, context=context(), outdir=str(folder)).synth()
+            needed = "".join(one.read_text() for one in folder.glob("*.assets.json"))
+            for asset in folder.glob("asset.*"):
+                if asset.name not in needed:
+                    asset.unlink()
             with contextlib.suppress(OSError):  # another process was first
                 folder.rename(assembly.folder)
         return assembly

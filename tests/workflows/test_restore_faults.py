@@ -63,7 +63,7 @@ def assert_told_if_it_died_in_the_middle(town: RestoreTown) -> None:
 
 @pytest.mark.parametrize("fault", KINDS)
 def test_whatever_happens_at_any_call_all_clients_are_sent_to_one_new_database(fault: Kind) -> None:
-    for number in part(range(1, CUTOVER + 1), 4, KINDS.index(fault)):
+    for number in part(range(1, CUTOVER + 1), 6, KINDS.index(fault)):
         with a_town(fault, number) as town:
             ran(town)
             where = f"{fault} at call {number} of {town.calls[number - 1]}"
@@ -94,7 +94,7 @@ def test_whatever_happens_at_any_call_nothing_is_cut_over_without_both_answers(
         town.restore(hours=40)
         first = town.calls.index(("postgres", "look"))
         total = len(town.calls)
-    for number in part(range(first, total + 1), 3, KINDS.index(fault)):
+    for number in part(range(first, total + 1), 5, KINDS.index(fault)):
         with a_town(fault, number, says) as town:
             ran(town)
             where = f"{fault} at call {number} of {town.calls[number - 1]}"
