@@ -21,8 +21,8 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
   -o -path greenlane/cli \) -prune -o -print)
 CHECKED := app.py infra functions greenlane tests benchmarks
 
-.PHONY: help setup layer synth demo demo-all demo-regions test test-waiting test-working parity proofs \
-  faults check bench bench-judge bench-rollback bench-cold-start bench-experiments bench-flags \
+.PHONY: help setup layer synth demo demo-all demo-regions test parity proofs faults \
+  check bench bench-judge bench-rollback bench-cold-start bench-experiments bench-flags \
   bench-migration-rules bench-migrations docs picture local-up local-down clean
 
 help: ## List the targets.
@@ -47,29 +47,18 @@ demo-regions: $(REQUIREMENTS) $(ASSEMBLY) ## Run three regions under load; a bad
 NONE_CHOSEN := $(if $(ARGS),|| [ $$? -eq 5 ])
 
 test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
-	# What waits and what works at the same time: each alone leaves processors idle.
-	$(MAKE) --no-print-directory -j 2 test-waiting test-working
-
-test-waiting: $(REQUIREMENTS) $(ASSEMBLY)
 	# Scenarios mostly wait, so three at once; in processes of their own, for the local cloud
 	# shares its process with the test, and what other tests leave in memory makes it slow. The local
 	# cloud's own tests run apart too: it mends moto for the whole process, and other tests work with
-	# moto as it is. What they say stands in one piece, for another run writes at the same time.
-	mkdir -p build
-	@for part in "-n 3 --dist load --maxschedchunk 1 tests/scenarios" "-n 3 --dist loadfile tests/unit/local"; do \
-	  said=0; $(PYTHON) -m pytest $$part $(ARGS) > build/tests-that-wait.txt 2>&1 || said=$$?; \
-	  printf '\n'; cat build/tests-that-wait.txt; \
-	  [ $$said -eq 0 ] $(if $(ARGS),|| [ $$said -eq 5 ]) || exit $$said; \
-	done
-
-test-working: $(REQUIREMENTS) $(ASSEMBLY)
-	# With the processors that those leave idle: theirs is the real time in which things must happen.
-	nice -n 10 $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/scenarios --ignore tests/unit/local $(ARGS) $(NONE_CHOSEN)
+	# moto as it is. One after the other: beside what only works, what must happen in time is late.
+	$(PYTHON) -m pytest -n 3 --dist load --maxschedchunk 1 $(ARGS) tests/scenarios $(NONE_CHOSEN)
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/scenarios --ignore tests/unit/local $(ARGS) $(NONE_CHOSEN)
+	$(PYTHON) -m pytest -n 3 --dist loadfile $(ARGS) tests/unit/local $(NONE_CHOSEN)
 
 parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms made of them.
 	GREENLANE_EXAMPLES=10000 $(PYTHON) -m pytest tests/unit/health/test_alarm_parity.py $(ARGS)
 
-proofs: $(REQUIREMENTS) ## Try everything of what `make test` takes a part of (some 30 minutes).
+proofs: $(REQUIREMENTS) ## Try everything of what `make test` takes a part of (more than half an hour).
 	GREENLANE_WHOLE=1 $(PYTHON) -m pytest -n 2 tests/api tests/unit/adopting tests/unit/experiments tests/unit/regions tests/unit/migrations tests/workflows tests/faults $(ARGS)
 
 faults: $(REQUIREMENTS) ## Run the whole fault matrix and write docs/fault-matrix.md (some 25 minutes).
