@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from greenlane.deployments import fleet, traffic
 from greenlane.deployments.model import Slot, other
+from greenlane.deployments.reaching import fleet, traffic
 from greenlane.deployments.workload import Workload
 from greenlane.health.alarms import read_alarms
 from greenlane.health.metrics import read_traffic

@@ -2,7 +2,7 @@
 
 Pure but for that: prices times counts. Prices are US dollars of US East (N. Virginia), on demand,
 arm64, without free tiers, as published in 2026. Those of deployments are in
-`greenlane/deployments/cost.py`, where `greenlane plan` reads them too; the others are here.
+`greenlane/deployments/looking/cost.py`, where `greenlane plan` reads them too; the others are here.
 """
 
 import re
@@ -15,12 +15,12 @@ from typing import NamedTuple, get_args
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from greenlane.deployments.config import (  # noqa: E402 - the repository's root comes first
+from greenlane.deployments.declaring.config import (  # noqa: E402 - the repository's root comes first
     DeploymentConfig,
     ServiceConfig,
     Strategy,
 )
-from greenlane.deployments.cost import (  # noqa: E402
+from greenlane.deployments.looking.cost import (  # noqa: E402
     FUNCTION_CALL,
     GB_SECOND,
     TRANSITION,
@@ -28,7 +28,7 @@ from greenlane.deployments.cost import (  # noqa: E402
     Fleet,
     cost_of,
 )
-from greenlane.deployments.foreseeing import queries_of  # noqa: E402
+from greenlane.deployments.looking.foreseeing import queries_of  # noqa: E402
 from greenlane.deployments.model import DeploymentRequest  # noqa: E402
 from greenlane.deployments.plan import plan_steps  # noqa: E402
 from greenlane.health.asked import criteria_of  # noqa: E402

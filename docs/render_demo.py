@@ -17,9 +17,9 @@ sys.path.insert(0, str(ROOT))
 from rich.console import Console  # noqa: E402 - the repository's root comes first
 
 from greenlane.cli.views import status_view  # noqa: E402
-from greenlane.deployments.config import StepConfig  # noqa: E402
+from greenlane.deployments.declaring.config import StepConfig  # noqa: E402
+from greenlane.deployments.looking.status import Status  # noqa: E402
 from greenlane.deployments.model import DeploymentRequest  # noqa: E402
-from greenlane.deployments.status import Status  # noqa: E402
 from greenlane.local.cloud import LocalCloud  # noqa: E402
 from greenlane.local.loadgen import LoadGenerator  # noqa: E402
 from greenlane.local.stage import SERVICE, Stage, set_stage  # noqa: E402

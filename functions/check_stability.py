@@ -1,7 +1,7 @@
 """Ask whether the candidate is up and healthy."""
 
 from greenlane.deployments.model import Deployment
-from greenlane.deployments.preparing import check_stability
+from greenlane.deployments.stepping.preparing import check_stability
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

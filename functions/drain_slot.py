@@ -1,7 +1,7 @@
 """Ask whether the old slot still serves."""
 
-from greenlane.deployments.finishing import drain_slot
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.finishing import drain_slot
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

@@ -1,7 +1,7 @@
 """Free the lease and let the old slot go."""
 
-from greenlane.deployments.finishing import finish_deployment
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.finishing import finish_deployment
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

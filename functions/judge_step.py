@@ -1,7 +1,7 @@
 """Judge a step at the end of its bake."""
 
-from greenlane.deployments.judging import judge_step
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.judging import judge_step
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

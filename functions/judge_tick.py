@@ -1,6 +1,6 @@
 """Look into every bake, each minute."""
 
-from greenlane.deployments.judging import Tick, judge_tick
+from greenlane.deployments.stepping.judging import Tick, judge_tick
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

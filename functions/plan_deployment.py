@@ -1,7 +1,7 @@
 """Check, take the lease, write the way back."""
 
-from greenlane.deployments.admission import PlanningEvent, plan_deployment
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.admission import PlanningEvent, plan_deployment
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

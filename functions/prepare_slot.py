@@ -1,7 +1,7 @@
 """Bring the idle slot up with the new revision."""
 
 from greenlane.deployments.model import Deployment
-from greenlane.deployments.preparing import prepare_slot
+from greenlane.deployments.stepping.preparing import prepare_slot
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

@@ -1,7 +1,7 @@
 """Make the candidate the live slot."""
 
-from greenlane.deployments.finishing import promote
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.finishing import promote
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

@@ -1,6 +1,6 @@
 """Find what events lost, each minute."""
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.entrypoint import entrypoint
 from greenlane.rollback.reconcile import reconcile_all
 from greenlane.runtime import Runtime

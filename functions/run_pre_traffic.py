@@ -1,7 +1,7 @@
 """Run the task and the hooks that come before traffic."""
 
-from greenlane.deployments.before_traffic import run_pre_traffic
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.before_traffic import run_pre_traffic
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

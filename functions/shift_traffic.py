@@ -1,7 +1,7 @@
 """Move production traffic one step towards the candidate."""
 
 from greenlane.deployments.model import Deployment
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

@@ -1,6 +1,6 @@
 """Begin a bake: keep its token, and answer at once if something already decides."""
 
-from greenlane.deployments.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

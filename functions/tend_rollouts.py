@@ -1,6 +1,6 @@
 """Look after rollouts that nobody is at work on."""
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.entrypoint import entrypoint
 from greenlane.regions.coordinating.runtime import RegionsRuntime
 from greenlane.regions.coordinating.tending import tend_rollouts

@@ -1,6 +1,6 @@
 """See to ramps, scheduled rollouts and their alarms, each minute."""
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.entrypoint import entrypoint
 from greenlane.flags.ramps.runtime import FlagRuntime
 from greenlane.flags.ramps.ticking import tick_flags

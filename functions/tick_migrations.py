@@ -1,6 +1,6 @@
 """Begin the migrate phase of releases that have their first traffic, each minute."""
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.entrypoint import entrypoint
 from greenlane.migrations.guarding.runtime import MigrationRuntime
 from greenlane.migrations.shipping.ticking import tick_migrations

@@ -1,7 +1,7 @@
 """Test and warm up the idle slot from inside the VPC; no AWS calls."""
 
 from greenlane.deployments.model import Deployment
-from greenlane.deployments.validation import validate_slot
+from greenlane.deployments.stepping.validation import validate_slot
 from greenlane.entrypoint import entrypoint
 from greenlane.runtime import Runtime
 

@@ -8,9 +8,9 @@ names its own. Several files at once are in `greenlane.apply_files`.
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from greenlane.deployments.applying import Applied, text_of
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.document import Checked, read_document
+from greenlane.deployments.declaring.applying import Applied, text_of
+from greenlane.deployments.declaring.document import Checked, read_document
 from greenlane.documents import load
 from greenlane.errors import InvalidInput
 from greenlane.experiments.namesakes import check_new_flags, check_new_tests

@@ -20,7 +20,7 @@ from greenlane.apply import (
     takes,
 )
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.document import Checked
+from greenlane.deployments.declaring.document import Checked
 from greenlane.errors import InvalidInput
 from greenlane.migrations.declaring.checking import CheckedMigrations
 from greenlane.problems import ABSENT

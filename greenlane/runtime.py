@@ -7,7 +7,7 @@ from typing import Any
 
 from greenlane import aws
 from greenlane.clock import Clock, current_clock
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from greenlane.deployments.judging import Tick
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.stepping.judging import Tick
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.experiments.counting.recording import Recorder
 from greenlane.experiments.names import TABLE
 from greenlane.experiments.records import Look

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import pytest
 
-from greenlane.deployments.judging import Tick
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.stepping.judging import Tick
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.flags.names import TABLE as FLAGS_TABLE
 from greenlane.flags.ramps import ticking
 from greenlane.flags.ramps.ramp import RampRun

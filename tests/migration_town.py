@@ -10,10 +10,10 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from greenlane.deployments.items import record_item
 from greenlane.deployments.model import DeploymentSummary, Plan, Record
 from greenlane.deployments.phases import Phase as DeploymentPhase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.items import record_item
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import GreenlaneError
 from greenlane.migrations.databases.document import read_databases
 from greenlane.migrations.databases.store import DatabaseStore

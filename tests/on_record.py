@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from greenlane.deployments.model import DeploymentRequest, DeploymentSummary, HistoryEvent
 from greenlane.deployments.phases import Phase as Standing
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.migrations.databases.document import read_databases
 from greenlane.migrations.databases.store import DatabaseStore
 from greenlane.migrations.guarding.lease import Leases

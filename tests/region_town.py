@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.regions.coordinating.beginning import record_of
 from greenlane.regions.coordinating.model import Asked, Rollout
 from greenlane.regions.coordinating.requesting import as_json

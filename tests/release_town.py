@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from greenlane.deployments.items import instant
 from greenlane.deployments.model import DeploymentSummary
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.storing.items import instant
 from greenlane.migrations.databases.document import read_databases
 from greenlane.migrations.databases.store import DatabaseStore
 from greenlane.migrations.guarding.deciding import after_check, after_slice, after_undo

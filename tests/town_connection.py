@@ -1,6 +1,6 @@
 """A town of Regions as a person reaches it: through the clients of its home."""
 
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from tests.fakes import error
 from tests.town_region import HOME, TABLE, machine
 

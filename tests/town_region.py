@@ -7,10 +7,10 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from greenlane.deployments.items import record_item
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.items import record_item
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import GreenlaneError
 from greenlane.regions.coordinating.admitting import refuse_overtaken
 from greenlane.regions.coordinating.remote import RUNS_ALREADY

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from greenlane.deployments.admission import PlanningEvent, plan_deployment
-from greenlane.deployments.before_traffic import run_pre_traffic
-from greenlane.deployments.finishing import promote
-from greenlane.deployments.items import record_from, record_key
 from greenlane.deployments.model import Deployment, Plan, Record, Trigger
-from greenlane.deployments.preparing import check_stability, prepare_slot
-from greenlane.deployments.shifting import shift_traffic
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.stepping.admission import PlanningEvent, plan_deployment
+from greenlane.deployments.stepping.before_traffic import run_pre_traffic
+from greenlane.deployments.stepping.finishing import promote
+from greenlane.deployments.stepping.preparing import check_stability, prepare_slot
+from greenlane.deployments.stepping.shifting import shift_traffic
+from greenlane.deployments.storing.items import record_from, record_key
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.rollback.model import RollbackEvent, RollbackRequest
 from greenlane.runtime import Runtime, Settings
 from tests.balancer import Balancer

@@ -18,7 +18,7 @@ from greenlane.adopting.model import (
 from greenlane.adopting.planning import second_group_name, validation_group_name
 from greenlane.adopting.record import parameter_exists, read_before
 from greenlane.deployments.connection import Connection
-from greenlane.deployments.fleet import read_task_definition
+from greenlane.deployments.reaching.fleet import read_task_definition
 from greenlane.deployments.workload import SlotName, parameter_name
 from greenlane.errors import InvalidInput, Refused
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from greenlane.adopting.model import Body, Listener, Refusal, Rule
-from greenlane.deployments.traffic import LiveRule, actions_with
+from greenlane.deployments.reaching.traffic import LiveRule, actions_with
 
 MOST_CONDITION_VALUES = 5
 """Condition values of a rule, see "Quotas for your Application Load Balancers"."""

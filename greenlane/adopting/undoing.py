@@ -17,10 +17,10 @@ from greenlane.adopting.record import forget, keep_before, read_before
 from greenlane.adopting.routing import as_asked, as_written, forwarding_as
 from greenlane.adopting.way_in import WayIn
 from greenlane.deployments.connection import Connection
-from greenlane.deployments.finishing import RECIPE_TAGS
-from greenlane.deployments.fleet import read_task_definition, tag_of
 from greenlane.deployments.phases import LEASED, Phase
-from greenlane.deployments.traffic import LiveRule
+from greenlane.deployments.reaching.fleet import read_task_definition, tag_of
+from greenlane.deployments.reaching.traffic import LiveRule
+from greenlane.deployments.stepping.finishing import RECIPE_TAGS
 from greenlane.deployments.workload import parameter_name
 from greenlane.errors import InvalidInput, Refused, UnknownDeployment
 from greenlane.health.alarm_definitions import AlarmPlan

@@ -90,7 +90,7 @@ def apply(
 def _applied(session: Session, applied: "AnyApplied") -> None:
     """Print what a file came to."""
     from greenlane.cli.experiments_views import tell_applied
-    from greenlane.deployments.applying import Applied
+    from greenlane.deployments.declaring.applying import Applied
     from greenlane.experiments.storing.apply import AppliedTests
     from greenlane.flags.storing.apply import AppliedFlags
     from greenlane.migrations.databases.applying import AppliedDatabases
@@ -116,7 +116,7 @@ def _applied(session: Session, applied: "AnyApplied") -> None:
 
 def _checked(session: Session, checked: "AnyChecked") -> None:
     """Print that a file is correct."""
-    from greenlane.deployments.document import Checked
+    from greenlane.deployments.declaring.document import Checked
 
     for warning in getattr(checked, "warnings", ()):
         session.warn(warning)

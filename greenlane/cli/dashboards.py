@@ -17,7 +17,7 @@ def dashboard(
     ] = False,
 ) -> None:
     """Print the dashboard of a service's criteria as JSON; `apply` puts the one in CloudWatch."""
-    from greenlane.deployments.dashboard import cloudwatch_dashboard, grafana_dashboard
+    from greenlane.deployments.declaring.dashboard import cloudwatch_dashboard, grafana_dashboard
 
     session: Session = context.obj
     config = session.client.store.get_config(service).config

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from greenlane.cli.visible import visible
 
 if TYPE_CHECKING:
-    from greenlane.deployments.status import OutcomeName
+    from greenlane.deployments.looking.status import OutcomeName
     from greenlane.errors import InvalidInput
 
 

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def text_of(file: Path) -> tuple[str, str]:
     """A file's text and name."""
-    from greenlane.deployments.applying import text_of as read
+    from greenlane.deployments.declaring.applying import text_of as read
 
     if str(file) == "-":
         return typer.get_text_stream("stdin").read(), "stdin"

@@ -12,7 +12,7 @@ from greenlane.cli.session import Session
 from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from greenlane.deployments.replaying import Past
+    from greenlane.deployments.looking.replaying import Past
     from greenlane.health.replay import Replay, StretchReplay
 
 
@@ -36,7 +36,7 @@ def judge(
     It changes nothing. It ends with 1 unless each step would have passed. With --replay and
     --criteria it needs no cloud.
     """
-    from greenlane.deployments import replaying
+    from greenlane.deployments.looking import replaying
     from greenlane.health.replay import replay as judge_again
 
     session: Session = context.obj
@@ -58,8 +58,8 @@ def judge(
 
 
 def _stored(session: Session, service: str, file: Path, criteria: Path | None) -> "Past":
-    from greenlane.deployments import replaying
-    from greenlane.deployments.config import ServiceConfig
+    from greenlane.deployments.declaring.config import ServiceConfig
+    from greenlane.deployments.looking import replaying
 
     observed = replaying.load(file)
     if criteria is None:

@@ -12,8 +12,8 @@ from greenlane.cli.session import Session
 from greenlane.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from greenlane.deployments.cost import Cost
-    from greenlane.deployments.foreseeing import Foresight
+    from greenlane.deployments.looking.cost import Cost
+    from greenlane.deployments.looking.foreseeing import Foresight
     from greenlane.deployments.model import PlannedStep
     from greenlane.health.foresight import ForeseenStep
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from rich.text import Text
 
-from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent, Judgement
-from greenlane.deployments.phases import Phase
-from greenlane.deployments.status import (
+from greenlane.deployments.looking.status import (
     SlotStatus,
     Status,
     judgement_of,
     version_of,
     waits_for_approval,
 )
+from greenlane.deployments.model import CheckResult, DeploymentSummary, HistoryEvent, Judgement
+from greenlane.deployments.phases import Phase
 from greenlane.durations import format_seconds
 
 BAR_WIDTH = 25

@@ -9,7 +9,7 @@ from greenlane.cli.exits import ExitCode, exit_code_of_outcome
 from greenlane.cli.session import Session
 
 if TYPE_CHECKING:
-    from greenlane.deployments.status import Outcome, OutcomeName, Status
+    from greenlane.deployments.looking.status import Outcome, OutcomeName, Status
 
 PATIENCE = 5
 """Looks in a row that may fail before watching gives up; the deployment does not depend on it."""

@@ -17,7 +17,12 @@ import yaml
 from pydantic import ValidationError
 
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.config import ServiceConfig, StepConfig, Strategy, ValidationTest
+from greenlane.deployments.declaring.config import (
+    ServiceConfig,
+    StepConfig,
+    Strategy,
+    ValidationTest,
+)
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.plan import BLUE_GREEN_WEIGHTS, CANARY_WEIGHTS
 from greenlane.errors import InvalidInput, Refused

@@ -22,10 +22,11 @@ import boto3
 from pydantic import ValidationError
 
 from greenlane.clock import Clock
-from greenlane.deployments.applying import Applied, Applier, check
-from greenlane.deployments.config import DeploymentConfig, ServiceConfig
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, Connection, Started
-from greenlane.deployments.document import Checked
+from greenlane.deployments.declaring.applying import Applied, Applier, check
+from greenlane.deployments.declaring.config import DeploymentConfig, ServiceConfig
+from greenlane.deployments.declaring.document import Checked
+from greenlane.deployments.declaring.layers import check_fits
 from greenlane.deployments.going_back import (
     Once,
     Undone,
@@ -34,8 +35,16 @@ from greenlane.deployments.going_back import (
     undo_request,
     version_before,
 )
-from greenlane.deployments.insight import Insight
-from greenlane.deployments.layers import check_fits
+from greenlane.deployments.looking.insight import Insight
+from greenlane.deployments.looking.read_status import read_status
+from greenlane.deployments.looking.status import (
+    OUTCOMES,
+    Fleet,
+    Outcome,
+    Status,
+    outcome_of,
+    version_of,
+)
 from greenlane.deployments.model import (
     DeploymentRequest,
     DeploymentSummary,
@@ -44,16 +53,7 @@ from greenlane.deployments.model import (
     SignalName,
 )
 from greenlane.deployments.phases import LEASED, Phase
-from greenlane.deployments.read_status import read_status
 from greenlane.deployments.signals import SignalOutcome, send_signal
-from greenlane.deployments.status import (
-    OUTCOMES,
-    Fleet,
-    Outcome,
-    Status,
-    outcome_of,
-    version_of,
-)
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
 from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.health.evidence import EvidenceBook

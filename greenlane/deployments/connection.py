@@ -11,9 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from greenlane.clock import Clock, ScaledClock, current_clock
+from greenlane.deployments.looking.status import Outcome
 from greenlane.deployments.model import StoredModel
-from greenlane.deployments.status import Outcome
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import InvalidInput, UnknownDeployment
 from greenlane.experiments.names import TABLE as EXPERIMENTS_TABLE
 from greenlane.flags.names import TABLE as FLAGS_TABLE

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments import fleet
-from greenlane.deployments.config import StepConfig
 from greenlane.deployments.connection import ROLLBACK_MACHINE, Connection, Started
+from greenlane.deployments.declaring.config import StepConfig
 from greenlane.deployments.model import DeploymentRequest, DeploymentSummary, Plan, Record
 from greenlane.deployments.phases import LEASED, REVERSIBLE, WITHOUT_TRAFFIC, Phase
+from greenlane.deployments.reaching import fleet
 from greenlane.errors import DeploymentInFlight, Refused, UnknownDeployment
 
 _WARM = frozenset({Phase.SHIFTING, Phase.PROMOTED, Phase.WATCHING})

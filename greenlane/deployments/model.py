@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from greenlane.deployments.config import (
+from greenlane.deployments.declaring.config import (
     SERVICE_NAME_PATTERN,
     ServiceConfig,
     Step,
@@ -21,10 +21,10 @@ from greenlane.deployments.config import (
     check_weights,
 )
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shapes import StoredModel as StoredModel
-from greenlane.deployments.shapes import Why
 from greenlane.deployments.shipped_with import ReleaseMigrations
-from greenlane.deployments.stored import as_stored, is_stored
+from greenlane.deployments.storing.shapes import StoredModel as StoredModel
+from greenlane.deployments.storing.shapes import Why
+from greenlane.deployments.storing.stored import as_stored, is_stored
 from greenlane.deployments.workload import Workload
 from greenlane.durations import Duration
 from greenlane.health.observed import Baseline

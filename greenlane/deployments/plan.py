@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from greenlane.deployments.config import DeploymentConfig, StepConfig, Strategy
+from greenlane.deployments.declaring.config import DeploymentConfig, StepConfig, Strategy
 from greenlane.deployments.model import DeploymentRequest, PlannedStep
 
 BLUE_GREEN_WEIGHTS = (10, 25, 50, 75, 100)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 
 ReleasePhase = Literal["expand", "migrate"]
 """A contract is none of them: it waits until nothing needs the old shape any more."""

@@ -3,10 +3,10 @@
 from typing import Any
 
 from greenlane.clock import Clock
-from greenlane.deployments import baking
 from greenlane.deployments.model import Model, Plan, Record, Signal, SignalName
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.stepping import baking
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import FenceLost, SignalRefused
 
 _DURING: dict[SignalName, frozenset[Phase]] = {

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import Slot
 from greenlane.deployments.workload import Workload
 

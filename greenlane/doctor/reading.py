@@ -7,14 +7,14 @@ from typing import Any
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.applied_alarms import alarms_asked
 from greenlane.deployments.connection import Connection
-from greenlane.deployments.fleet import read_task_definition
+from greenlane.deployments.declaring.applied_alarms import alarms_asked
 from greenlane.deployments.model import DeploymentRequest, Slot
 from greenlane.deployments.plan import plan_steps
-from greenlane.deployments.traffic import read_rule
+from greenlane.deployments.reaching.fleet import read_task_definition
+from greenlane.deployments.reaching.traffic import read_rule
+from greenlane.deployments.reaching.workloads import read_workload
 from greenlane.deployments.workload import Workload
-from greenlane.deployments.workloads import read_workload
 from greenlane.doctor.facts import Alarm, Denial, Facts, Ownership, Part, Subscription, TargetGroup
 from greenlane.errors import Refused
 from greenlane.health.alarm_definitions import with_alarms

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 from greenlane.experiments.naming import Direction, Kind, Per, guessed, healthy
 from greenlane.flags.definitions.model import FLAG_KEY, Condition, Percentage, Switch

@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput
 from greenlane.experiments.assignment import level_of
 from greenlane.experiments.model import Experiment

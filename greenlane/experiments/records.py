@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.experiments.statistics.boundaries import Bounded
 from greenlane.experiments.statistics.comparison import Arm
 from greenlane.experiments.statistics.effects import Effect

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput
 from greenlane.experiments.counting.reading import Counted, counted, snapshot_of
 from greenlane.experiments.counting.sums import BEFORE_EXPOSURE

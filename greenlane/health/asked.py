@@ -10,8 +10,13 @@ that no `apply` made, they are read from its own sections.
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from greenlane.deployments.config import BusinessMetric, JudgeConfig, Monitoring, ServiceConfig
-from greenlane.deployments.criteria_document import (
+from greenlane.deployments.declaring.config import (
+    BusinessMetric,
+    JudgeConfig,
+    Monitoring,
+    ServiceConfig,
+)
+from greenlane.deployments.declaring.criteria_document import (
     SCAN,
     Alerts,
     GateConfig,

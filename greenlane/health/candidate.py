@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import CheckResult, Plan, Record, Slot, Verdict, VerdictName
 from greenlane.health.asked import criteria_of
 from greenlane.health.catalogue import Metric

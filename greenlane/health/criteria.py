@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.health.catalogue import CATALOGUE, Metric
 
 Role = Literal["trigger", "critical", "success", "warning"]

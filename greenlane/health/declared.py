@@ -29,8 +29,8 @@ from pydantic import (
     model_validator,
 )
 
-from greenlane.deployments.shapes import Document
-from greenlane.deployments.stored import is_stored
+from greenlane.deployments.storing.shapes import Document
+from greenlane.deployments.storing.stored import is_stored
 from greenlane.health.catalogue import (
     CATALOGUE,
     DATABASE_CONNECTIONS,

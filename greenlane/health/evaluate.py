@@ -9,7 +9,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.health.catalogue import CATALOGUE, CERTAIN_ERRORS, Metric
 from greenlane.health.expressions import Expression
 from greenlane.health.observed import MINUTE, Series

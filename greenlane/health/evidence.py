@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from greenlane.clock import Clock
-from greenlane.deployments.criteria_document import SCAN
-from greenlane.deployments.items import body_item, instant
-from greenlane.deployments.shapes import Document, StoredModel
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.declaring.criteria_document import SCAN
+from greenlane.deployments.storing.items import body_item, instant
+from greenlane.deployments.storing.shapes import Document, StoredModel
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.durations import Duration
 from greenlane.problems import as_error, explain
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from greenlane.deployments.model import PlannedStep
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.health.catalogue import Metric
 from greenlane.health.criteria import Criteria
 from greenlane.health.metrics import METRIC_LAG, MINUTE

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from greenlane.deployments.model import CheckResult
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.health.criteria import Gate, Severity
 from greenlane.health.evidence import Evidence
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.deployments.workload import SlotName as Slot
 
 MINUTE = timedelta(minutes=1)

@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from greenlane import __version__
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.runtime import Runtime
 
 FUNCTION = "greenlane-query-prometheus"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import Verdict
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.health.candidate import Asked, judge_observed
 from greenlane.health.criteria import Phase
 from greenlane.health.observed import MINUTE, Baseline, Observed, Segment

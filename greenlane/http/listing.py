@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.deployments.items import Item
 from greenlane.deployments.model import HistoryEvent
-from greenlane.deployments.table import DynamoTable
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.table import DynamoTable
 from greenlane.http.fitting import MOST_CHARACTERS, that_fit
 
 MOST_LISTED = 100

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from greenlane.deployments.fleet import container_of
 from greenlane.deployments.model import Plan
+from greenlane.deployments.reaching.fleet import container_of
 from greenlane.incidents.log_patterns import LOOKS_LIKE_AN_ERROR
 from greenlane.incidents.report_model import LogLine, LogsRead
 from greenlane.incidents.wording import one_line

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from greenlane.deployments.looking.status import judgement_of
 from greenlane.deployments.model import HistoryEvent, Judgement, Plan, Verdict
-from greenlane.deployments.status import judgement_of
 from greenlane.incidents.report_model import Evidence, Part, Ruling
 from greenlane.incidents.report_timeline import last_of, seconds_of
 from greenlane.incidents.wording import one_line

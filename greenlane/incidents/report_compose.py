@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from greenlane.deployments.looking.status import judgement_of, version_of
 from greenlane.deployments.model import Slot
-from greenlane.deployments.status import judgement_of, version_of
 from greenlane.incidents.log_patterns import new_messages
 from greenlane.incidents.report_actions import parts_done, rulings
 from greenlane.incidents.report_advice import next_steps

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from greenlane.clock import Clock
-from greenlane.deployments import fleet, traffic
+from greenlane.deployments.looking.status import version_of
 from greenlane.deployments.model import DeploymentSummary, Plan, Record, Slot
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.status import version_of
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.reaching import fleet, traffic
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import UnknownDeployment
 from greenlane.health.metrics import METRIC_LAG, MinuteOfTraffic, read_traffic
 from greenlane.incidents.log_queries import read_logs

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from greenlane.deployments.looking.status import judgement_of, version_of
 from greenlane.deployments.model import HistoryEvent, Record, Trigger
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.status import judgement_of, version_of
 from greenlane.incidents.report_model import Evidence, Moment, ReportOutcome, Shift
 from greenlane.incidents.wording import one_line, plural, tail_of_arn
 

@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import DeploymentSummary, StoredModel
+from greenlane.deployments.storing.journal import note_best_effort
 from greenlane.errors import UnknownDeployment
 from greenlane.incidents.report_compose import compose
 from greenlane.incidents.report_gather import Sources, gather

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from greenlane.deployments import fleet, traffic
 from greenlane.deployments.client import Greenlane
 from greenlane.deployments.model import Slot, other
+from greenlane.deployments.reaching import fleet, traffic
 from greenlane.deployments.workload import Workload, parameter_name
 from greenlane.errors import InvalidInput
 from greenlane.local.cloud import LocalCloud

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, body_item, instant
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.items import Item, body_item, instant
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.people.announcement import Announcement
 from greenlane.people.channel import Told
 

@@ -8,8 +8,8 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from greenlane.deployments.config import ServiceConfig
-from greenlane.deployments.journal import note_best_effort
+from greenlane.deployments.declaring.config import ServiceConfig
+from greenlane.deployments.storing.journal import note_best_effort
 from greenlane.errors import NotTold, UnknownDeployment, UnknownService
 from greenlane.logs import logger
 from greenlane.people import posting

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, body_item, instant
 from greenlane.deployments.model import StoredModel
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.items import Item, body_item, instant
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.people.announcement import Announcement, id_of, ids_of
 from greenlane.people.ledger import place_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import StoredModel
 from greenlane.logs import logger
 from greenlane.people.announcement import UNKNOWN

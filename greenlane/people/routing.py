@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.people.alertmanager import Alertmanager
 from greenlane.people.announcement import Announcement
 from greenlane.people.channel import Channel

@@ -14,9 +14,9 @@ from typing import Literal
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, body_item
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.deployments.storing.items import Item, body_item
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.pipelines.model import Kind, OnStop
 
 STOPPED = "STOPPED"

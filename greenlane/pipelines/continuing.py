@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, ValidationError
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.logs import logger
 
 

@@ -1,10 +1,10 @@
 """A deployment in this Region, for a pipeline."""
 
 from greenlane.deployments.client import Greenlane
+from greenlane.deployments.looking.status import Outcome, progress
 from greenlane.deployments.model import DeploymentRequest, Plan, Record
 from greenlane.deployments.phases import LEASED, Phase
 from greenlane.deployments.signals import send_signal
-from greenlane.deployments.status import Outcome, progress
 from greenlane.errors import NotFinished, SignalRefused, UnknownDeployment
 from greenlane.pipelines.book import End, Entry
 from greenlane.pipelines.seen import Seen

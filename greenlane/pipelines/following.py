@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import DeploymentFailed, InvalidInput, NotFinished, Refused
 from greenlane.pipelines.model import Asked
 from greenlane.pipelines.request import NoFiles, read_asked

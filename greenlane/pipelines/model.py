@@ -13,9 +13,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.model import DeploymentRequest
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 from greenlane.migrations.validating.model import Phase
 from greenlane.regions.declaring.model import Type

@@ -5,19 +5,19 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments import traffic
-from greenlane.deployments.finishing import tidy
-from greenlane.deployments.journal import (
+from greenlane.deployments.model import Plan, Record
+from greenlane.deployments.phases import Phase
+from greenlane.deployments.reaching import traffic
+from greenlane.deployments.reaching.stickiness import owed
+from greenlane.deployments.stepping.finishing import tidy
+from greenlane.deployments.storing.journal import (
     KeepFirst,
     note_best_effort,
     note_hastily,
     summarise,
     tell,
 )
-from greenlane.deployments.model import Plan, Record
-from greenlane.deployments.phases import Phase
-from greenlane.deployments.stickiness import owed
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import Aborted, FenceLost, Refused, UnknownDeployment
 from greenlane.incidents.report_place import console_url, report_key
 from greenlane.logs import logger

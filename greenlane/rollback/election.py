@@ -9,10 +9,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, attribute, instant, phase_list, record_from
 from greenlane.deployments.model import Record, Trigger
 from greenlane.deployments.phases import DIES_BACKWARD, REVERSIBLE, Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.items import Item, attribute, instant, phase_list, record_from
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import DeploymentFailed
 from greenlane.rollback.model import RollbackRequest
 

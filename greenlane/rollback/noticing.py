@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments import fleet, scaling, traffic
-from greenlane.deployments.journal import note_best_effort, tell
 from greenlane.deployments.model import Drift, Plan, Record, Slot, SuspendedScaling
+from greenlane.deployments.reaching import fleet, scaling, traffic
+from greenlane.deployments.storing.journal import note_best_effort, tell
 from greenlane.errors import FenceLost, GreenlaneError, Refused
 from greenlane.health.alarms import AlarmState
 from greenlane.logs import logger

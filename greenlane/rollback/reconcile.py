@@ -12,14 +12,14 @@ from datetime import timedelta
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.decide import watch_until
-from greenlane.deployments.every_service import for_every_service
-from greenlane.deployments.finishing import let_go
-from greenlane.deployments.journal import note_best_effort, summarise, tell
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.model import Deployment, Record, Trigger
 from greenlane.deployments.phases import DIES_BACKWARD, DIES_FORWARD, LEASED, Phase
-from greenlane.deployments.stickiness import give_back_when_due
+from greenlane.deployments.reaching.stickiness import give_back_when_due
+from greenlane.deployments.stepping.decide import watch_until
+from greenlane.deployments.stepping.every_service import for_every_service
+from greenlane.deployments.stepping.finishing import let_go
+from greenlane.deployments.stepping.judging import Tick
+from greenlane.deployments.storing.journal import note_best_effort, summarise, tell
 from greenlane.errors import FenceLost, NotReconciled
 from greenlane.health.alarms import AlarmState, read_alarms
 from greenlane.rollback.drift import SECOND_LOOK

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments import fleet, scaling, traffic
-from greenlane.deployments.before_traffic import stop_task
-from greenlane.deployments.drain import still_served, weight_of
-from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Plan, Recipe, Record, Trigger, other
 from greenlane.deployments.phases import LET_GO, Phase
-from greenlane.deployments.scale_in import LANDS_WITHIN, announce_scale_in, staying
+from greenlane.deployments.reaching import fleet, scaling, traffic
+from greenlane.deployments.stepping.before_traffic import stop_task
+from greenlane.deployments.stepping.drain import still_served, weight_of
+from greenlane.deployments.stepping.scale_in import LANDS_WITHIN, announce_scale_in, staying
+from greenlane.deployments.storing.journal import note_best_effort
 from greenlane.errors import FenceLost, Held, NotDrained, NotSettled
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin

@@ -9,11 +9,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments import traffic
-from greenlane.deployments.journal import note_best_effort
 from greenlane.deployments.model import Recipe, Record, Slot, other
 from greenlane.deployments.phases import LET_GO, WITHOUT_TRAFFIC, Phase
-from greenlane.deployments.scale_in import LANDS_WITHIN, staying, under_way
+from greenlane.deployments.reaching import traffic
+from greenlane.deployments.stepping.scale_in import LANDS_WITHIN, staying, under_way
+from greenlane.deployments.storing.journal import note_best_effort
 from greenlane.errors import Held, OwnerUnknown, UnknownDeployment
 from greenlane.logs import logger
 from greenlane.rollback.election import NotElected, begin, take_over

@@ -6,9 +6,9 @@ The reconciler looks each minute. What a channel has taken is not sent to it aga
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from greenlane.deployments.journal import note_best_effort, publish
 from greenlane.deployments.model import Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.storing.journal import note_best_effort, publish
 from greenlane.errors import UnknownService
 from greenlane.logs import logger
 from greenlane.people.delivery import call_again

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from greenlane.deployments.connection import TABLE
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import UnknownDeployment
 from greenlane.experiments.names import TABLE as EXPERIMENTS
 from greenlane.experiments.storing.store import DynamoExperimentStore

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from greenlane.deployments.looking.status import bake_left, progress, waits_for_approval
 from greenlane.deployments.model import Plan, Record
 from greenlane.deployments.phases import LEASED, Phase
-from greenlane.deployments.status import bake_left, progress, waits_for_approval
 from greenlane.regions.coordinating.model import OVER
 from greenlane.regions.coordinating.store import Kept
 from greenlane.status.model import (

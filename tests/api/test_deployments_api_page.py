@@ -13,7 +13,7 @@ import pytest
 from greenlane.deployments.connection import TABLE
 from greenlane.deployments.model import HistoryEvent
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.http.all_routes import ROUTES
 from tests import builders
 from tests.aws_account import make_services, make_workload

@@ -9,7 +9,7 @@ import pytest
 
 from greenlane.clock import SystemClock
 from greenlane.deployments.connection import ROLLBACK_MACHINE, TABLE
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.rollback.http.webhook_secret import MISMATCH_SECONDS, NAME
 from greenlane.status.model import Everything
 from greenlane.status.reading import Stores, read_everything

@@ -14,7 +14,7 @@ from greenlane.adopting.routing import LOWEST_PRIORITY, MOST_CONDITION_VALUES
 from greenlane.adopting.steps import take_steps
 from greenlane.adopting.undoing import undo_adoption
 from greenlane.deployments.connection import TABLE
-from greenlane.deployments.unsupported import REASONS
+from greenlane.deployments.declaring.unsupported import REASONS
 from tests.docs.pages import ROOT, table
 from tests.made_by_hand import REGION, Hand, asked, path
 

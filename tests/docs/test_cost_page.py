@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.config import DeploymentConfig
+from greenlane.deployments.declaring.config import DeploymentConfig
 from greenlane.flags.reading.reader import Reader
 from greenlane.migrations.running.slices import LONGEST_SLICE_SECONDS
 from tests.builders import service_config

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from greenlane.deployments.criteria_document import (
+from greenlane.deployments.declaring.criteria_document import (
     Business,
     Comparison,
     GateConfig,
@@ -15,7 +15,7 @@ from greenlane.deployments.criteria_document import (
     PreDeployment,
     System,
 )
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.document import read_document
 from greenlane.health.asked import ALL_CRITERIA, GROUPS
 from greenlane.health.criteria import MetricRules
 from greenlane.health.declared import DatabaseSettings, MetricDeclaration

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.document import read_document
 from greenlane.flags.ramps.flag_alarms import alarms_of
 from greenlane.flags.ramps.guards import guards
 from greenlane.flags.ramps.impact import LONGEST, PERMITTED, PROPAGATION, Behind, Questions

@@ -8,9 +8,9 @@ from unittest.mock import create_autospec, patch
 import pytest
 
 from greenlane.cli.planning import lines_of
-from greenlane.deployments import cost
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.foreseeing import _Planner, queries_of
+from greenlane.deployments.looking import cost
+from greenlane.deployments.looking.foreseeing import _Planner, queries_of
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.doctor.checks import CHECKS
 from greenlane.health.asked import criteria_of

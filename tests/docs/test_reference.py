@@ -11,8 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from greenlane import __version__
-from greenlane.deployments import config, workload
-from greenlane.deployments.canary_document import (
+from greenlane.deployments import workload
+from greenlane.deployments.declaring import config
+from greenlane.deployments.declaring.canary_document import (
     CanaryCriteria,
     CanaryDocument,
     TrafficPolicy,

@@ -16,8 +16,8 @@ from typer.main import get_command
 
 from greenlane.cli.main import app
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.config import ServiceConfig
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.config import ServiceConfig
+from greenlane.deployments.declaring.document import read_document
 from greenlane.deployments.workload import Workload
 from greenlane.experiments.document import read_experiments
 from greenlane.flags.definitions.document import read_flags

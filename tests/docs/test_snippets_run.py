@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.regions_table import rollout_lines
-from greenlane.deployments.before_traffic import call_hooks
 from greenlane.deployments.client import Greenlane
 from greenlane.deployments.model import DeploymentRequest
+from greenlane.deployments.stepping.before_traffic import call_hooks
 from greenlane.deployments.workload import Workload
 from greenlane.experiments.answering import Answers
 from greenlane.flags import FeatureFlagManager
@@ -234,7 +234,7 @@ def test_a_hook_gets_what_is_shown() -> None:
     plan = SimpleNamespace(
         deployment_id="...", service="claude-manager", candidate="green", image=shown["image"]
     )
-    with patch("greenlane.deployments.before_traffic.note", autospec=True):
+    with patch("greenlane.deployments.stepping.before_traffic.note", autospec=True):
         call_hooks(
             SimpleNamespace(functions=functions),  # type: ignore[arg-type]
             plan,  # type: ignore[arg-type]

@@ -11,10 +11,10 @@ import pytest
 
 from functions import notify_people, post_alerts
 from greenlane import entrypoint
-from greenlane.deployments import every_service, validation
-from greenlane.deployments.items import Item, record_from, record_key
 from greenlane.deployments.model import DeploymentRequest, Record
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.stepping import every_service, validation
+from greenlane.deployments.storing.items import Item, record_from, record_key
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.health import prometheus
 from greenlane.logs import logger
 from greenlane.people import notifying, vault

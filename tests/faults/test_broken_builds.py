@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import admission, finishing, scale_in, shifting, store, traffic
 from greenlane.deployments.phases import LEASED, Phase
+from greenlane.deployments.reaching import traffic
+from greenlane.deployments.stepping import admission, finishing, scale_in, shifting
+from greenlane.deployments.storing import store
 from greenlane.people import ledger
 from greenlane.rollback import settle, take_back
 from tests.faults.cells import Cell, run

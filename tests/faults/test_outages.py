@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import finishing
-from greenlane.deployments.drain import weight_of
+from greenlane.deployments.stepping import finishing
+from greenlane.deployments.stepping.drain import weight_of
 from greenlane.rollback import settle as settling
 from tests.faults.account import Account
 from tests.faults.outage import Outage

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.runtime import Runtime, Settings
 from tests.fakes import STATES
 from tests.faults.deliveries import TOPIC

@@ -15,8 +15,8 @@ from typing import Any
 import boto3
 
 ROOT = Path(__file__).resolve().parents[2]
-STORE = "greenlane.deployments.store"
-TABLE = "greenlane.deployments.table"
+STORE = "greenlane.deployments.storing.store"
+TABLE = "greenlane.deployments.storing.table"
 _GUARDING = "greenlane.migrations.guarding"
 _RESTORING = "greenlane.migrations.restoring"
 _COORDINATING = "greenlane.regions.coordinating"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from greenlane.deployments import fleet
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE
 from greenlane.deployments.model import DeploymentRequest, Slot
+from greenlane.deployments.reaching import fleet
 from greenlane.incidents.report_place import bucket_name, report_key
 from greenlane.local.context import ACCOUNT_ID
 from greenlane.local.journal import Reply, Request

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from greenlane.deployments import traffic
 from greenlane.deployments.model import DeploymentRequest, HistoryEvent, Record, Slot
 from greenlane.deployments.phases import LEASED, Phase
+from greenlane.deployments.reaching import traffic
 from greenlane.local.cloud import LocalCloud
 from greenlane.local.loadgen import LoadGenerator, Snapshot
 from greenlane.local.stage import SERVICE, Stage, set_stage

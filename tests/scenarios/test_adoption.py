@@ -13,11 +13,11 @@ from greenlane.adopting.model import AdoptionRequest
 from greenlane.adopting.planning import plan_adoption
 from greenlane.adopting.steps import take_steps
 from greenlane.adopting.undoing import undo_adoption
-from greenlane.deployments import traffic
 from greenlane.deployments.model import DeploymentRequest, Slot
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.reaching import traffic
+from greenlane.deployments.reaching.workloads import read_workload
 from greenlane.deployments.workload import Workload
-from greenlane.deployments.workloads import read_workload
 from greenlane.errors import Refused
 from greenlane.local.loadgen import LoadGenerator
 from tests.scenarios.conftest import QUICK, Scenario

@@ -7,7 +7,7 @@ import pytest
 
 from greenlane.deployments.model import Record, other
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.scale_in import LANDS_WITHIN
+from greenlane.deployments.stepping.scale_in import LANDS_WITHIN
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import (
     BRISK,

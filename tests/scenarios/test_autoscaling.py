@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import fleet, traffic
 from greenlane.deployments.model import Slot
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.reaching import fleet, traffic
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import BRISK, LONG, baking, promoted_at_once, say
 from tests.scenarios.waiting import eventually

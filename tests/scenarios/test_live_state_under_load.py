@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import fleet, traffic
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.reaching import fleet, traffic
 from greenlane.local.deploy import Artifact, read_assembly
 from greenlane.local.stage import ASSEMBLY
 from tests.scenarios.conftest import Scenario

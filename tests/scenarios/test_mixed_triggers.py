@@ -9,7 +9,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from greenlane.deployments import fleet
+from greenlane.deployments.reaching import fleet
 from greenlane.local.stage import SERVICE
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import traffic
 from greenlane.deployments.model import Slot
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.reaching import traffic
 from greenlane.errors import DeploymentInFlight
 from greenlane.local.stage import SERVICE
 from tests.scenarios import acts

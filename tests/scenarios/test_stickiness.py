@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from typing import Any
 
-from greenlane.deployments import traffic
+from greenlane.deployments.reaching import traffic
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import BRISK, LONG, baking
 from tests.scenarios.waiting import eventually

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from greenlane.deployments import fleet, traffic
 from greenlane.deployments.model import DeploymentRequest, Slot
+from greenlane.deployments.reaching import fleet, traffic
 from greenlane.deployments.workload import SlotResources, Workload
 from greenlane.local.loadgen import LoadGenerator
 from tests.scenarios.conftest import QUICK, Scenario

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.documents import MAX_BYTES, decode, load, validate
 from greenlane.errors import InvalidInput
 from greenlane.problems import InvalidDocument

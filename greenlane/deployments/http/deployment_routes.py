@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.connection import Started
-from greenlane.deployments.foreseeing import Foresight
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.going_back import Undone
 from greenlane.deployments.http.deployment_shapes import (
     DEPLOYMENT_ID,
@@ -27,8 +26,9 @@ from greenlane.deployments.http.deployment_shapes import (
     VerdictList,
     VerdictsQuery,
 )
+from greenlane.deployments.looking.foreseeing import Foresight
+from greenlane.deployments.looking.status import Status
 from greenlane.deployments.signals import SignalOutcome
-from greenlane.deployments.status import Status
 from greenlane.flags.http.api_models import NoQuery
 from greenlane.health.evidence import Evidence
 from greenlane.http.idempotency import IdempotencyHeader

@@ -16,8 +16,9 @@ from pydantic import (
     create_model,
 )
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN, Step, Strategy
-from greenlane.deployments.foreseeing import DAYS
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN, Step, Strategy
+from greenlane.deployments.looking.foreseeing import DAYS
+from greenlane.deployments.looking.status import Outcome
 from greenlane.deployments.model import (
     DeploymentRequest,
     DeploymentSummary,
@@ -28,8 +29,7 @@ from greenlane.deployments.model import (
     Slot,
 )
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shapes import Document, StoredModel
-from greenlane.deployments.status import Outcome
+from greenlane.deployments.storing.shapes import Document, StoredModel
 from greenlane.durations import Duration
 from greenlane.health.evidence import Evidence, Posted
 from greenlane.health.foresight import SEES

@@ -21,8 +21,8 @@ from typing import Any
 
 from greenlane.deployments import going_back
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE, Started
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.going_back import Undone
 from greenlane.deployments.http import looking
 from greenlane.deployments.http.deployment_routes import ROUTES

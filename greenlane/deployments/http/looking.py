@@ -16,17 +16,17 @@ from greenlane.deployments.http.deployment_shapes import (
     VerdictList,
     VerdictsQuery,
 )
-from greenlane.deployments.items import instant
-from greenlane.deployments.model import Plan, Record
-from greenlane.deployments.replaying import read_again
-from greenlane.deployments.status import (
+from greenlane.deployments.looking.replaying import read_again
+from greenlane.deployments.looking.status import (
     OUTCOMES,
     Outcome,
     judgement_of,
     last_judgement,
     outcome_of,
 )
-from greenlane.deployments.store import DynamoStore, summary_from
+from greenlane.deployments.model import Plan, Record
+from greenlane.deployments.storing.items import instant
+from greenlane.deployments.storing.store import DynamoStore, summary_from
 from greenlane.durations import format_seconds
 from greenlane.errors import Refused, UnknownDeployment
 from greenlane.health.replay import replay

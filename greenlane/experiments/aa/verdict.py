@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.experiments.aa.replaying import Prepared, Replayed
 from greenlane.experiments.decision import SAMPLE_RATIO_LEVEL
 from greenlane.experiments.model import Experiment

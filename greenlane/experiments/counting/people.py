@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from greenlane.deployments.items import Item, instant
+from greenlane.deployments.storing.items import Item, instant
 from greenlane.experiments.dealing import unit_digest
 from greenlane.experiments.storing.state import StoredTest
 

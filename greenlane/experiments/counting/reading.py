@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.table import DynamoTable
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.table import DynamoTable
 from greenlane.errors import InvalidInput
 from greenlane.experiments.counting.sums import (
     BEFORE_EXPOSURE,

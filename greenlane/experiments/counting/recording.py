@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from greenlane.clock import Clock
-from greenlane.deployments.items import Item
+from greenlane.deployments.storing.items import Item
 from greenlane.errors import CountersBusy, GreenlaneError, InvalidInput
 from greenlane.experiments.counting.events import Assigned, Event, Exposure, Recorded, Seen
 from greenlane.experiments.counting.known import Known, KnownTests

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from greenlane.deployments.items import Item
+from greenlane.deployments.storing.items import Item
 from greenlane.errors import CountersBusy
 from greenlane.experiments.counting.events import Recorded
 from greenlane.experiments.counting.people import (

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.experiments.model import Experiment, Holdout, Layer, Name, Ramp
 from greenlane.experiments.records import Look
 from greenlane.experiments.storing.state import (

@@ -13,7 +13,7 @@ from pydantic import (
     StrictStr,
 )
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.experiments.counting.events import Exposed, Result
 
 MOST_BYTES = 256 * 1024

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane import aws
 from greenlane.clock import current_clock
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.errors import CountersBusy, InvalidInput, UnknownTest
 from greenlane.experiments.counting.events import Assigned, Event, Exposure
 from greenlane.experiments.counting.recording import Recorder

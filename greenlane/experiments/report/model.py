@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.experiments.naming import Direction, Kind
 from greenlane.experiments.records import Guarded, HonestEffect, Verdict
 from greenlane.experiments.statistics.effects import Effect

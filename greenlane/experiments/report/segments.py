@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.experiments.model import Experiment
 from greenlane.experiments.records import Snapshot
 from greenlane.experiments.report.model import SegmentLine

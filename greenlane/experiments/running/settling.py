@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.journal import publish
+from greenlane.deployments.storing.journal import publish
 from greenlane.errors import GreenlaneError, NotReconciled
 from greenlane.experiments.counting.reading import counted, snapshot_of
 from greenlane.experiments.report.compose import compose

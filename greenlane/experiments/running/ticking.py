@@ -10,7 +10,7 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import GreenlaneError, NotReconciled
 from greenlane.experiments.running.executions import keep_going
 from greenlane.experiments.running.runtime import ExperimentRuntime

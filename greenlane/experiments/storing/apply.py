@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.documents import load, validate
 from greenlane.experiments.document import read_experiments
 from greenlane.experiments.model import ExperimentsDocument

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput, Refused, UnknownTest
 from greenlane.experiments.lints import problems_of
 from greenlane.experiments.model import Experiment, ExperimentsDocument, Ramp

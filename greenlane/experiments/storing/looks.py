@@ -2,8 +2,8 @@
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.errors import InvalidInput
 from greenlane.experiments.records import Look
 from greenlane.experiments.storing.state import Watch

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer
 
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.stored import as_stored
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.stored import as_stored
 from greenlane.experiments.assignment import Slice
 from greenlane.experiments.model import Experiment, ExperimentsDocument, Holdout, Layer, Ramp
 from greenlane.experiments.records import Guarded, Reason, Snapshot

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.table import condition_failed
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.table import condition_failed
 from greenlane.errors import InvalidInput, Refused, UnknownTest
 from greenlane.experiments.records import Look
 from greenlane.experiments.storing.compiling import compile_tests

@@ -34,8 +34,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput
 from greenlane.experiments.storing.compiling import compile_tests
 from greenlane.experiments.storing.state import AuditedChange, SharedParts, StoredTests

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError
 
-from greenlane.deployments.names import Names
+from greenlane.deployments.declaring.names import Names
 from greenlane.errors import InvalidInput
 from greenlane.flags.definitions.compiling import GROUPS, ROLLOUT, compiled, in_order, segments_of
 from greenlane.flags.definitions.model import Condition, Flag, FlagRule, FlagsDocument

@@ -28,7 +28,7 @@ from pydantic import (
     model_validator,
 )
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 
 FlagType = Literal["boolean", "string", "number", "object"]

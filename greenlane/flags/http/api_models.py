@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 from greenlane.flags.definitions.model import Flag, Percentage
 from greenlane.flags.storing.audit import AuditEntry

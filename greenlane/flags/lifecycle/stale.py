@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.flags.lifecycle.code_scan import Scan
 from greenlane.flags.lifecycle.seen import DEFAULT, PREFIX, VARIANT
 from greenlane.flags.storing.state import StoredFlag

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from greenlane.deployments.workloads import read_workload
+from greenlane.deployments.reaching.workloads import read_workload
 from greenlane.errors import InvalidInput, UnknownService
 from greenlane.flags.ramps.impact import Behind
 from greenlane.runtime import Runtime

@@ -8,7 +8,7 @@ id each time, by which channels know a repetition.
 from collections.abc import Sequence
 from datetime import timedelta
 
-from greenlane.deployments.journal import publish
+from greenlane.deployments.storing.journal import publish
 from greenlane.flags.ramps.flag_writes import move
 from greenlane.flags.ramps.guards import flag_service
 from greenlane.flags.ramps.ramp import percent

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import CheckResult
 from greenlane.deployments.workload import Workload
 from greenlane.flags.ramps.guards import Guard

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.flags.storing.state import GOING as GOING
 from greenlane.flags.storing.state import FlagState, Owed, Ramp, StoredFlag
 

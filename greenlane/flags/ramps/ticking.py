@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import GreenlaneError, NotReconciled
 from greenlane.flags.ramps.behind import service_behind
 from greenlane.flags.ramps.executions import keep_going

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.documents import Source, load, validate
 from greenlane.flags.definitions.document import read_flags
 from greenlane.flags.definitions.model import FlagsDocument

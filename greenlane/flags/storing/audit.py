@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.flags.storing.state import json_text
 
 GENESIS = "0" * 64

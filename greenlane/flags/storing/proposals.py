@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.flags.storing.audit import FlagChange
 from greenlane.flags.storing.state import (
     APPROVALS,

@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.errors import ApprovalRefused, UnknownProposal
 from greenlane.flags.lifecycle.seen import PREFIX
 from greenlane.flags.lifecycle.stale import SeenFlag, seen_from

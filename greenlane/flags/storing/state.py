@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PlainSerializer
 
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.stored import as_stored
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.stored import as_stored
 from greenlane.durations import Duration
 from greenlane.flags.definitions.compiling import COMPILER, compile_snapshot
 from greenlane.flags.definitions.model import (

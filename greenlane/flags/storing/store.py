@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import (
     ApprovalRefused,
     FlagConflict,

@@ -19,7 +19,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from greenlane.deployments.items import Item, instant
+from greenlane.deployments.storing.items import Item, instant
 from greenlane.errors import FlagsTooLarge
 from greenlane.flags.storing.audit import AuditEntry
 from greenlane.flags.storing.state import StoredFlags, changed_keys, json_text, same

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import FlagConflict, InvalidInput, UnknownFlag
 from greenlane.flags.definitions.lints import problems_of
 from greenlane.flags.storing.proposals import Proposal, held_up, proposal_of

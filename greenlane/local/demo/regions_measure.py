@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from greenlane.deployments import traffic
+from greenlane.deployments.reaching import traffic
 from greenlane.local.demo.measure import TAKE_BACK
 from greenlane.local.demo.regions_result import AFTER, RegionResult, failures_of
 from greenlane.local.demo.regions_setting import Setting

@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
-from greenlane.deployments.config import StepConfig
+from greenlane.deployments.declaring.config import StepConfig
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.local.demo.regions_result import shortly
 from greenlane.local.errors import LocalCloudError

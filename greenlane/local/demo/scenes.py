@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from greenlane.deployments.config import StepConfig, Strategy
+from greenlane.deployments.declaring.config import StepConfig, Strategy
 
 Ending = Literal["succeeded", "rolled_back"]
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.documents import load
 from greenlane.migrations.databases.document import read_databases
 from greenlane.migrations.databases.model import Database

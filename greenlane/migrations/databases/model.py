@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 from greenlane.migrations.validating.model import Phase
 

@@ -11,10 +11,10 @@ What a migration writes beside them is in `greenlane.migrations.guarding`.
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.stored import as_stored
-from greenlane.deployments.table import DynamoTable
-from greenlane.deployments.versions import put_version
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.stored import as_stored
+from greenlane.deployments.storing.table import DynamoTable
+from greenlane.deployments.storing.versions import put_version
 from greenlane.errors import Refused, UnknownDatabase
 from greenlane.migrations.databases.model import Database
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.documents import load
 from greenlane.migrations.declaring.model import KEY
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 from greenlane.migrations.databases.model import DatabaseName
 from greenlane.migrations.validating.model import Phase

@@ -10,7 +10,7 @@ outage. There a marker takes its place, unless the database's description accept
 from datetime import datetime
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.migrations.databases.model import BackupKind, Database
 from greenlane.migrations.validating.model import Phase
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.journal import publish
 from greenlane.deployments.model import HistoryEvent
+from greenlane.deployments.storing.journal import publish
 from greenlane.logs import logger
 from greenlane.migrations.guarding.model import MigrationRun, RunRecord, Standing
 from greenlane.migrations.guarding.runtime import MigrationRuntime

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, instant
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.deployments.storing.items import Item, instant
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.errors import FenceLost, LeaseLingers, MigrationInFlight, SignalRefused
 from greenlane.migrations.validating.model import Phase
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.stored import as_stored
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.stored import as_stored
 from greenlane.migrations.databases.model import Database
 from greenlane.migrations.guarding.backups import Backup
 from greenlane.migrations.running.model import Failure, Limits, Override, Progress

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from greenlane.deployments.looking.status import version_of
 from greenlane.deployments.model import DeploymentSummary, Record
 from greenlane.deployments.phases import LEASED, REVERSIBLE, Phase
-from greenlane.deployments.status import version_of
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.reaching.workloads import read_workload
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.deployments.workload import Workload
-from greenlane.deployments.workloads import read_workload
 from greenlane.errors import UnknownDeployment
 from greenlane.migrations.guarding.release import InUse
 from greenlane.runtime import Runtime

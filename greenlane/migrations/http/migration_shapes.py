@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
+from greenlane.deployments.storing.shapes import Document
 from greenlane.http.listing import NewestQuery
 from greenlane.migrations.guarding.lease import Asked
 from greenlane.migrations.guarding.model import RUN_PATTERN, Published, RunRecord

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from greenlane.deployments.connection import Connection
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput, MigrationInFlight
 from greenlane.migrations.guarding.lease import Asked
 from greenlane.migrations.guarding.model import MigrationRequest, RunRecord

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput
 from greenlane.migrations.declaring.checking import MANIFEST
 from greenlane.migrations.declaring.loading import load_plan

@@ -8,7 +8,7 @@ that undoes reads the ledger all the same.
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import DataLoss, InvalidInput, Refused
 from greenlane.migrations.catalog.model import Catalog
 from greenlane.migrations.catalog.reading import read_catalog

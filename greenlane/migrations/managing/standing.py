@@ -1,6 +1,6 @@
 """How a run ended. Pure; no I/O."""
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.migrations.guarding.model import RunRecord, Standing
 
 _REFUSALS = frozenset(

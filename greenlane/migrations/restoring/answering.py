@@ -6,7 +6,7 @@ from typing import Any, get_args
 from botocore.exceptions import ClientError
 
 from greenlane.clock import Clock
-from greenlane.deployments.baking import answer as answer_token
+from greenlane.deployments.stepping.baking import answer as answer_token
 from greenlane.errors import ApprovalRefused, InvalidInput, Refused, UnknownRestore
 from greenlane.migrations.guarding.lease import Asked as AskedOfRun
 from greenlane.migrations.guarding.lease import Leases

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from greenlane.deployments.baking import answer as answer_token
+from greenlane.deployments.stepping.baking import answer as answer_token
 from greenlane.durations import format_seconds
 from greenlane.errors import NotTold, UnknownRestore
 from greenlane.migrations.restoring.deciding import after_answer

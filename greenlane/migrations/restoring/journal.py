@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.journal import publish
 from greenlane.deployments.model import HistoryEvent
+from greenlane.deployments.storing.journal import publish
 from greenlane.errors import Aborted
 from greenlane.logs import logger
 from greenlane.migrations.guarding.lease import Asked as AskedOfRun

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.stored import as_stored
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.stored import as_stored
 from greenlane.migrations.databases.model import Database
 from greenlane.migrations.guarding.model import Trouble
 from greenlane.migrations.validating.model import Phase

@@ -17,10 +17,10 @@ from datetime import datetime
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item, body_item, instant
 from greenlane.deployments.model import HistoryEvent
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.deployments.storing.items import Item, body_item, instant
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.errors import UnknownRestore
 from greenlane.migrations.restoring.model import Answer, Question, RestoreRecord
 

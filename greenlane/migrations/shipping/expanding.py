@@ -1,9 +1,9 @@
 """The step before the first task: the database is expanded, and the deployment waits for that."""
 
-from greenlane.deployments.fence import fenced, still_wanted
-from greenlane.deployments.journal import note
 from greenlane.deployments.model import Deployment, Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.fence import fenced, still_wanted
+from greenlane.deployments.storing.journal import note
 from greenlane.errors import MigrationFailed, NotFinished
 from greenlane.migrations.guarding.model import MigrationRequest, RunRecord
 from greenlane.migrations.guarding.runtime import MigrationRuntime

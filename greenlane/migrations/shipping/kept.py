@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.migrations.databases.model import Database
 from greenlane.migrations.databases.store import DatabaseStore
 from greenlane.migrations.guarding.lease import Leases

@@ -6,10 +6,10 @@ traffic. The run itself watches the deployment: it waits while that is not well,
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.journal import note_best_effort
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.model import Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.judging import Tick
+from greenlane.deployments.storing.journal import note_best_effort
 from greenlane.errors import GreenlaneError, NotReconciled
 from greenlane.logs import logger
 from greenlane.migrations.guarding.runtime import MigrationRuntime

@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.items import Item
-from greenlane.deployments.table import DynamoTable, condition_failed
+from greenlane.deployments.storing.items import Item
+from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.regions.coordinating.fencing import Fence, OrderName
 
 SORT_KEY = "FENCE"

@@ -6,7 +6,7 @@ any coordinator that spoke there, and the last order with the rollout it was for
 
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 
 OrderName = Literal["claim", "go", "back"]
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.phases import Phase as DeploymentPhase
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.stored import as_stored
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.stored import as_stored
 from greenlane.regions.coordinating.fencing import Fence
 from greenlane.regions.declaring.model import Stage, Type
 from greenlane.regions.planning.model import Override

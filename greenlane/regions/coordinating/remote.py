@@ -14,13 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane import aws
 from greenlane.clock import Clock
-from greenlane.deployments.applied_alarms import counted_on
+from greenlane.deployments.declaring.applied_alarms import counted_on
 from greenlane.deployments.model import DeploymentRequest, Record, Slot
 from greenlane.deployments.phases import LEASED, LET_GO, REVERSIBLE, Phase
+from greenlane.deployments.reaching.workloads import read_workload
 from greenlane.deployments.signals import send_signal
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.deployments.workload import Workload
-from greenlane.deployments.workloads import read_workload
 from greenlane.errors import FenceLost, GreenlaneError, IncompleteRead, SignalRefused
 from greenlane.health.alarm_definitions import with_alarms
 from greenlane.health.alarms import read_alarms

@@ -4,8 +4,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from greenlane.deployments.journal import publish
 from greenlane.deployments.model import HistoryEvent
+from greenlane.deployments.storing.journal import publish
 from greenlane.errors import FenceLost
 from greenlane.logs import logger
 from greenlane.people.announcement import announce

@@ -14,10 +14,10 @@ from collections.abc import Collection
 
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.baking import answer
 from greenlane.deployments.connection import TABLE, Connection
 from greenlane.deployments.model import DeploymentRequest, HistoryEvent
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.stepping.baking import answer
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.documents import load
 from greenlane.errors import DeploymentInFlight, InvalidInput, Refused, SignalRefused
 from greenlane.regions.coordinating.beginning import (

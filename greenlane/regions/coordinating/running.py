@@ -7,8 +7,8 @@ from typing import Literal
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
-from greenlane.deployments.baking import answer
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.stepping.baking import answer
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import FenceLost, Refused, UnknownDeployment
 from greenlane.regions.coordinating.deciding import GIVE_UP, LOOK
 from greenlane.regions.coordinating.model import Rollout

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict
 
-from greenlane.deployments.baking import answer
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.baking import answer
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import GreenlaneError, NotReconciled
 from greenlane.logs import logger
 from greenlane.regions.coordinating.model import OVER, Rollout

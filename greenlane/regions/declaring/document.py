@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.documents import load, read
 from greenlane.regions.declaring.lints import assumptions_of, problems_of, strict_problems_of
 from greenlane.regions.declaring.model import RegionsDocument

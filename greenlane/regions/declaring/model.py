@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.durations import Duration
 from greenlane.regions.declaring.window import DeploymentWindow, FreezeShape
 from greenlane.regions.windows.gate import AtEnd

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from greenlane.deployments.shapes import Document
+from greenlane.deployments.storing.shapes import Document
 from greenlane.regions.windows.window import EVERY_DAY, Window
 from greenlane.regions.windows.zones import Zone, zone_of
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.idempotency import IdempotencyHeader
 from greenlane.http.listing import EventsQuery

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN, Step, ValidationTest
-from greenlane.deployments.shapes import Document
-from greenlane.deployments.shapes import Why as AnyWhy
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN, Step, ValidationTest
 from greenlane.deployments.shipped_with import ReleaseMigrations
+from greenlane.deployments.storing.shapes import Document
+from greenlane.deployments.storing.shapes import Why as AnyWhy
 from greenlane.durations import Duration
 from greenlane.http.listing import MOST_LISTED, EventsPage
 from greenlane.pipelines.request import APPLIED

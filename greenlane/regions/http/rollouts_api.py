@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from greenlane.deployments.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.connection import Connection
+from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.errors import InvalidInput, UnknownRollout
 from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.idempotency import Beginning, Once

@@ -6,7 +6,7 @@ from typing import Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane.deployments.connection import Connection
-from greenlane.deployments.shapes import StoredModel
+from greenlane.deployments.storing.shapes import StoredModel
 from greenlane.errors import InvalidInput, UnknownService
 from greenlane.problems import ABSENT
 from greenlane.regions.coordinating.requesting import RegionalRollouts

@@ -11,9 +11,9 @@ The file is kept as it was written, with its comments, so that an earlier one ca
 from datetime import datetime
 from typing import NamedTuple
 
-from greenlane.deployments.shapes import StoredModel
-from greenlane.deployments.table import DynamoTable
-from greenlane.deployments.versions import put_version
+from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.table import DynamoTable
+from greenlane.deployments.storing.versions import put_version
 from greenlane.errors import InvalidInput, Refused
 from greenlane.problems import suggest
 from greenlane.regions.declaring.document import read_regions

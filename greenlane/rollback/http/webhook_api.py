@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from greenlane import aws
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import InvalidInput
 from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.rest import Handler, Request, Response, respond, told

@@ -15,9 +15,9 @@ from greenlane.cli.main import app
 from greenlane.cli.session import Session
 from greenlane.deployments.client import Greenlane
 from greenlane.deployments.connection import TABLE
-from greenlane.deployments.items import record_item
 from greenlane.deployments.model import Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.storing.items import record_item
 from greenlane.errors import Refused
 from tests.aws_account import NOW
 from tests.made_by_hand import REGION, Hand

@@ -1,9 +1,10 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from greenlane.deployments.applying import Applied, check
 from greenlane.deployments.connection import Started
+from greenlane.deployments.declaring.applying import Applied, check
 from greenlane.deployments.going_back import Undone
+from greenlane.deployments.looking.status import SlotStatus, Status, outcome_of
 from greenlane.deployments.model import (
     CheckResult,
     DeploymentSummary,
@@ -13,7 +14,6 @@ from greenlane.deployments.model import (
     Verdict,
 )
 from greenlane.deployments.signals import SignalOutcome
-from greenlane.deployments.status import SlotStatus, Status, outcome_of
 from greenlane.errors import UnknownDeployment, UnknownService
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

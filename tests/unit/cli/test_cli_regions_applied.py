@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.store import DynamoStore
-from greenlane.deployments.versions import put_version
+from greenlane.deployments.storing.store import DynamoStore
+from greenlane.deployments.storing.versions import put_version
 from greenlane.errors import Refused
 from greenlane.regions.coordinating.api import MultiRegionDeployment
 from greenlane.regions.keeping.store import ALL, RegionsStore

@@ -13,7 +13,7 @@ from greenlane.cli.views import (
     status_view,
     verdict_text,
 )
-from greenlane.deployments.config import ServiceConfig
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Plan, PlannedStep
 from tests.unit.cli.fake_cloud import NOW, record_of, status_of
 

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.admission import plan_deployment
 from greenlane.deployments.phases import LEASED, Phase
+from greenlane.deployments.stepping.admission import plan_deployment
 from greenlane.errors import DeploymentInFlight, FenceLost, InvalidInput, Refused, UnknownService
 from tests.builders import NEW_IMAGE, NOW, OLD_IMAGE, REGISTRY, SERVICE, record
 from tests.fakes import FORWARD, client

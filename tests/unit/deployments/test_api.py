@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from greenlane.deployments.api import BlueGreenDeployment, CanaryDeployment, RollbackManager
-from greenlane.deployments.config import DeploymentConfig, ServiceConfig
 from greenlane.deployments.connection import Started
-from greenlane.deployments.document import read_document
-from greenlane.deployments.status import Outcome
-from greenlane.deployments.store import StoredConfig
+from greenlane.deployments.declaring.config import DeploymentConfig, ServiceConfig
+from greenlane.deployments.declaring.document import read_document
+from greenlane.deployments.looking.status import Outcome
+from greenlane.deployments.storing.store import StoredConfig
 from greenlane.errors import InvalidInput, Refused
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from greenlane.deployments.applied_alarms import alarms_asked, counted_on
+from greenlane.deployments.declaring.applied_alarms import alarms_asked, counted_on
 from greenlane.deployments.phases import Phase
 from greenlane.errors import Refused
 from greenlane.health.alarm_definitions import with_alarms

@@ -3,9 +3,9 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.baking import BakeEvent, answer, fail, start_bake
 from greenlane.deployments.model import Signal
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.baking import BakeEvent, answer, fail, start_bake
 from greenlane.errors import FenceLost
 from tests.builders import NOW
 

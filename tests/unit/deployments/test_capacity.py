@@ -1,9 +1,9 @@
 import pytest
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.judging import Tick, judge_tick
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.judging import Tick, judge_tick
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import CapacityShort
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import SERVICE

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from greenlane.deployments.config import (
+from greenlane.deployments.declaring.config import (
     DeploymentConfig,
     JudgeConfig,
     ServiceConfig,
     StepConfig,
     ValidationTest,
 )
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.document import read_document
 from greenlane.problems import InvalidDocument
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from greenlane.deployments.applied_alarms import alarms_asked
-from greenlane.deployments.examine import examine
+from greenlane.deployments.declaring.applied_alarms import alarms_asked
+from greenlane.deployments.stepping.examine import examine
 from greenlane.errors import Refused
 from greenlane.rollback.take_back import take_traffic_back
 

@@ -4,7 +4,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.document import read_document
 from greenlane.problems import InvalidDocument
 
 KEYS = st.sampled_from(

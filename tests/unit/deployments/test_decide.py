@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.decide import decide
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.decide import decide
 from greenlane.errors import ApprovalMissing, DeploymentFailed, JudgedBad, NoEvidence
 from tests.builders import NOW, plan, record, service_config, steps, verdict
 

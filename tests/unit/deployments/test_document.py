@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from greenlane.deployments.config import DeploymentConfig, JudgeConfig, ServiceConfig
-from greenlane.deployments.document import Sources, SourceText, compose, read_document
-from greenlane.deployments.layers import overlay
+from greenlane.deployments.declaring.config import DeploymentConfig, JudgeConfig, ServiceConfig
+from greenlane.deployments.declaring.document import Sources, SourceText, compose, read_document
+from greenlane.deployments.declaring.layers import overlay
 from greenlane.problems import InvalidDocument
 
 SPEC = Path("tests/data/spec")

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from greenlane.deployments.every_service import for_every_service
+from greenlane.deployments.stepping.every_service import for_every_service
 from greenlane.errors import FenceLost, NotDrained
 from tests.builders import NOW, service_config
 from tests.fakes import error, timeout

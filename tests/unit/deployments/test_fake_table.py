@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from greenlane.deployments import store as store_module
 from greenlane.deployments.model import (
     DeploymentSummary,
     HistoryEvent,
@@ -21,7 +20,8 @@ from greenlane.deployments.model import (
     Trigger,
 )
 from greenlane.deployments.phases import FREE, REVERSIBLE, Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing import store as store_module
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import GreenlaneError
 from greenlane.rollback.election import NotElected, begin, take_over
 from greenlane.rollback.model import RollbackRequest

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import DeploymentInFlight
 from tests.builders import SERVICE, record
 from tests.table import Table

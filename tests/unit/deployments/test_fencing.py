@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.before_traffic import run_pre_traffic
-from greenlane.deployments.finishing import drain_slot, finish_deployment, promote
-from greenlane.deployments.judging import judge_step
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.preparing import check_stability, prepare_slot
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.before_traffic import run_pre_traffic
+from greenlane.deployments.stepping.finishing import drain_slot, finish_deployment, promote
+from greenlane.deployments.stepping.judging import judge_step
+from greenlane.deployments.stepping.preparing import check_stability, prepare_slot
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import FenceLost
 from tests.fakes import timeout
 

@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.finishing import drain_slot, finish_deployment, promote
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.finishing import drain_slot, finish_deployment, promote
 from greenlane.errors import FenceLost, NotDrained, WeightsDrifted
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import NOW, SERVICE

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from greenlane.deployments import fleet
+from greenlane.deployments.reaching import fleet
 from greenlane.deployments.workload import TaskShape
 from tests.builders import NEW_IMAGE, SERVICE
 from tests.fakes import Containers, client

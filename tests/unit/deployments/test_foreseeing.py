@@ -5,8 +5,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from greenlane.cli.planning import lines_of
-from greenlane.deployments.cost import EXTENDED_LOOK_SECONDS, Cost, Fleet, cost_of
-from greenlane.deployments.foreseeing import queries_of
+from greenlane.deployments.looking.cost import EXTENDED_LOOK_SECONDS, Cost, Fleet, cost_of
+from greenlane.deployments.looking.foreseeing import queries_of
 from greenlane.errors import InvalidInput, UnknownService
 from greenlane.health.asked import criteria_of
 from greenlane.health.candidate import Asked

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.before_traffic import run_pre_traffic
-from greenlane.deployments.preparing import check_stability
+from greenlane.deployments.stepping.before_traffic import run_pre_traffic
+from greenlane.deployments.stepping.preparing import check_stability
 from greenlane.errors import NotFinished
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.gating import gate_checks, pass_gates, refuse_failed
+from greenlane.deployments.stepping.gating import gate_checks, pass_gates, refuse_failed
 from greenlane.errors import NoEvidence, NotFinished, Refused, ValidationFailed
 from greenlane.health.evidence import EvidenceBook
 from tests.builders import NEW_IMAGE, NOW, SERVICE, plan, request, service_config

@@ -2,8 +2,8 @@
 
 import pytest
 
-from greenlane.deployments.before_traffic import run_pre_traffic
-from greenlane.deployments.preparing import check_stability
+from greenlane.deployments.stepping.before_traffic import run_pre_traffic
+from greenlane.deployments.stepping.preparing import check_stability
 from greenlane.errors import NotFinished, ValidationFailed
 from tests.builders import NEW_IMAGE, SERVICE
 

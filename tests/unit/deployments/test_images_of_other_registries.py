@@ -2,7 +2,7 @@
 
 import pytest
 
-from greenlane.deployments.images import resolve_image
+from greenlane.deployments.reaching.images import resolve_image
 from greenlane.errors import Refused
 from tests.builders import REGISTRY, SERVICE
 from tests.fakes import client

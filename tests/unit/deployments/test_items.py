@@ -4,7 +4,6 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.items import attribute, instant, plain, record_from, record_item
 from greenlane.deployments.model import (
     Drift,
     Recipe,
@@ -17,6 +16,7 @@ from greenlane.deployments.model import (
     Trigger,
 )
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.storing.items import attribute, instant, plain, record_from, record_item
 from tests.builders import record
 
 zones = st.integers(-14, 14).map(lambda hours: timezone(timedelta(hours=hours)))

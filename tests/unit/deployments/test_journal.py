@@ -1,8 +1,8 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.journal import note, note_best_effort, summarise, tell
 from greenlane.deployments.phases import TERMINAL, Phase
+from greenlane.deployments.storing.journal import note, note_best_effort, summarise, tell
 from tests.builders import NOW, SERVICE, plan, record
 from tests.fakes import timeout
 

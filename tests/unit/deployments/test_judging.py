@@ -3,12 +3,12 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.examine import examine
-from greenlane.deployments.judging import Tick, judge_step, judge_tick
 from greenlane.deployments.model import Signal
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.examine import examine
+from greenlane.deployments.stepping.judging import Tick, judge_step, judge_tick
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import (
     Aborted,
     DeadlineExceeded,

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from greenlane.deployments.config import DeploymentConfig, JudgeConfig, ServiceConfig
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.config import DeploymentConfig, JudgeConfig, ServiceConfig
+from greenlane.deployments.declaring.document import read_document
 from greenlane.deployments.model import Plan
 from greenlane.problems import InvalidDocument
 from tests.builders import plan

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments import foreseeing
+from greenlane.deployments.looking import foreseeing
 from greenlane.deployments.model import DeploymentRequest, DeploymentSummary
 from greenlane.deployments.phases import Phase
 from greenlane.health.foresight import Hour, Traffic

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
-from greenlane.deployments.config import ServiceConfig
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.http import looking
 from greenlane.deployments.model import (
     DeploymentSummary,
@@ -21,7 +21,7 @@ from greenlane.deployments.model import (
     Verdict,
 )
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.store import DynamoStore
+from greenlane.deployments.storing.store import DynamoStore
 from greenlane.http import fitting, listing
 from greenlane.http.listing import EventsQuery, NewestQuery
 from tests import builders

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.config import DeploymentConfig
+from greenlane.deployments.declaring.config import DeploymentConfig
 from greenlane.deployments.plan import carries, linear_weights, plan_steps, share_of
 from tests.builders import request
 

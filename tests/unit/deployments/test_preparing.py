@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError
 
 from greenlane.deployments.model import Signal
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.preparing import check_stability, prepare_slot
+from greenlane.deployments.stepping.preparing import check_stability, prepare_slot
 from greenlane.errors import (
     Aborted,
     DeadlineExceeded,

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
+from greenlane.deployments.looking.replaying import load
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent
-from greenlane.deployments.replaying import load
 from greenlane.errors import InvalidInput, UnknownDeployment
 from greenlane.health.replay import replay
 from greenlane.problems import InvalidDocument

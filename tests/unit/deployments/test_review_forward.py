@@ -2,8 +2,8 @@
 
 import pytest
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import CapacityShort, FenceLost
 
 

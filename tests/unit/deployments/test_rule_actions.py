@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.traffic import (
+from greenlane.deployments.reaching.traffic import (
     LiveRule,
     actions_with,
     read_rule,

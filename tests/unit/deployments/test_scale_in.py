@@ -6,11 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenlane.deployments.finishing import finish_deployment
 from greenlane.deployments.model import ScaleIn
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.preparing import check_stability, prepare_slot
-from greenlane.deployments.scale_in import LANDS_WITHIN, announce_scale_in, staying, under_way
+from greenlane.deployments.stepping.finishing import finish_deployment
+from greenlane.deployments.stepping.preparing import check_stability, prepare_slot
+from greenlane.deployments.stepping.scale_in import (
+    LANDS_WITHIN,
+    announce_scale_in,
+    staying,
+    under_way,
+)
 from greenlane.errors import FenceLost, NotStable, UnstableCandidate
 from infra.catalog import FUNCTIONS
 from tests.builders import NOW, SERVICE, record

@@ -2,8 +2,8 @@
 
 import pytest
 
-from greenlane.deployments.examine import examine
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.examine import examine
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import NotStable, Refused
 from greenlane.rollback.take_back import take_traffic_back
 

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from greenlane.cli.views import status_view, verdict_text
-from greenlane.deployments.applied_alarms import counted_on
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.config import DeploymentConfig
-from greenlane.deployments.decide import may_end_early
-from greenlane.deployments.judging import Tick, judge_step, judge_tick
+from greenlane.deployments.declaring.applied_alarms import counted_on
+from greenlane.deployments.declaring.config import DeploymentConfig
+from greenlane.deployments.looking.status import Status, last_judgement
 from greenlane.deployments.model import CheckResult, Judgement, Verdict
-from greenlane.deployments.status import Status, last_judgement
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.decide import may_end_early
+from greenlane.deployments.stepping.judging import Tick, judge_step, judge_tick
 from greenlane.errors import JudgedBad
 from greenlane.health.shadow import shadowed
 from greenlane.incidents.report_actions import _reason

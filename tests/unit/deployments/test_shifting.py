@@ -5,7 +5,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from greenlane.deployments.model import Signal
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import (
     Aborted,
     CapacityShort,

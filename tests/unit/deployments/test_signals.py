@@ -1,11 +1,11 @@
 import pytest
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.items import record_item
-from greenlane.deployments.judging import judge_step
 from greenlane.deployments.model import Signal
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.signals import possible_signals, send_signal
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.judging import judge_step
+from greenlane.deployments.storing.items import record_item
 from greenlane.errors import SignalRefused
 from tests.builders import NOW, SERVICE, plan, record
 

@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.items import body_item, instant
 from greenlane.deployments.model import DeploymentSummary, HistoryEvent, Judgement, Signal
 from greenlane.deployments.phases import FREE, LEASED, Phase
+from greenlane.deployments.storing.items import body_item, instant
 from greenlane.errors import DeploymentInFlight, FenceLost, UnknownDeployment, UnknownService
 from tests.builders import NOW, SERVICE, plan, record, service_config, verdict
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from greenlane.deployments.admission import PlanningEvent
-from greenlane.deployments.config import ServiceConfig
-from greenlane.deployments.items import body_item
+from greenlane.deployments.declaring.config import ServiceConfig
 from greenlane.deployments.model import Deployment, DeploymentRequest, Plan
+from greenlane.deployments.reaching.workloads import read_workload
+from greenlane.deployments.stepping.admission import PlanningEvent
+from greenlane.deployments.storing.items import body_item
 from greenlane.deployments.workload import Workload
-from greenlane.deployments.workloads import read_workload
 from greenlane.errors import InvalidInput
 from tests.builders import SERVICE, deployment, plan, request, service_config, workload
 

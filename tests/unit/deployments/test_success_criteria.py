@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from greenlane.deployments.config import DeploymentConfig, ServiceConfig
-from greenlane.deployments.document import Sources, SourceText, compose, read_document
+from greenlane.deployments.declaring.config import DeploymentConfig, ServiceConfig
+from greenlane.deployments.declaring.document import Sources, SourceText, compose, read_document
 from greenlane.errors import InvalidInput
 from greenlane.health.asked import DEFAULT, criteria_of
 from greenlane.health.criteria import ALL_PHASES

@@ -3,9 +3,9 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.before_traffic import run_pre_traffic, stop_task
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.preparing import check_stability
+from greenlane.deployments.stepping.before_traffic import run_pre_traffic, stop_task
+from greenlane.deployments.stepping.preparing import check_stability
 from greenlane.errors import FenceLost, NotFinished, ValidationFailed
 from tests.builders import SERVICE
 from tests.fakes import error

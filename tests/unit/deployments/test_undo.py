@@ -5,16 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.baking import BakeEvent, start_bake
 from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE
-from greenlane.deployments.finishing import finish_deployment, promote
 from greenlane.deployments.going_back import version_before
-from greenlane.deployments.judging import judge_step
 from greenlane.deployments.model import DeploymentRequest, DeploymentSummary
 from greenlane.deployments.phases import Phase
 from greenlane.deployments.plan import plan_steps
-from greenlane.deployments.preparing import check_stability, prepare_slot
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.finishing import finish_deployment, promote
+from greenlane.deployments.stepping.judging import judge_step
+from greenlane.deployments.stepping.preparing import check_stability, prepare_slot
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import (
     DeploymentInFlight,
     JudgedBad,

@@ -9,8 +9,8 @@ import yaml
 from typer.testing import CliRunner
 
 from greenlane.cli.main import app
-from greenlane.deployments.document import read_document
-from greenlane.deployments.unsupported import (
+from greenlane.deployments.declaring.document import read_document
+from greenlane.deployments.declaring.unsupported import (
     CROSS_ACCOUNT,
     GRPC,
     NLB,

@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from greenlane.deployments.config import ValidationTest, WarmUp
+from greenlane.deployments.declaring.config import ValidationTest, WarmUp
 from greenlane.deployments.model import Probe
-from greenlane.deployments.validation import Reply, fetch, validate_slot, wrong_with
+from greenlane.deployments.stepping.validation import Reply, fetch, validate_slot, wrong_with
 from greenlane.errors import ValidationFailed
 from tests.builders import deployment
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from greenlane.deployments.document import read_document
+from greenlane.deployments.declaring.document import read_document
 from greenlane.problems import InvalidDocument
 
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.validate import validate_parameters
 
 from greenlane.cli.exits import ExitCode
-from greenlane.deployments.store import StoredConfig
+from greenlane.deployments.storing.store import StoredConfig
 from greenlane.doctor.checks import examine
 from greenlane.doctor.reading import Reader
 from tests.balancer import Balancer

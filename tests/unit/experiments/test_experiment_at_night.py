@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import InvalidInput, NotReconciled, Refused
 from greenlane.experiments.decision import decide
 from greenlane.experiments.report.compose import compose

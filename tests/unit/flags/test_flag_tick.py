@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.flags.ramps.executions import execution_arn, execution_name
 from greenlane.flags.ramps.flag_news import tell_owed
 from greenlane.flags.ramps.ticking import tick_flags

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, Field
 
-from greenlane.deployments.dashboard import cloudwatch_dashboard, grafana_dashboard
+from greenlane.deployments.declaring.dashboard import cloudwatch_dashboard, grafana_dashboard
 from greenlane.errors import InvalidInput
 from greenlane.health.asked import criteria_of
 from greenlane.health.catalogue import CATALOGUE

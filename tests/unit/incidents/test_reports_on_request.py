@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.finishing import finish_deployment
+from greenlane.deployments.stepping.finishing import finish_deployment
 from greenlane.errors import InvalidInput, Refused, UnknownDeployment, UnknownService
 from greenlane.incidents.report_model import Report
 from greenlane.incidents.reporting import report_incident

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.applied_alarms import alarms_asked, counted_on
+from greenlane.deployments.declaring.applied_alarms import alarms_asked, counted_on
 from greenlane.health.alarm_keeping import KeptAlarms, keep_alarms
 from greenlane.local.cloud import LocalCloud
 from tests.builders import SERVICE, service_config, workload

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.finishing import finish_deployment, promote
 from greenlane.deployments.model import Deployment
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.finishing import finish_deployment, promote
 from greenlane.people.alertmanager import FIRES, FIRES_UNTIL_MENDED, Alertmanager
 from greenlane.people.announcement import publication
 from greenlane.people.pagerduty import decide

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.config import ServiceConfig
-from greenlane.deployments.document import Sources, compose, read_document
-from greenlane.deployments.store import StoredConfig
+from greenlane.deployments.declaring.config import ServiceConfig
+from greenlane.deployments.declaring.document import Sources, compose, read_document
+from greenlane.deployments.storing.store import StoredConfig
 from greenlane.people.alertmanager import Alertmanager
 from greenlane.people.channel import Channel
 from greenlane.people.opscenter import OpsCenter

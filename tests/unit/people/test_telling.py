@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from greenlane.deployments.finishing import drain_slot, finish_deployment
-from greenlane.deployments.journal import tell
+from greenlane.deployments.stepping.finishing import drain_slot, finish_deployment
+from greenlane.deployments.storing.journal import tell
 from greenlane.errors import Refused
 from greenlane.people.announcement import Announcement
 from greenlane.people.delivery import Delivery

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import NotTold
 from greenlane.people.pages import MOST_AGAIN
 from greenlane.rollback.closing import close_rollback

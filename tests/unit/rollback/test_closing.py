@@ -4,8 +4,8 @@ from datetime import timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import FenceLost
 from greenlane.rollback.closing import close_rollback
 from greenlane.rollback.model import CloseEvent, RollbackRequest

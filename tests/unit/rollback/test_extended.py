@@ -1,7 +1,7 @@
 """The numbers of the extended watch: a fail goes back, and nothing else does."""
 
-from greenlane.deployments.finishing import finish_deployment
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.finishing import finish_deployment
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.rollback.reconcile import reconcile, reconcile_all
 
 

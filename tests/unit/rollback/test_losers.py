@@ -2,8 +2,8 @@
 
 import pytest
 
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import FenceLost, Held, OwnerUnknown
 from greenlane.rollback.model import RollbackEvent, RollbackRequest
 from greenlane.rollback.reconcile import reconcile

@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.finishing import finish_deployment
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.finishing import finish_deployment
+from greenlane.deployments.stepping.judging import Tick
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import NotReconciled, NotStable
 from greenlane.rollback.model import RollbackRequest
 from greenlane.rollback.reconcile import reconcile, reconcile_all

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.examine import examine
-from greenlane.deployments.finishing import finish_deployment
-from greenlane.deployments.judging import Tick, judge_tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.examine import examine
+from greenlane.deployments.stepping.finishing import finish_deployment
+from greenlane.deployments.stepping.judging import Tick, judge_tick
 from greenlane.rollback.closing import close_rollback
 from greenlane.rollback.model import CloseEvent
 from greenlane.rollback.reconcile import reconcile

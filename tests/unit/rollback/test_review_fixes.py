@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.baking import BakeEvent, start_bake
-from greenlane.deployments.judging import Tick, judge_step
 from greenlane.deployments.model import Signal
-from greenlane.deployments.preparing import check_stability
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.baking import BakeEvent, start_bake
+from greenlane.deployments.stepping.judging import Tick, judge_step
+from greenlane.deployments.stepping.preparing import check_stability
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import CapacityShort, NotStable
 from greenlane.rollback.reconcile import reconcile
 from tests.builders import NOW, SERVICE

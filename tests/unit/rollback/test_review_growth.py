@@ -2,7 +2,7 @@
 
 import pytest
 
-from greenlane.deployments.finishing import finish_deployment
+from greenlane.deployments.stepping.finishing import finish_deployment
 from greenlane.errors import Held, NotSettled
 from greenlane.rollback.settle import hold_traffic
 from greenlane.rollback.take_back import take_traffic_back

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.rollback.reconcile import reconcile
 from greenlane.rollback.settle import empty_slot, hold_traffic
 from greenlane.rollback.take_back import take_traffic_back

@@ -2,9 +2,9 @@
 
 import pytest
 
-from greenlane.deployments.finishing import finish_deployment
-from greenlane.deployments.judging import Tick
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.stepping.finishing import finish_deployment
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.errors import NotDrained
 from greenlane.rollback.reconcile import reconcile
 from greenlane.rollback.settle import empty_slot, hold_traffic

@@ -1,7 +1,7 @@
 """The watch after promotion has its length, whoever goes on with it."""
 
-from greenlane.deployments.judging import Tick, judge_step
 from greenlane.deployments.model import Deployment
+from greenlane.deployments.stepping.judging import Tick, judge_step
 from greenlane.rollback.reconcile import reconcile
 from tests.fakes import FORWARD
 

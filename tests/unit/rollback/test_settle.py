@@ -2,7 +2,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import FenceLost, NotDrained, NotSettled
 from greenlane.rollback.settle import empty_slot, hold_traffic, stop_forward
 from greenlane.rollback.take_back import take_traffic_back

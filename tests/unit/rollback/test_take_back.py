@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from greenlane.deployments.phases import Phase
-from greenlane.deployments.shifting import shift_traffic
+from greenlane.deployments.stepping.shifting import shift_traffic
 from greenlane.errors import Held
 from greenlane.rollback.take_back import take_traffic_back
 from tests.builders import NOW, SERVICE

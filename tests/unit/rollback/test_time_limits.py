@@ -4,8 +4,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from greenlane.deployments.finishing import finish_deployment
-from greenlane.deployments.judging import Tick
+from greenlane.deployments.stepping.finishing import finish_deployment
+from greenlane.deployments.stepping.judging import Tick
 from greenlane.rollback.reconcile import JUDGED_WITHIN, reconcile
 from greenlane.rollback.settle import hold_traffic
 from greenlane.rollback.take_back import take_traffic_back

@@ -1,0 +1,1 @@
+"""What people write about a service, and how files become one configuration."""

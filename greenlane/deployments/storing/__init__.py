@@ -1,0 +1,1 @@
+"""How deployments and their history are kept in the table."""
