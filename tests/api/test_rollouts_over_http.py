@@ -30,6 +30,7 @@ def executions(api: DeployedApi, machine: str) -> list[str]:
 
 
 def test_many_who_send_the_same_at_once_begin_one_rollout(api: DeployedApi) -> None:
+    assert api.manage("GET", "/v1/rollouts").status == 200  # what follows is no cold start
     with ThreadPoolExecutor(4) as threads:
         sent = [threads.submit(keyed, api, "/v1/rollouts", WANTED, "build-17") for _ in range(8)]
         answers = [one.result() for one in sent]
@@ -37,10 +38,9 @@ def test_many_who_send_the_same_at_once_begin_one_rollout(api: DeployedApi) -> N
     other = keyed(api, "/v1/rollouts", WANTED | {"version": "1.4.3"}, "build-17")
     view = api.manage("GET", "/v1/rollouts/shop").json["rollout"]
 
-    # Where functions start cold all at once some may take too long; nobody is told otherwise.
-    done = [one for one in answers if one.status < 500]
-    assert done
-    assert {one.status for one in done} <= {200, 201}
+    done = [one for one in answers if one.status != 503]  # nobody is told otherwise
+    wrong = [(one.status, one.body) for one in done if one.status not in (200, 201)]
+    assert wrong == []
     assert {one.json["rollout_id"] for one in done} == {"shop-build-17"}
     assert (again.status, again.json["plan"]) == (200, view_of(done)["plan"])
     assert (other.status, other.json["title"]) == (422, "IdempotencyKeyReused")
