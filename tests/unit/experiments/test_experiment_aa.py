@@ -23,6 +23,7 @@ from greenlane.experiments.counting.people import Person, Total
 from greenlane.experiments.dealing import bucket
 from greenlane.experiments.model import Experiment
 from greenlane.experiments.statistics.moments import UNIT
+from tests.effort import examples
 from tests.experiment_store import Laboratory
 from tests.unit.experiments.experimenting import START, experiment
 
@@ -33,6 +34,9 @@ METRICS = [
     | {"numerator": "pages", "denominator": "visits"},
     {"name": "wait", "kind": "quantile", "direction": "lower", "quantile": 0.9},
 ]
+
+SALTS = examples(100, 400)
+"""Of a replay out of the table; 400 is what the command takes."""
 
 
 def aa_test(**keys: Any) -> Experiment:
@@ -200,10 +204,10 @@ def test_the_users_of_a_test_are_replayed_out_of_the_table_by_their_digests() ->
             lab.record(f"user-{number}")
     lab.record("never-exposed")
     test = lab.store.test("checkout")
-    result = of_stored(Scanned(lab.table), "greenlane-experiments", test, salts=100)
+    result = of_stored(Scanned(lab.table), "greenlane-experiments", test, salts=SALTS)
     assert (result.users, result.source, result.ok) == (260, "the table", True)
     assert result.recorded_split is not None
-    few = of_stored(Scanned(lab.table), "greenlane-experiments", test, users=220, salts=100)
+    few = of_stored(Scanned(lab.table), "greenlane-experiments", test, users=220, salts=SALTS)
     assert few.users == 220
 
 
@@ -215,7 +219,7 @@ def test_a_split_that_really_was_wrong_is_told_whatever_the_replays_say() -> Non
         if lab.recorder.assign("checkout", {"targetingKey": unit}).variant == "control":
             lab.expose(unit)
     test = lab.store.test("checkout")
-    result = of_stored(Scanned(lab.table), "greenlane-experiments", test, salts=100)
+    result = of_stored(Scanned(lab.table), "greenlane-experiments", test, salts=SALTS)
     assert result.recorded_split is not None
     assert result.recorded_split < 0.01
     assert not result.ok
