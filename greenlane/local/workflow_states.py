@@ -25,7 +25,6 @@ from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl impo
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_decl import RetrierDecl
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
-from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
@@ -115,6 +114,10 @@ def mend_states(patches: Patches, clock: ScaledClock) -> None:
     patches.set(WaitFunction, "_eval_body", _wait_state(clock))
     patches.set(RetrierDecl, "_eval_body", _retrier(clock))
     patches.set(Program, "eval", _program(clock))
+    for name in ("next_state_name", "next_field_name"):
+        patches.set(Environment, name, _next(name))
+    for name in ("set_error", "set_timed_out"):
+        patches.set(Environment, name, _end_once(getattr(Environment, name)))
     patches.set(ExecutionState, "_evaluate_with_timeout", _task(clock))
     patches.set(StateTaskLambda, "_from_error", _lambda_error(StateTaskLambda._from_error))
 
@@ -138,6 +141,33 @@ class _VirtualDatetime:
         timezone = SimpleNamespace(utc=UTC)
         self.aware = SimpleNamespace(datetime=Aware, timezone=timezone)
         self.naive = SimpleNamespace(datetime=Naive, timezone=timezone)
+
+
+def _next(name: str) -> property:
+    """What comes next in an environment; nothing does once it has ended.
+
+    moto raises then. A stop that came while a state handed over to the next one would turn an
+    aborted execution into a failed one, or leave it without an end.
+    """
+    moved: property = vars(Environment)[name]
+
+    def move(env: Environment, value: str) -> None:
+        with env._state_mutex:
+            if env._program_state is None or env.is_running():
+                moved.__set__(env, value)
+
+    return property(moved.fget, move)
+
+
+def _end_once(end: Callable[..., None]) -> Callable[..., None]:
+    """An end that comes after another changes nothing: moto lets an error replace a stop."""
+
+    def end_if_running(env: Environment, **how: Any) -> None:
+        with env._state_mutex:
+            if env.is_running():
+                end(env, **how)
+
+    return end_if_running
 
 
 def _wait_state(clock: ScaledClock) -> Callable[[Any, Environment], None]:
@@ -176,7 +206,9 @@ def _program(clock: ScaledClock) -> Callable[[Any, Environment], None]:
         limit = program.timeout_seconds
         real = clock.real_seconds(limit.timeout_seconds) if limit else None
         env.next_state_name = program.start_at.start_at_name
-        worker = threading.Thread(target=EvalComponent.eval, args=(program, env), daemon=True)
+        # Not `eval`, which passes over a program that no longer runs: one that was stopped before
+        # its first state would have no end in its history.
+        worker = threading.Thread(target=program._eval_body, args=(env,), daemon=True)
         worker.start()
         worker.join(timeout=real)
         if worker.is_alive():

@@ -1,10 +1,13 @@
 """Mends of the Step Functions API: stopping, answering, starting."""
 
 import json
+import threading
 import time
 from typing import Any
 
 import pytest
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 from tests.unit.local.conftest import Account
 from tests.unit.local.machines import LONG_WAIT, Machines
@@ -40,6 +43,43 @@ def test_stop_ends_a_wait_at_once(machines: Machines) -> None:
         "Aborted",
         "by a person",
     )
+    history = machines.sfn.get_execution_history(executionArn=execution)["events"]
+    assert history[-1]["type"] == "ExecutionAborted"
+
+
+def test_an_execution_stopped_before_its_first_state_says_so_in_its_history(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = ExecutionWorker._execution_logic
+
+    def begin_when_stopped(worker: Any) -> None:
+        while worker.env.is_running():
+            time.sleep(0.01)
+        begin(worker)
+
+    monkeypatch.setattr(ExecutionWorker, "_execution_logic", begin_when_stopped)
+    execution = machines.start(LONG_WAIT)
+    assert stopped(machines, execution)["status"] == "ABORTED"
+    history = machines.sfn.get_execution_history(executionArn=execution)["events"]
+    assert [event["type"] for event in history] == ["ExecutionStarted", "ExecutionAborted"]
+
+
+def test_a_stop_between_two_states_aborts_and_does_not_fail(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = threading.Event()
+
+    def move_on_when_stopped(state: Any, env: Any) -> None:
+        # What moto does, with the stop after it looked whether the execution still runs.
+        arrived.set()
+        while env.is_running():
+            time.sleep(0.01)
+        env.next_state_name = state.continue_with.next_state.name
+
+    monkeypatch.setattr(CommonStateField, "_set_next", move_on_when_stopped)
+    execution = machines.start({"First": {"Type": "Pass", "Next": "Wait"}, **LONG_WAIT})
+    assert arrived.wait(5)
+    assert stopped(machines, execution)["status"] == "ABORTED"
     history = machines.sfn.get_execution_history(executionArn=execution)["events"]
     assert history[-1]["type"] == "ExecutionAborted"
 
