@@ -1,8 +1,5 @@
 """The routes of the HTTP API that are about services and their deployments."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from greenlane.deployments.connection import Started
 from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.deployments.going_back import Undone
@@ -29,69 +26,44 @@ from greenlane.deployments.http.deployment_shapes import (
 from greenlane.deployments.looking.foreseeing import Foresight
 from greenlane.deployments.looking.status import Status
 from greenlane.deployments.signals import SignalOutcome
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.health.evidence import Evidence
 from greenlane.http.idempotency import IdempotencyHeader
 from greenlane.http.listing import EventsPage, EventsQuery, NewestQuery
-from greenlane.http.replies import always, merged, ok, problem
-from greenlane.http.routes import Method, Reply, Route
+from greenlane.http.replies import ok, problem
+from greenlane.http.rooms import KEY_REUSED, REFUSED, Room, begun
+from greenlane.http.routes import Reply
 from greenlane.incidents.reports import FoundReport
 from greenlane.status.model import Everything
 
 MANAGE_DEPLOYMENTS = "manage_deployments"
 
-_SERVICE = {
-    "service": {
-        "type": "string",
-        "pattern": SERVICE_NAME_PATTERN,
-        "examples": ["claude-manager"],
-    }
-}
-_ID = {
-    "id": {
-        "type": "string",
-        "pattern": DEPLOYMENT_ID,
-        "examples": ["claude-manager-20261123-120000-a1b2"],
-    }
-}
 _NO_SERVICE = {404: problem("There is no such service.")}
 _NONE = {404: problem("There is no such service, or no such deployment.")}
-_REFUSED = {409: problem("It is refused as things are; nothing was changed.")}
-_KEY_REUSED = {422: problem("The Idempotency-Key came with another request before.")}
 _ONCE = (
     "With the header `Idempotency-Key` it begins once: 201 first, then 200 with the same answer, "
     "for 90 days. What was refused may be sent again under its key."
 )
 
 
-def _begun(about: str, model: Any) -> dict[int, Reply]:
-    """The answers to what begins something."""
-    return {201: Reply(about, model), 200: Reply("It had begun before: the same answer.", model)}
-
-
-def _route(
-    method: Method, path: str, name: str, about: str, *replies: Mapping[int, Reply], **more: Any
-) -> Route:
-    given: dict[str, Any] = {"parameters": NoQuery, **more}
-    if "{service}" in path:
-        given["path_parameters"] = _SERVICE
-    if "{id}" in path:
-        given["path_parameters"] = _ID
-    return Route(
-        method=method,
-        path=f"/v1{path}",
-        name=name,
-        about=about,
-        function=MANAGE_DEPLOYMENTS,
-        auth="iam",
-        replies=merged(always("iam"), *replies),
-        tag="Deployments",
-        **given,
-    )
-
+_ROOM = Room(
+    MANAGE_DEPLOYMENTS,
+    "Deployments",
+    segments={
+        "service": {
+            "type": "string",
+            "pattern": SERVICE_NAME_PATTERN,
+            "examples": ["claude-manager"],
+        },
+        "id": {
+            "type": "string",
+            "pattern": DEPLOYMENT_ID,
+            "examples": ["claude-manager-20261123-120000-a1b2"],
+        },
+    },
+)
 
 SERVICES = (
-    _route(
+    _ROOM.route(
         "GET",
         "/status",
         "everythingInFlight",
@@ -99,7 +71,7 @@ SERVICES = (
         ok("As `greenlane status --output json` has it.", Everything),
         details="It reads tables only. A part that is not deployed is named, and no error.",
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/services",
         "listServices",
@@ -107,16 +79,16 @@ SERVICES = (
         ok("A part of them.", ServiceList),
         parameters=ServicesQuery,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/services/{service}",
         "getService",
         "Where a service stands: slots, weights, step, bake, verdicts, what may be done now.",
         ok("As `greenlane get SERVICE --output json` has it.", Status),
         _NO_SERVICE,
-        _REFUSED,
+        REFUSED,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/services/{service}/deployments",
         "listDeployments",
@@ -125,30 +97,30 @@ SERVICES = (
         _NO_SERVICE,
         parameters=NewestQuery,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "/services/{service}/foresight",
         "foreseeDeployment",
         "What each step of a deployment would see of the usual traffic; nothing begins.",
         ok("As `greenlane plan SERVICE --output json` has it.", Foresight),
         _NO_SERVICE,
-        _REFUSED,
+        REFUSED,
         body=Foresee,
         body_optional=True,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "/services/{service}/signals",
         "signalDeployment",
         "Pause, resume, promote or abort the deployment that runs.",
         ok("What became of the signal.", SignalOutcome),
         _NO_SERVICE,
-        _REFUSED,
+        REFUSED,
         details="Sent again, a signal is refused: it was given already. `abort` ends the "
         "deployment and goes back to the version before.",
         body=SendSignal,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "/services/{service}/rollback",
         "rollbackService",
@@ -158,22 +130,22 @@ SERVICES = (
             200: Reply("It is being taken back already.", Started),
         },
         _NONE,
-        _REFUSED,
-        _KEY_REUSED,
+        REFUSED,
+        KEY_REUSED,
         details="With the header `Idempotency-Key` a request that is sent again answers what it "
         "began, and never takes back what was deployed since.",
         headers=IdempotencyHeader,
         body=RollBack,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "/services/{service}/undo",
         "undoDeployment",
         "Go back to a version that was good before.",
-        _begun("It has begun; `way` says how it goes back.", Undone),
+        begun("It has begun; `way` says how it goes back.", Undone),
         _NONE,
-        _REFUSED,
-        _KEY_REUSED,
+        REFUSED,
+        KEY_REUSED,
         details="While the version before the latest still runs this is a rollback; further back "
         f"it is a deployment of the older revision. {_ONCE}",
         headers=IdempotencyHeader,
@@ -182,21 +154,21 @@ SERVICES = (
 )
 
 DEPLOYMENTS = (
-    _route(
+    _ROOM.route(
         "POST",
         "/deployments",
         "startDeployment",
         "Start a deployment of one image, version or task definition.",
-        _begun("It has begun.", Started),
+        begun("It has begun.", Started),
         _NO_SERVICE,
-        _REFUSED,
-        _KEY_REUSED,
+        REFUSED,
+        KEY_REUSED,
         details="The keys are those of a request in a pipeline. The deployment's id is made of "
         f"the service's name and the key. {_ONCE}",
         headers=IdempotencyHeader,
         body=StartDeployment,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/deployments/{id}",
         "getDeployment",
@@ -204,7 +176,7 @@ DEPLOYMENTS = (
         ok("The deployment.", DeploymentView),
         _NONE,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/deployments/{id}/history",
         "deploymentHistory",
@@ -213,7 +185,7 @@ DEPLOYMENTS = (
         _NONE,
         parameters=EventsQuery,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/deployments/{id}/verdicts",
         "deploymentVerdicts",
@@ -222,20 +194,20 @@ DEPLOYMENTS = (
         _NONE,
         parameters=VerdictsQuery,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "/deployments/{id}/judgement",
         "judgeDeployment",
         "Judge a deployment of the last 15 days once more, perhaps by other criteria.",
         ok("As `greenlane judge SERVICE -d ID --output json` has it.", JudgedAgain),
         _NONE,
-        _REFUSED,
+        REFUSED,
         details="It reads the minutes again and changes nothing. One that had traffic for more "
         "than 8 hours takes too long for an answer.",
         body=JudgeAgain,
         body_optional=True,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/deployments/{id}/report",
         "deploymentReport",
@@ -248,7 +220,7 @@ DEPLOYMENTS = (
             )
         },
         _NONE,
-        _REFUSED,
+        REFUSED,
         details="A rollback writes its own. Of any other deployment it is made for this answer, "
         "without log messages, and not stored.",
         parameters=ReportQuery,
@@ -256,7 +228,7 @@ DEPLOYMENTS = (
 )
 
 EVIDENCE = (
-    _route(
+    _ROOM.route(
         "GET",
         "/evidence",
         "listEvidence",
@@ -265,7 +237,7 @@ EVIDENCE = (
         _NO_SERVICE,
         parameters=EvidenceQuery,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "/evidence",
         "postEvidence",

@@ -42,11 +42,11 @@ from greenlane.deployments.http.deployment_shapes import (
 )
 from greenlane.deployments.model import DeploymentRequest, Record
 from greenlane.errors import InvalidInput, Refused, SignalRefused
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.fitting import MOST_CHARACTERS
 from greenlane.http.idempotency import Beginning, IdempotencyHeader, Once
 from greenlane.http.listing import EventsQuery, NewestQuery
 from greenlane.http.rest import Handler, Request, Response, respond
+from greenlane.http.rooms import NoQuery
 from greenlane.http.routes import JSON
 from greenlane.incidents.reports import Reports
 from greenlane.pipelines.book import Book

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from greenlane.experiments.http.admin_shapes import (
     ChangeTest,
     CreateTest,
@@ -34,26 +32,22 @@ from greenlane.experiments.http.client_shapes import (
 )
 from greenlane.experiments.model import NAME
 from greenlane.experiments.results import Results
-from greenlane.flags.http.api_models import NoQuery
-from greenlane.http.replies import always, merged, ok, problem
-from greenlane.http.routes import Method, Reply, Route
+from greenlane.http.replies import ok, problem
+from greenlane.http.rooms import MOVED, REFUSED, Room
+from greenlane.http.routes import Reply, Route
 
 RECORD, MANAGE_TESTS = "record_experiments", "manage_experiments"
 
-_NAME = {"name": {"type": "string", "pattern": NAME, "examples": ["checkout"]}}
 _ASKED = {
-    "name": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": LONGEST_NAME,
-        "examples": ["checkout"],
-    }
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_NAME,
+    "examples": ["checkout"],
 }
 _ETAG = {"ETag": "The test's version, for `If-Match`."}
 _VIEW = ok("The test as it is then.", TestView, **_ETAG)
 _NO_TEST = {404: problem("There is no such test.")}
-_CONFLICT = {409: problem("It is refused as things are; nothing was changed.")}
-_MOVED = {412: problem("What the precondition names is not so any more; nothing was changed.")}
+_TOO_LONG = {413: problem("The body is longer than 256 KiB.")}
 
 _PER_ITEM = (
     "Each has an answer of its own, in the order of the request. One with `retry` is to be sent "
@@ -73,69 +67,39 @@ _RESULTS = (
 )
 
 
-def _client(
-    path: str,
-    name: str,
-    about: str,
-    *replies: Mapping[int, Reply],
-    body: type[BaseModel],
-    **more: Any,
-) -> Route:
-    too_long = {413: problem("The body is longer than 256 KiB.")}
-    return Route(
-        method="POST",
-        path=path,
-        name=name,
-        about=about,
-        function=RECORD,
-        auth="api_key",
-        replies=merged(always("api_key"), too_long, *replies),
-        tag="Users of A/B tests",
-        parameters=NoQuery,
-        body=body,
-        public=True,
-        **more,
-    )
+_CLIENTS = Room(
+    RECORD, "Users of A/B tests", auth="api_key", segments={"name": _ASKED}, public=True
+)
+_TESTS = Room(
+    MANAGE_TESTS,
+    "A/B tests",
+    prefix="/v1/experiments",
+    segments={"name": {"type": "string", "pattern": NAME, "examples": ["checkout"]}},
+)
 
 
-def _admin(
-    method: Method, path: str, name: str, about: str, *replies: Mapping[int, Reply], **more: Any
-) -> Route:
-    given: dict[str, Any] = {"parameters": NoQuery, **more}
-    if "{name}" in path:
-        given["path_parameters"] = _NAME
-    return Route(
-        method=method,
-        path=f"/v1/experiments{path}",
-        name=name,
-        about=about,
-        function=MANAGE_TESTS,
-        auth="iam",
-        replies=merged(always("iam"), *replies),
-        tag="A/B tests",
-        **given,
-    )
+def _client(path: str, name: str, about: str, *replies: Mapping[int, Reply], **more: Any) -> Route:
+    return _CLIENTS.route("POST", path, name, about, _TOO_LONG, *replies, **more)
 
 
 CLIENTS = (
     _client(
-        "/v1/assignments",
+        "/assignments",
         "assignSeveral",
         "What a user gets of some tests.",
         ok("The variants.", AssignmentsTold),
         body=AssignSeveral,
     ),
     _client(
-        "/v1/assignments/{name}",
+        "/assignments/{name}",
         "assignOne",
         "What a user gets of one test.",
         ok("The variant.", AssignmentTold),
         _NO_TEST,
         body=Assign,
-        path_parameters=_ASKED,
     ),
     _client(
-        "/v1/exposures",
+        "/exposures",
         "recordExposures",
         "Record that users were shown variants.",
         ok("What became of each.", ExposuresTold),
@@ -143,7 +107,7 @@ CLIENTS = (
         body=Exposures,
     ),
     _client(
-        "/v1/events",
+        "/events",
         "recordEvents",
         "Record what users did.",
         ok("What became of each.", EventsTold),
@@ -153,80 +117,80 @@ CLIENTS = (
 )
 
 ADMIN = (
-    _admin("GET", "", "listExperiments", "All tests.", ok("All tests.", TestList)),
-    _admin(
+    _TESTS.route("GET", "", "listExperiments", "All tests.", ok("All tests.", TestList)),
+    _TESTS.route(
         "POST",
         "",
         "createExperiment",
         "Put a new test.",
         _VIEW,
-        _CONFLICT,
+        REFUSED,
         details="A draft, unless `start` says otherwise. A test of this name that is otherwise is "
         "a conflict; the same again changes nothing.",
         body=CreateTest,
     ),
-    _admin("GET", "/{name}", "getExperiment", "One test.", _VIEW, _NO_TEST),
-    _admin(
+    _TESTS.route("GET", "/{name}", "getExperiment", "One test.", _VIEW, _NO_TEST),
+    _TESTS.route(
         "PUT",
         "/{name}",
         "putExperiment",
         "Put a test as a file would: a new one is a draft.",
         _VIEW,
-        _CONFLICT,
-        _MOVED,
+        REFUSED,
+        MOVED,
         details="Of a running test only weights, traffic and ramp may differ.",
         headers=TestPreconditions,
         body=PutTest,
     ),
-    _admin(
+    _TESTS.route(
         "PATCH",
         "/{name}",
         "changeExperiment",
         "Change the weights, the traffic or the ramp of a running test.",
         _VIEW,
         _NO_TEST,
-        _CONFLICT,
-        _MOVED,
+        REFUSED,
+        MOVED,
         details=_CHANGE,
         headers=IfTest,
         body=ChangeTest,
     ),
-    _admin(
+    _TESTS.route(
         "POST",
         "/{name}/start",
         "startExperiment",
         "Begin a test.",
         _VIEW,
         _NO_TEST,
-        _CONFLICT,
-        _MOVED,
+        REFUSED,
+        MOVED,
         details=_START,
         headers=IfTest,
         body=StartTest,
         body_optional=True,
     ),
-    _admin(
+    _TESTS.route(
         "POST",
         "/{name}/stop",
         "stopExperiment",
         "End a test, whatever its numbers say.",
         _VIEW,
         _NO_TEST,
-        _CONFLICT,
+        REFUSED,
         body=StopTest,
     ),
-    _admin(
+    _TESTS.route(
         "GET",
         "/{name}/results",
         "experimentResults",
         "What a test says now.",
         ok("Users, effects, guardrails, and what a look would decide.", Results),
         _NO_TEST,
-        _CONFLICT,
+        REFUSED,
         details=_RESULTS,
         parameters=ResultsQuery,
     ),
-    _admin(
+    _TESTS.route(
         "GET",
         "/{name}/looks",
         "experimentLooks",
@@ -235,7 +199,7 @@ ADMIN = (
         _NO_TEST,
         parameters=LooksQuery,
     ),
-    _admin(
+    _TESTS.route(
         "GET",
         "/{name}/audit",
         "auditExperiment",

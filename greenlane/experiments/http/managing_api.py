@@ -42,10 +42,10 @@ from greenlane.experiments.storing.store import (
     Edit,
     ExperimentStore,
 )
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.flags.storing.store import DynamoFlagStore, FlagStore
 from greenlane.http.fitting import that_fit
 from greenlane.http.rest import Handler, Request, Response, respond
+from greenlane.http.rooms import NoQuery
 
 
 class ExperimentsApi:

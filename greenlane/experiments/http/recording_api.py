@@ -35,8 +35,8 @@ from greenlane.experiments.http.client_shapes import (
     ExposureTold,
 )
 from greenlane.experiments.http.experiment_routes import CLIENTS
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.rest import Handler, Request, Response, may_pass, respond, told
+from greenlane.http.rooms import NoQuery
 from greenlane.logs import logger
 
 BUDGET_SECONDS = 10.0

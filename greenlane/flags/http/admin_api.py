@@ -26,7 +26,6 @@ from greenlane.flags.http.api_models import (
     FlagList,
     FlagView,
     IfMatch,
-    NoQuery,
     Preconditions,
     ProposalList,
     ProposalQuery,
@@ -55,6 +54,7 @@ from greenlane.http.all_routes import ROUTES, routes_of
 from greenlane.http.fitting import that_fit
 from greenlane.http.openapi import document
 from greenlane.http.rest import Handler, Request, Response, respond
+from greenlane.http.rooms import NoQuery
 from greenlane.http.routes import Route
 from greenlane.logs import logger
 

@@ -96,10 +96,6 @@ class ProposalQuery(_Query):
     limit: int = Field(50, ge=1, le=MOST_ENTRIES)
 
 
-class NoQuery(_Query):
-    """No parameters."""
-
-
 class IfMatch(BaseModel):
     """Only if the flag is as it was seen."""
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from greenlane.flags.definitions.model import FLAG_KEY
 from greenlane.flags.http import ofrep_shapes as ofrep
 from greenlane.flags.http.api_models import (
@@ -17,7 +15,6 @@ from greenlane.flags.http.api_models import (
     FlagList,
     FlagView,
     IfMatch,
-    NoQuery,
     Preconditions,
     ProposalList,
     ProposalQuery,
@@ -27,21 +24,12 @@ from greenlane.flags.http.api_models import (
     StartRamp,
     WhyQuery,
 )
-from greenlane.http.replies import (
-    GATEWAY_FAILED,
-    REFUSED_KEY,
-    THROTTLED,
-    always,
-    merged,
-    ok,
-    problem,
-)
-from greenlane.http.routes import Auth, Method, Reply, Route
+from greenlane.http.replies import GATEWAY_FAILED, REFUSED_KEY, THROTTLED, ok, problem
+from greenlane.http.rooms import MOVED, Room
+from greenlane.http.routes import Method, Reply, Route
 
 LOOK_UP, MANAGE = "look_up_flags", "manage_flags"
 
-_FLAG = {"key": {"type": "string", "pattern": FLAG_KEY, "examples": ["new_checkout"]}}
-_PROPOSAL = {"id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}}
 _ETAG = {"ETag": "The flag's revision, for `If-Match`."}
 
 _UNREADABLE = Reply(
@@ -55,41 +43,19 @@ def _too_long(shape: Mapping[str, Any]) -> Reply:
     return Reply("The body is longer than 64 KiB.", shape)
 
 
-def _admin(
-    method: Method,
-    path: str,
-    name: str,
-    about: str,
-    *replies: Mapping[int, Reply],
-    auth: Auth = "iam",
-    details: str = "",
-    parameters: type[BaseModel] = NoQuery,
-    headers: type[BaseModel] | None = None,
-    body: type[BaseModel] | None = None,
-    path_parameters: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Route:
-    return Route(
-        method=method,
-        path=path,
-        name=name,
-        about=about,
-        details=details,
-        tag="Flags",
-        function=MANAGE,
-        auth=auth,
-        parameters=parameters,
-        headers=headers,
-        body=body,
-        body_optional=body in (Reason, Deciding),
-        path_parameters=path_parameters or {},
-        replies=merged(always(auth), *replies),
-    )
+_FLAGS = Room(
+    MANAGE,
+    "Flags",
+    segments={
+        "key": {"type": "string", "pattern": FLAG_KEY, "examples": ["new_checkout"]},
+        "id": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+    },
+)
 
 
 _NO_FLAG = {404: problem("There is no such flag.")}
 _NO_PROPOSAL = {404: problem("There is no such proposal.")}
 _CONFLICT = {409: problem("Somebody else changed it in between, or it is refused as things are.")}
-_MOVED = {412: problem("What the precondition names is not so any more; nothing was changed.")}
 _CHANGED = {
     **ok("What came of it.", ChangeView),
     202: Reply("Nothing changed yet: the change waits for a second person.", ChangeView),
@@ -97,9 +63,7 @@ _CHANGED = {
 
 
 def _flag(method: Method, path: str, name: str, about: str, *replies: Any, **more: Any) -> Route:
-    return _admin(
-        method, f"/v1/flags/{{key}}{path}", name, about, *replies, path_parameters=_FLAG, **more
-    )
+    return _FLAGS.route(method, f"/flags/{{key}}{path}", name, about, *replies, **more)
 
 
 _KILL = (
@@ -166,7 +130,7 @@ LOOKUPS = (
 )
 
 ADMIN = (
-    _admin("GET", "/v1/flags", "listFlags", "All flags.", ok("All flags.", FlagList)),
+    _FLAGS.route("GET", "/flags", "listFlags", "All flags.", ok("All flags.", FlagList)),
     _flag("GET", "", "getFlag", "One flag.", ok("The flag.", FlagView, **_ETAG), _NO_FLAG),
     _flag(
         "PUT",
@@ -175,7 +139,7 @@ ADMIN = (
         "Put a flag as a whole.",
         _CHANGED,
         _CONFLICT,
-        _MOVED,
+        MOVED,
         headers=Preconditions,
         body=PutFlag,
     ),
@@ -187,7 +151,7 @@ ADMIN = (
         _CHANGED,
         _NO_FLAG,
         _CONFLICT,
-        _MOVED,
+        MOVED,
         headers=IfMatch,
         body=ChangeFlag,
     ),
@@ -199,7 +163,7 @@ ADMIN = (
         _CHANGED,
         _NO_FLAG,
         _CONFLICT,
-        _MOVED,
+        MOVED,
         headers=IfMatch,
         parameters=WhyQuery,
     ),
@@ -211,9 +175,10 @@ ADMIN = (
         _CHANGED,
         _NO_FLAG,
         _CONFLICT,
-        _MOVED,
+        MOVED,
         headers=IfMatch,
         body=Deciding,
+        body_optional=True,
     ),
     _flag(
         "POST",
@@ -225,6 +190,7 @@ ADMIN = (
         _CONFLICT,
         details=_KILL,
         body=Deciding,
+        body_optional=True,
     ),
     _flag(
         "POST",
@@ -234,7 +200,7 @@ ADMIN = (
         _CHANGED,
         _NO_FLAG,
         _CONFLICT,
-        _MOVED,
+        MOVED,
         headers=IfMatch,
         body=StartRamp,
     ),
@@ -257,51 +223,50 @@ ADMIN = (
         details="Also of a flag that is gone.",
         parameters=AuditQuery,
     ),
-    _admin(
+    _FLAGS.route(
         "GET",
-        "/v1/flag-audit",
+        "/flag-audit",
         "auditFlags",
         "Who changed which flag, when and why; newest first.",
         ok("A part of it.", AuditPage),
         parameters=AuditQuery,
     ),
-    _admin(
+    _FLAGS.route(
         "GET",
-        "/v1/flag-proposals",
+        "/flag-proposals",
         "listProposals",
         "Changes that wait for a second person, and those decided; newest first.",
         ok("A part of them.", ProposalList),
         parameters=ProposalQuery,
     ),
-    _admin(
+    _FLAGS.route(
         "POST",
-        "/v1/flag-proposals/{id}/approve",
+        "/flag-proposals/{id}/approve",
         "approveProposal",
         "Carry out what somebody else has proposed.",
         ok("What came of it.", ChangeView),
         _NO_PROPOSAL,
         _CONFLICT,
         body=Reason,
-        path_parameters=_PROPOSAL,
+        body_optional=True,
     ),
-    _admin(
+    _FLAGS.route(
         "POST",
-        "/v1/flag-proposals/{id}/reject",
+        "/flag-proposals/{id}/reject",
         "rejectProposal",
         "Refuse what was proposed.",
         ok("What came of it.", ChangeView),
         _NO_PROPOSAL,
         _CONFLICT,
         body=Reason,
-        path_parameters=_PROPOSAL,
+        body_optional=True,
     ),
-    _admin(
+    Room(MANAGE, "Flags", prefix="", auth="api_key").route(
         "GET",
         "/openapi.json",
         "describe",
         "This document.",
         {200: Reply("OpenAPI 3.1.", {"type": "object"})},
-        auth="api_key",
     ),
 )
 

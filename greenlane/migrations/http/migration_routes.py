@@ -1,13 +1,12 @@
 """The routes of the HTTP API that are about migrations of databases, and restores."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.idempotency import IdempotencyHeader
 from greenlane.http.listing import EventsPage, EventsQuery
-from greenlane.http.replies import always, merged, ok, problem
-from greenlane.http.routes import Method, Reply, Route
+from greenlane.http.replies import ok, problem
+from greenlane.http.rooms import KEY_REUSED, REFUSED, Room, begun
+from greenlane.http.routes import Route
 from greenlane.migrations.guarding.model import RUN_PATTERN
 from greenlane.migrations.http.migration_shapes import (
     AbortMigration,
@@ -28,25 +27,11 @@ from greenlane.migrations.restoring.model import RESTORE_PATTERN, Answer, Restor
 
 FUNCTION = "manage_migrations"
 
-_PATHS = {
-    "{run}": {"run": {"type": "string", "pattern": RUN_PATTERN, "examples": ["orders-expand-1"]}},
-    "{restore}": {
-        "restore": {"type": "string", "pattern": RESTORE_PATTERN, "examples": ["20261123-1a2b"]}
-    },
-}
 _NO_DATABASE = {404: problem("No database of that name was described.")}
 _NO_RUN = {404: problem("There is no run of that id.")}
 _NO_RESTORE = {404: problem("There is no restore of that id.")}
-_REFUSED = {409: problem("It is refused as things are; nothing was changed.")}
-_REUSED = {422: problem("This `Idempotency-Key` was sent with another request.")}
-_STARTED: Mapping[int, Reply] = {
-    200: Reply("It was started before under this key: the same answer.", StartedMigration),
-    201: Reply("Its workflow was started.", StartedMigration),
-}
-_MADE: Mapping[int, Reply] = {
-    200: Reply("It was started before under this key: the same answer.", RestoreRequest),
-    201: Reply("Its workflow was started.", RestoreRequest),
-}
+_STARTED = begun("Its workflow was started.", StartedMigration)
+_MADE = begun("Its workflow was started.", RestoreRequest)
 _ASKED = ok("It is asked, and heeded at the next look.", AskedOfMigration)
 
 _START = (
@@ -60,72 +45,62 @@ _ANSWER = (
 )
 
 
-def _route(
-    method: Method,
-    path: str,
-    name: str,
-    about: str,
-    *replies: Mapping[int, Reply],
-    tag: str = "Migrations",
-    **more: Any,
-) -> Route:
-    given: dict[str, Any] = {"parameters": NoQuery, **more}
-    for part, parameters in _PATHS.items():
-        if part in path:
-            given["path_parameters"] = parameters
-    return Route(
-        method=method,
-        path=f"/v1/{path}",
-        name=name,
-        about=about,
-        function=FUNCTION,
-        auth="iam",
-        replies=merged(always("iam"), *replies),
-        tag=tag,
-        **given,
-    )
+_RUNS = Room(
+    FUNCTION,
+    "Migrations",
+    prefix="/v1/migrations",
+    segments={"run": {"type": "string", "pattern": RUN_PATTERN, "examples": ["orders-expand-1"]}},
+)
+_RESTORES = Room(
+    FUNCTION,
+    "Restores",
+    prefix="/v1/restores",
+    segments={
+        "restore": {"type": "string", "pattern": RESTORE_PATTERN, "examples": ["20261123-1a2b"]}
+    },
+)
 
 
 def _asks(path: str, name: str, about: str, **more: Any) -> Route:
     given: dict[str, Any] = {"body": Why, "body_optional": True, **more}
-    where = f"migrations/{{run}}/{path}"
-    return _route("POST", where, name, about, _ASKED, _NO_RUN, _REFUSED, **given)
+    where = f"/{{run}}/{path}"
+    return _RUNS.route("POST", where, name, about, _ASKED, _NO_RUN, REFUSED, **given)
 
 
 RUNS = (
-    _route(
+    _RUNS.route(
         "GET",
-        "migrations",
+        "",
         "listMigrations",
         "The runs, newest first, and what stands in each database.",
         ok("A part of them.", MigrationList),
         _NO_DATABASE,
         parameters=OfDatabase,
     ),
-    _route(
+    _RUNS.route(
         "POST",
-        "migrations",
+        "",
         "startMigration",
         "Start one phase of a plan that is kept.",
         _STARTED,
         _NO_DATABASE,
-        _REFUSED,
-        _REUSED,
+        REFUSED,
+        KEY_REUSED,
         details=_START,
         headers=IdempotencyHeader,
         body=StartMigration,
     ),
-    _route(
+    _RUNS.route(
         "GET",
-        "migrations/{run}",
+        "/{run}",
         "getMigration",
         "Where one run stands, what it waits for, and how it ended.",
         ok("The run.", MigrationView),
         _NO_RUN,
     ),
-    _route(
+    _RUNS.route(
         "GET",
-        "migrations/{run}/history",
+        "/{run}/history",
         "migrationHistory",
         "What happened in a run, oldest first.",
         ok("A part of it.", EventsPage),
@@ -149,70 +124,64 @@ RUNS = (
 )
 
 RESTORES = (
-    _route(
+    _RESTORES.route(
         "GET",
-        "restores",
+        "",
         "listRestores",
         "The restores, newest first.",
         ok("A part of them.", RestoreList),
         _NO_DATABASE,
-        tag="Restores",
         parameters=OfDatabase,
     ),
-    _route(
+    _RESTORES.route(
         "POST",
-        "restores",
+        "",
         "startRestore",
         "Make a new database as it was before a run, beside the old one.",
         _MADE,
         {404: problem("There is no such run, or its database is not described any more.")},
-        _REFUSED,
-        _REUSED,
-        tag="Restores",
+        REFUSED,
+        KEY_REUSED,
         details="The old one is neither changed nor deleted.",
         headers=IdempotencyHeader,
         body=StartRestore,
     ),
-    _route(
+    _RESTORES.route(
         "GET",
-        "restores/{restore}",
+        "/{restore}",
         "getRestore",
         "One restore: what is lost, how long it takes, and what it asks people.",
         ok("The restore.", RestoreView),
         _NO_RESTORE,
-        tag="Restores",
     ),
-    _route(
+    _RESTORES.route(
         "GET",
-        "restores/{restore}/history",
+        "/{restore}/history",
         "restoreHistory",
         "What happened in a restore, oldest first.",
         ok("A part of it.", EventsPage),
         _NO_RESTORE,
-        tag="Restores",
         parameters=EventsQuery,
     ),
-    _route(
+    _RESTORES.route(
         "POST",
-        "restores/{restore}/answer",
+        "/{restore}/answer",
         "answerRestore",
         "Answer the question that a restore waits with.",
         ok("The answer that stands.", Answer),
         _NO_RESTORE,
-        _REFUSED,
-        tag="Restores",
+        REFUSED,
         details=_ANSWER,
         body=AnswerRestore,
     ),
-    _route(
+    _RESTORES.route(
         "POST",
-        "restores/{restore}/abort",
+        "/{restore}/abort",
         "abortRestore",
         "End a restore before its cutover.",
         ok("It is asked: it ends at its next step.", AskedOfRestore),
         _NO_RESTORE,
-        _REFUSED,
-        tag="Restores",
+        REFUSED,
         details="The new database stays until you delete it.",
         body=Why,
         body_optional=True,

@@ -13,10 +13,10 @@ from typing import Any
 
 from greenlane.deployments.connection import TABLE, Connection
 from greenlane.errors import InvalidInput
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.idempotency import Beginning, Once
 from greenlane.http.listing import EventsQuery, events_page, newest_page
 from greenlane.http.rest import Handler, Request, Response, respond
+from greenlane.http.rooms import NoQuery
 from greenlane.migrations.guarding.model import RUN_PATTERN, RunRecord
 from greenlane.migrations.guarding.records import Runs
 from greenlane.migrations.http.migration_routes import FUNCTION, ROUTES

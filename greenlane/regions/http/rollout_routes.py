@@ -1,14 +1,13 @@
 """The routes of the HTTP API that are about rollouts through several Regions."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.idempotency import IdempotencyHeader
 from greenlane.http.listing import EventsQuery
-from greenlane.http.replies import always, merged, ok, problem
-from greenlane.http.routes import Method, Reply, Route
+from greenlane.http.replies import ok, problem
+from greenlane.http.rooms import KEY_REUSED, REFUSED, Room, begun
+from greenlane.http.routes import Route
 from greenlane.regions.coordinating.requesting import BegunRollout
 from greenlane.regions.http.rollout_shapes import (
     CloseRollout,
@@ -23,16 +22,8 @@ from greenlane.regions.http.rollout_shapes import (
 
 FUNCTION = "manage_rollouts"
 
-_SERVICE = {
-    "service": {"type": "string", "pattern": SERVICE_NAME_PATTERN, "examples": ["claude-manager"]}
-}
 _NONE = {404: problem("The service never had a rollout here.")}
-_REFUSED = {409: problem("It is refused as things are; nothing was changed.")}
-_REUSED = {422: problem("This `Idempotency-Key` was sent with another request.")}
-_BEGUN: Mapping[int, Reply] = {
-    200: Reply("It was begun before under this key: the same answer.", BegunRollout),
-    201: Reply("It began.", BegunRollout),
-}
+_BEGUN = begun("It began.", BegunRollout)
 _TAKEN = ok("It is asked, and heeded within minutes.", WishTaken)
 
 _START = (
@@ -46,32 +37,27 @@ _ROLLBACK = (
 )
 
 
-def _route(
-    method: Method, path: str, name: str, about: str, *replies: Mapping[int, Reply], **more: Any
-) -> Route:
-    given: dict[str, Any] = {"parameters": NoQuery, **more}
-    if "{service}" in path:
-        given["path_parameters"] = _SERVICE
-    return Route(
-        method=method,
-        path=f"/v1/rollouts{path}",
-        name=name,
-        about=about,
-        function=FUNCTION,
-        auth="iam",
-        replies=merged(always("iam"), *replies),
-        tag="Rollouts",
-        **given,
-    )
+_ROOM = Room(
+    FUNCTION,
+    "Rollouts",
+    prefix="/v1/rollouts",
+    segments={
+        "service": {
+            "type": "string",
+            "pattern": SERVICE_NAME_PATTERN,
+            "examples": ["claude-manager"],
+        }
+    },
+)
 
 
 def _wish(path: str, name: str, about: str, **more: Any) -> Route:
     given: dict[str, Any] = {"body": Wish, "body_optional": True, **more}
-    return _route("POST", f"/{{service}}/{path}", name, about, _TAKEN, _NONE, _REFUSED, **given)
+    return _ROOM.route("POST", f"/{{service}}/{path}", name, about, _TAKEN, _NONE, REFUSED, **given)
 
 
 ROUTES = (
-    _route(
+    _ROOM.route(
         "GET",
         "",
         "listRollouts",
@@ -79,19 +65,19 @@ ROUTES = (
         ok("A part of them.", RolloutList),
         parameters=RolloutsQuery,
     ),
-    _route(
+    _ROOM.route(
         "POST",
         "",
         "startRollout",
         "Take a version through several Regions, wave by wave.",
         _BEGUN,
-        _REFUSED,
-        _REUSED,
+        REFUSED,
+        KEY_REUSED,
         details=_START,
         headers=IdempotencyHeader,
         body=StartRollout,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/{service}",
         "getRollout",
@@ -99,7 +85,7 @@ ROUTES = (
         ok("The rollout.", RolloutView),
         _NONE,
     ),
-    _route(
+    _ROOM.route(
         "GET",
         "/{service}/history",
         "rolloutHistory",

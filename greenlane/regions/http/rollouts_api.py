@@ -10,10 +10,10 @@ from typing import Any
 from greenlane.deployments.connection import Connection
 from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 from greenlane.errors import InvalidInput, UnknownRollout
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.idempotency import Beginning, Once
 from greenlane.http.listing import EventsQuery, events_page
 from greenlane.http.rest import Handler, Request, Response, respond
+from greenlane.http.rooms import NoQuery
 from greenlane.pipelines.book import Book
 from greenlane.pipelines.model import RolloutAsked
 from greenlane.pipelines.request import NoFiles, read_asked

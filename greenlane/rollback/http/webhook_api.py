@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from greenlane import aws
 from greenlane.deployments.storing.store import DynamoStore
 from greenlane.errors import InvalidInput
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.rest import Handler, Request, Response, respond, told
+from greenlane.http.rooms import NoQuery
 from greenlane.logs import logger
 from greenlane.problems import Excerpt, InvalidDocument
 from greenlane.rollback.http.webhook_routes import MOST_BYTES, ROUTES

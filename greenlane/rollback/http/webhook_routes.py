@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
-from greenlane.flags.http.api_models import NoQuery
 from greenlane.http.replies import always, merged, ok, too_long
+from greenlane.http.rooms import NoQuery
 from greenlane.http.routes import Route
 from greenlane.rollback.shapes import AlertmanagerBody, Webhook
 from greenlane.rollback.triggers import Triggered
