@@ -174,13 +174,12 @@ class Measure:
     def _in_transaction(self, connection: Connection, case: Case) -> Effect:
         before = _tables(connection)
         scanned = _scans(connection, before)
-        filled = {name for name, _ in before.values() if not _is_empty(connection, before, name)}
+        filled = {name for name, size in _sizes(connection, before).items() if size}
         connection.commit()
         for statement in parse_script(case.sql, case.id).statements:
             if statement.kind != "transaction_stmt":
                 connection.execute(statement.text.encode())
-        with psycopg.connect(self.dsn, autocommit=True) as watcher:
-            locks = _locks(watcher, connection.info.backend_pid, before)
+        locks = _locks(connection, connection.info.backend_pid, before)
         after = _files(connection, before)
         rewritten = {
             name
@@ -189,7 +188,8 @@ class Measure:
         }
         # An empty table that is written anew has an empty new file too; one emptied has not.
         emptied = rewritten if "TRUNCATE" in case.sql.upper() else rewritten & filled
-        gone = {name for name in emptied if _is_empty(connection, before, name)}
+        sizes = _sizes(connection, before)
+        gone = {name for name in emptied if sizes[name] == 0}
         strong = {name for name, mode in locks.items() if mode >= LockMode.SHARE_UPDATE_EXCLUSIVE}
         now = _scans(connection, before)
         read = {before[oid][0] for oid, number in now.items() if number > scanned.get(oid, 0)}
@@ -307,7 +307,11 @@ def _locks(
     return found
 
 
-def _is_empty(connection: Connection, tables: dict[int, tuple[str, int | None]], name: str) -> bool:
-    oid = next(oid for oid, (one, _) in tables.items() if one == name)
-    row = connection.execute("SELECT pg_relation_size(%s::oid)", [oid]).fetchone()
-    return row is not None and row[0] == 0
+def _sizes(
+    connection: Connection, tables: dict[int, tuple[str, int | None]]
+) -> dict[str, int | None]:
+    """In bytes, by name; None of what is gone."""
+    rows = connection.execute(
+        "SELECT oid, pg_relation_size(oid) FROM unnest(%s::oid[]) AS oid", [list(tables)]
+    )
+    return {tables[oid][0]: size for oid, size in rows}

@@ -42,6 +42,7 @@ RATE = 300
 
 SLOW_MS = 100.0
 BASELINE_SECONDS = 5.0
+_START_SECONDS = 30.0
 _WARM_UP_SECONDS = 1.0
 _AFTERWARDS_SECONDS = 1.0
 _LONGEST_RUN_SECONDS = 86_400
@@ -219,6 +220,7 @@ def _load(server: LocalPostgres, database: str, rows: int, folder: Path) -> Iter
     with errors.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
     try:
+        _await_log(process, folder, errors)
         yield errors
         if process.poll() not in (None, _SOME_ABORTED):
             raise PgbenchFailed(errors.read_text())
@@ -228,6 +230,15 @@ def _load(server: LocalPostgres, database: str, rows: int, folder: Path) -> Iter
     finally:
         process.kill()
         process.wait()
+
+
+def _await_log(process: "subprocess.Popen[bytes]", folder: Path, errors: Path) -> None:
+    """Wait until pgbench has its log open: before that, SIGALRM would end it at once."""
+    deadline = time.monotonic() + _START_SECONDS
+    while not any(folder.glob("load.*")):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise PgbenchFailed(errors.read_text())
+        time.sleep(0.01)
 
 
 def read_log(text: str) -> list[Transaction]:

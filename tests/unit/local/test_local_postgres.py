@@ -13,11 +13,13 @@ import pytest
 from greenlane.errors import InvalidInput
 from greenlane.local import postgres_binaries
 from greenlane.local.errors import PostgresFailed, PostgresMissing
-from greenlane.local.postgres import LocalPostgres
+from greenlane.local.postgres import LocalPostgres, Settings
 from greenlane.local.postgres_binaries import VARIABLE, all_binaries
 from tests.postgres import postgres_server as postgres_server
 
 ROOT = Path(__file__).resolve().parents[3]
+MEMORY = 2**28
+"""What a server finds room in, where its place is of no matter: a disk takes its time."""
 
 
 def one(dsn: str, query: str) -> object:
@@ -61,7 +63,7 @@ def processes_of(server: LocalPostgres) -> set[int]:
 def test_every_installation_of_this_machine_starts_and_takes_connections(place: int) -> None:
     binaries = all_binaries()[place]
 
-    with LocalPostgres.start(binaries=binaries) as server:
+    with LocalPostgres.start(binaries=binaries, tmpfs_bytes=MEMORY) as server:
         dsn = server.create_database("shop")
 
         assert str(one(dsn, "SHOW server_version")).split()[0] == server.version
@@ -93,7 +95,7 @@ def test_nothing_is_left_of_it() -> None:
 
 
 def test_nothing_is_left_of_one_that_was_killed() -> None:
-    with LocalPostgres.start() as server:
+    with LocalPostgres.start(tmpfs_bytes=MEMORY) as server:
         folder, segment = Path(server.socket_folder), lock_file(server)[6].split()[1]
         processes = processes_of(server)
         server.crash()
@@ -127,7 +129,7 @@ def test_no_user_is_made_and_no_mode_or_owner_changes_outside_its_folder(tmp_pat
     before = outside(), users()
     (binaries,) = all_binaries({VARIABLE: str(hidden)})
 
-    with LocalPostgres.start(binaries=binaries) as server:
+    with LocalPostgres.start(binaries=binaries, tmpfs_bytes=MEMORY) as server:
         assert one(server.dsn(), "SELECT 1") == 1
         assert (outside(), users()) == before
         with server.replica() as replica:
@@ -140,7 +142,7 @@ def test_no_user_is_made_and_no_mode_or_owner_changes_outside_its_folder(tmp_pat
 
 
 def test_two_at_once_know_nothing_of_each_other(postgres_server: LocalPostgres) -> None:
-    with LocalPostgres.start() as other:
+    with LocalPostgres.start(tmpfs_bytes=MEMORY) as other:
         dsn = other.create_database("mine")
 
         assert other.socket_folder != postgres_server.socket_folder
@@ -159,7 +161,7 @@ if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(int(sys.argv[3]))
     os.setuid(int(sys.argv[2]))
-with LocalPostgres.start() as server, server.replica() as replica:
+with LocalPostgres.start(tmpfs_bytes=2**28) as server, server.replica() as replica:
     print(os.geteuid() != 0, server.user, psycopg.connect(replica.dsn()).info.error_message)
     owner = os.stat(server.socket_folder).st_uid
 print(owner == os.geteuid(), os.path.exists(server.socket_folder))
@@ -190,7 +192,7 @@ def test_it_runs_as_an_ordinary_user_too(postgres_server: LocalPostgres) -> None
 UNTIL_KILLED = """
 import sys, time
 from greenlane.local.postgres import LocalPostgres
-server = LocalPostgres.start()
+server = LocalPostgres.start(tmpfs_bytes=2**28)
 replica = server.replica()
 print(server.socket_folder, server.pid, replica.socket_folder, replica.pid, flush=True)
 time.sleep(600)
@@ -227,7 +229,7 @@ def test_a_replica_streams_and_can_be_made_to_lag() -> None:
         SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)
         FROM pg_stat_replication WHERE application_name = 'north'
     """
-    with LocalPostgres.start() as server, server.replica("north") as replica:
+    with LocalPostgres.start(tmpfs_bytes=MEMORY) as server, server.replica("north") as replica:
         dsn = server.create_database("shop")
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("CREATE TABLE item (id int)")
@@ -244,7 +246,7 @@ def test_a_replica_streams_and_can_be_made_to_lag() -> None:
 
 
 def test_a_replica_ends_with_its_server_and_may_have_settings_of_its_own() -> None:
-    with LocalPostgres.start({"work_mem": "8MB"}) as server:
+    with LocalPostgres.start({"work_mem": "8MB"}, tmpfs_bytes=MEMORY) as server:
         replica = server.replica(settings={"work_mem": "16MB", "max_standby_streaming_delay": 0})
         assert one(server.dsn(), "SHOW work_mem") == "8MB"
         assert one(replica.dsn(), "SHOW work_mem") == "16MB"
@@ -254,7 +256,7 @@ def test_a_replica_ends_with_its_server_and_may_have_settings_of_its_own() -> No
 
 
 def test_a_killed_server_comes_back_with_what_was_committed() -> None:
-    with LocalPostgres.start() as server:
+    with LocalPostgres.start(tmpfs_bytes=MEMORY) as server:
         dsn = server.create_database("shop")
         with psycopg.connect(dsn) as connection:
             connection.execute("CREATE TABLE item (id int)")
@@ -276,7 +278,7 @@ def test_a_killed_server_comes_back_with_what_was_committed() -> None:
 
 
 def test_a_restart_keeps_the_data_and_reads_its_settings_again() -> None:
-    with LocalPostgres.start({"max_connections": 30}) as server:
+    with LocalPostgres.start({"max_connections": 30}, tmpfs_bytes=MEMORY) as server:
         dsn = server.create_database("shop")
         one(dsn, "SELECT pg_logical_emit_message(false, 'test', 'nothing')")
         with psycopg.connect(dsn, autocommit=True) as connection:
@@ -295,7 +297,8 @@ def test_a_restart_keeps_the_data_and_reads_its_settings_again() -> None:
 
 def test_settings_arrive_as_they_were_written() -> None:
     odd = "it's 100 % \\n"
-    with LocalPostgres.start({"autovacuum": False, "log_line_prefix": odd}) as server:
+    given: Settings = {"autovacuum": False, "log_line_prefix": odd}
+    with LocalPostgres.start(given, tmpfs_bytes=MEMORY) as server:
         assert one(server.dsn(), "SHOW autovacuum") == "off"
         assert one(server.dsn(), "SHOW log_line_prefix") == odd
 
@@ -352,6 +355,6 @@ def test_variables_for_clients_lead_none_of_it_astray(monkeypatch: pytest.Monkey
     for name, value in {"PGHOST": "/nowhere", "PGPORT": "1", "PGDATA": "/x", "PGUSER": "y"}.items():
         monkeypatch.setenv(name, value)
 
-    with LocalPostgres.start() as server, server.replica() as replica:
+    with LocalPostgres.start(tmpfs_bytes=MEMORY) as server, server.replica() as replica:
         assert one(replica.dsn(), "SELECT 1") == 1
         assert server.run("psql", "-Atc", "SELECT current_user", "postgres") == "postgres\n"

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
-from benchmarks import migrations
+from benchmarks import migration_load, migrations
 from benchmarks.migration_cases import (
     CASES,
     FILLING,
@@ -58,6 +58,13 @@ def server() -> Iterator[LocalPostgres]:
     with LocalPostgres.start(SETTINGS, tmpfs_bytes=2**28) as server:
         build_table(server, "pattern", ROWS)
         yield server
+
+
+@pytest.fixture
+def no_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what does not look at the latencies that it measures."""
+    monkeypatch.setattr(migration_load, "_WARM_UP_SECONDS", 0.1)
+    monkeypatch.setattr(migration_load, "_AFTERWARDS_SECONDS", 0.1)
 
 
 def schema(dsn: str) -> list[list[tuple[object, ...]]]:
@@ -160,7 +167,7 @@ def test_the_transaction_in_the_way_holds_the_table_for_its_time(server: LocalPo
 
 
 def test_a_cell_that_others_disturb_is_measured_again_and_the_quietest_counts(
-    server: LocalPostgres, monkeypatch: pytest.MonkeyPatch
+    server: LocalPostgres, no_rests: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares = iter((0.9, 0.5, 0.7, 0.1, 0.0))
     monkeypatch.setattr(OtherPrograms, "share", lambda self: next(shares))
@@ -291,7 +298,10 @@ def test_a_small_table_is_not_measured(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_trial_writes_no_page_of_the_documentation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    no_rests: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(migrations, "QUICK", Times(blocked=0.2, calm=0.2, nothing=0.2))

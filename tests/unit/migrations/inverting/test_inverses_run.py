@@ -1,12 +1,14 @@
 """Statements run forward and back on a real PostgreSQL."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
 
 from benchmarks.live_catalog import live_catalog
+from greenlane.migrations.catalog.model import Catalog
 from greenlane.migrations.inverting import grade_inverse
 from greenlane.migrations.inverting.model import GRADES, Inverse
 from greenlane.migrations.sql.parsing import parse_script
@@ -14,6 +16,7 @@ from tests.databases import build_shop, facts, run
 from tests.effort import part
 from tests.postgres import Database, MakeDatabase
 
+T = TypeVar("T")
 DATA = yaml.safe_load(
     (Path(__file__).parents[3] / "data" / "migrations" / "inverses.yaml").read_text()
 )
@@ -36,10 +39,19 @@ def makes_what_it_loses(inverse: Inverse) -> bool:
     return inverse.grade == "exact_until_written"
 
 
+def catalog_of(database: Database) -> Catalog:
+    with database.connect() as connection:
+        return live_catalog(connection)
+
+
+def now(database: Database, case: dict[str, Any], ask: Callable[[Database], T]) -> T:
+    """What is so before the case's own statement, but after its first ones."""
+    return ask(database) if case.get("first") else database.as_built(ask)
+
+
 def grade(database: Database, case: dict[str, Any]) -> Inverse:
     (statement,) = parse_script(case["sql"]).statements
-    with database.connect() as connection:
-        return grade_inverse(statement, live_catalog(connection))
+    return grade_inverse(statement, now(database, case, catalog_of))
 
 
 @pytest.mark.parametrize("case", part(RUN, 5), ids=lambda one: one["id"])
@@ -48,7 +60,7 @@ def test_a_statement_and_its_inverse_leave_schema_and_rows_as_they_were(
 ) -> None:
     database = make_database(build_shop)
     run(database, case.get("first", ()))
-    before = facts(database)
+    before = now(database, case, facts)
     inverse = grade(database, case)
     assert inverse.grade == case["grade"], inverse.why
     assert list(inverse.loses) == case.get(

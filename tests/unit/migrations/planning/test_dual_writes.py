@@ -85,19 +85,25 @@ def step(connection: Connection, model: Model, change: PlannedChange, one: Any) 
 
 
 @contextmanager
-def undone(database: Database) -> Iterator[Connection]:
+def undone(connection: Connection) -> Iterator[None]:
     """A transaction that leaves nothing."""
-    with database.connect() as connection:
-        yield connection
-        connection.rollback()
+    yield
+    connection.rollback()
 
 
 @pytest.fixture
 def expanded(make_database: MakeDatabase) -> tuple[Database, PlannedChange]:
     database = make_database(build)
-    change = changes.rename_column("people", "name", "full_name", catalog_of(database))
+    change = changes.rename_column("people", "name", "full_name", database.as_built(catalog_of))
     database.execute(*(one.text for one in parse_script(change.files[0].sql).statements))
     return database, change
+
+
+@pytest.fixture
+def connection(expanded: tuple[Database, PlannedChange]) -> Iterator[Connection]:
+    database, _ = expanded
+    with database.connect() as connection:
+        yield connection
 
 
 @settings(
@@ -105,11 +111,11 @@ def expanded(make_database: MakeDatabase) -> tuple[Database, PlannedChange]:
 )
 @given(steps=STEPS)
 def test_both_versions_read_what_was_written_last_whoever_wrote_it(
-    expanded: tuple[Database, PlannedChange], steps: list[Any]
+    expanded: tuple[Database, PlannedChange], connection: Connection, steps: list[Any]
 ) -> None:
-    database, change = expanded
+    _, change = expanded
     model = Model()
-    with undone(database) as connection:
+    with undone(connection):
         for one in steps:
             step(connection, model, change, one)
 

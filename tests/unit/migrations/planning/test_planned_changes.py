@@ -43,7 +43,7 @@ def test_a_planned_rename_ends_as_a_rename_and_keeps_all_that_the_column_had(
 ) -> None:
     database, plain = make_database(build_people), make_database(build_people)
     plain.execute(f"ALTER TABLE people RENAME COLUMN {column} TO other")
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
 
     change = changes.rename_column("public.people", column, "other", catalog)
     carry_out(database, change)
@@ -58,7 +58,7 @@ def test_a_planned_rename_ends_as_a_rename_and_keeps_all_that_the_column_had(
 def test_a_rename_asks_for_a_comparison_in_slices_and_leaves_one_backfill(
     make_database: MakeDatabase,
 ) -> None:
-    catalog = catalog_of(make_database(build_people))
+    catalog = make_database(build_people).as_built(catalog_of)
 
     change = changes.rename_column("people", "name", "full_name", catalog)
 
@@ -80,7 +80,7 @@ def test_a_planned_change_of_a_type_ends_as_the_plain_one(
 ) -> None:
     database, plain = make_database(build_people), make_database(build_people)
     plain.execute(f"ALTER TABLE people ALTER COLUMN {column} TYPE {kind}")
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
 
     change = changes.change_type("public.people", column, kind.split(" ")[0], None, catalog)
     carry_out(database, change, "expand")
@@ -101,7 +101,7 @@ def test_a_type_that_leaves_the_rows_alone_is_changed_in_place(
 ) -> None:
     database = make_database(build_people)
 
-    change = changes.change_type("people", "data", "json", None, catalog_of(database))
+    change = changes.change_type("people", "data", "json", None, database.as_built(catalog_of))
 
     assert [one.sql.count(";") for one in change.files] == [1]
 
@@ -111,7 +111,7 @@ def test_values_are_converted_as_it_is_said_while_versions_write(
 ) -> None:
     database = make_database(build_people)
     change = changes.change_type(
-        "people", "score", "numeric(6,1)", "score / 10.0", catalog_of(database)
+        "people", "score", "numeric(6,1)", "score / 10.0", database.as_built(catalog_of)
     )
     carry_out(database, change, "expand")
     database.execute("UPDATE people SET score = 77 WHERE id = 1")
@@ -185,7 +185,7 @@ def test_a_column_is_split_without_harm_to_what_either_version_wrote(
 def test_a_split_that_no_trigger_could_do_is_refused(
     make_database: MakeDatabase, into: list[tuple[str, str, str]], joined: str, said: str
 ) -> None:
-    catalog = catalog_of(make_database(build_people))
+    catalog = make_database(build_people).as_built(catalog_of)
 
     with pytest.raises(NotPlannable, match=said):
         changes.split_column("people", "name", into, joined, catalog)
@@ -202,7 +202,7 @@ def test_not_null_is_reached_with_a_value_for_rows_that_have_none(
     )
     if "id" not in fill:
         plain.execute(f"ALTER TABLE people ALTER COLUMN born SET DEFAULT {fill}")
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
 
     change = changes.set_not_null("people", "born", catalog, fill=fill)
     carry_out(database, change)
@@ -215,7 +215,9 @@ def test_not_null_is_reached_with_a_value_for_rows_that_have_none(
 
 
 def test_not_null_without_a_value_is_a_question(make_database: MakeDatabase) -> None:
-    change = changes.set_not_null("people", "born", catalog_of(make_database(build_people)))
+    change = changes.set_not_null(
+        "people", "born", make_database(build_people).as_built(catalog_of)
+    )
 
     assert change.questions == ("which value do rows get in which born is NULL?",)
 
@@ -232,7 +234,7 @@ def test_a_new_column_is_not_null_without_a_rewrite(
     make_database: MakeDatabase, kind: str, default: str, phases: list[str]
 ) -> None:
     database = make_database(build_people)
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
 
     change = changes.add_not_null_column("people", "added", kind, default, catalog)
     carry_out(database, change)
@@ -262,7 +264,7 @@ def test_a_column_that_goes_may_be_left_out_before(make_database: MakeDatabase) 
 
 def test_a_table_that_goes_is_set_aside_first(make_database: MakeDatabase) -> None:
     database = make_database(build_people)
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
 
     change = changes.drop_table("people", catalog)
     carry_out(database, change)
@@ -274,7 +276,7 @@ def test_a_table_that_goes_is_set_aside_first(make_database: MakeDatabase) -> No
 def test_a_table_has_both_names_until_the_contract(make_database: MakeDatabase) -> None:
     database, plain = make_database(build_people), make_database(build_people)
     plain.execute("ALTER TABLE people RENAME TO persons")
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
     change = changes.rename_table("people", "persons", catalog)
 
     carry_out(database, change, "expand")
@@ -383,7 +385,7 @@ def test_a_value_that_cannot_be_converted_is_refused_when_it_is_written(
 ) -> None:
     database = make_database(build_people)
     change = changes.change_type(
-        "people", "name", "integer", "substr(name, 2)::integer", catalog_of(database)
+        "people", "name", "integer", "substr(name, 2)::integer", database.as_built(catalog_of)
     )
     carry_out(database, PlannedChange(files=change.files[:1]))
 

@@ -41,12 +41,14 @@ def schema_of(database: Database) -> list[str]:
     return [named.sub(" NOT NULL", one) for one in statements_of(database.schema())]
 
 
-def made(make_database: MakeDatabase, *scripts: str) -> Database:
-    database = make_database()
+def build_base(database: Database) -> None:
     make_roles(database)
-    with database.connect() as connection:
-        for one in scripts:
-            connection.execute(one.encode())
+    database.execute(BASE, DATA["rows"])
+
+
+def made(make_database: MakeDatabase, script: str) -> Database:
+    database = make_database(make_roles)
+    database.execute(script)
     return database
 
 
@@ -60,9 +62,9 @@ def planned(case: dict[str, Any], old: str = BASE) -> PlannedChange:
 def test_a_plan_between_two_schemas_ends_at_the_new_one_and_keeps_old_queries_alive(
     make_database: MakeDatabase, case: dict[str, Any]
 ) -> None:
-    database = made(make_database, BASE, DATA["rows"])
+    database = make_database(build_base)
     wanted = made(make_database, changed(case))
-    catalog = catalog_of(database)
+    catalog = database.as_built(catalog_of)
 
     change = planned(case)
     carry_out(database, change)
@@ -84,11 +86,11 @@ def test_a_plan_between_two_schemas_ends_at_the_new_one_and_keeps_old_queries_al
 def test_what_a_database_dumps_is_a_schema_like_any_other(
     make_database: MakeDatabase, case: dict[str, Any]
 ) -> None:
-    database = made(make_database, BASE, DATA["rows"])
+    database = make_database(build_base)
     wanted = made(make_database, changed(case))
 
     change = backward_compatible_migration(
-        database.schema(),
+        database.as_built(Database.schema),
         wanted.schema(),
         renames=case.get("renames"),
         fills=case.get("fills"),

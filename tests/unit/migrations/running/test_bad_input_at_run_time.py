@@ -98,7 +98,7 @@ def test_a_database_that_is_not_there_is_refused_with_the_way_out(shop: Database
 
 def test_a_database_that_somebody_has_frozen_is_left_frozen(shop: Database) -> None:
     runs = Runs(shop, made_plan(*APPLIED))
-    before = schema_of(shop)
+    before = shop.as_built(schema_of)
     shop.execute(f'ALTER DATABASE "{shop.name}" SET default_transaction_read_only = on')
 
     for what in (runs.slice, runs.undo_slice):
@@ -229,7 +229,7 @@ def test_a_full_disk_fails_the_statement_and_leaves_nothing(
     make_database: MakeDatabase, sql: str
 ) -> None:
     shop = make_database(build_wide)
-    before = schema_of(shop)
+    before = shop.as_built(schema_of)
     runs = Runs(shop, made_plan(("expand", sql)))
     plain, runs.connect = runs.connect, on_a_full_disk(shop, runs.connect)
     result = runs.phase("expand")

@@ -326,7 +326,7 @@ def test_a_partition_that_is_half_detached_is_not_called_undone(shop: Database) 
 def test_undoing_finds_out_whether_what_was_cut_off_was_done(
     shop: Database, sql: str, word: str, after: bool
 ) -> None:
-    before = schema_of(shop)
+    before = shop.as_built(schema_of)
     runs = Runs(shop, made_plan(("expand", sql)))
     cut_off(runs, word, after=after)
     undone = runs.undo("expand").progress.detail

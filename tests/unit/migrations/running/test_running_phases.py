@@ -1,12 +1,14 @@
 """Statements run once, in their order, with their line of the ledger."""
 
 import threading
+import time
 from typing import Any
 
 import psycopg
 import pytest
 
 from greenlane.errors import FenceLost, Refused
+from greenlane.migrations.running import checking, slices, verifying
 from greenlane.migrations.running.model import CheckResult
 from greenlane.migrations.running.psycopg_session import connector
 from greenlane.migrations.running.session import ConnectionLost
@@ -139,7 +141,7 @@ def test_a_lost_session_is_told_and_the_next_slice_goes_on(shop: Database) -> No
         )
     )
     runs = Runs(shop, plan)
-    ending = threading.Timer(0.5, lambda: _end_backends(shop))
+    ending = threading.Thread(target=_end_backends_that_sleep, args=(shop,))
     ending.start()
 
     with pytest.raises(ConnectionLost):
@@ -151,11 +153,16 @@ def test_a_lost_session_is_told_and_the_next_slice_goes_on(shop: Database) -> No
     assert shop.rows("SELECT n, count(*) FROM seen GROUP BY n ORDER BY n") == [(1, 1), (2, 500)]
 
 
-def _end_backends(database: Database) -> None:
-    database.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE application_name LIKE 'greenlane/%' AND datname = current_database()"
+def _end_backends_that_sleep(database: Database) -> None:
+    """As soon as there is one."""
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' "
+        "AND application_name LIKE 'greenlane/%' AND datname = current_database()"
     )
+    ends = time.monotonic() + 30
+    while database.rows(end) == []:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 def test_what_a_statement_sets_does_not_hold_for_the_next(shop: Database) -> None:
@@ -284,7 +291,10 @@ def locks_at(
     runs.connect = watched(runs.connect, after=lock)
 
 
-def test_queries_whose_tables_are_locked_are_asked_later(shop: Database) -> None:
+def test_queries_whose_tables_are_locked_are_asked_later(
+    shop: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "PREPARE_LOCK_MS", 200)
     plan = made_plan(
         ("expand", "INSERT INTO seen VALUES (1)"),
         old_app_queries="SELECT name FROM people WHERE id = $1;",
@@ -301,9 +311,11 @@ def test_queries_whose_tables_are_locked_are_asked_later(shop: Database) -> None
 
 
 def test_a_table_that_nobody_may_read_is_waited_for_outside_and_its_holder_told(
-    shop: Database,
+    shop: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where it is none of the plan's: the catalog's sizes are read of all."""
+    for module in (slices, checking):
+        monkeypatch.setattr(module, "CATALOG_LOCK_MS", 200)
     runs = Runs(shop, made_plan(("expand", "CREATE TABLE other (n int)")))
     for what in (runs.slice, runs.check, runs.undo_slice):
         with shop.connect(application_name="repack") as other:

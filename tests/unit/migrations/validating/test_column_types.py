@@ -1,5 +1,7 @@
 """What a change of a column's type costs, for every pair of many types, as PostgreSQL does it."""
 
+import functools
+
 import psycopg
 import pytest
 
@@ -38,12 +40,13 @@ def test_every_pair_of_types_costs_what_is_told(make_database: MakeDatabase, zon
         connection.execute(f"SET TimeZone = '{zone}'".encode())
         for old in TYPES:
             connection.execute(f"CREATE TABLE t (c {old})".encode())
+            file, its = _file(connection), _type(connection)
             for new in TYPES:
-                kept = _keeps(connection, new)
+                kept = _keeps(connection, file, new)
                 if kept is None:
                     continue  # there is no such cast
                 seen += 1
-                told = keeps_rows(_type(connection), _given(new), utc=zone == "UTC", types=types)
+                told = keeps_rows(its, _given(new), utc=zone == "UTC", types=types)
                 if told != kept:
                     wrong.append(f"{old} to {new}: kept {kept}, told {told}")
             connection.execute(b"DROP TABLE t")
@@ -52,17 +55,20 @@ def test_every_pair_of_types_costs_what_is_told(make_database: MakeDatabase, zon
     assert seen > 1000
 
 
-def _keeps(connection: psycopg.Connection, new: str) -> bool | None:
-    file = "SELECT pg_relation_filenode('t')"
-    before = connection.execute(file).fetchone()
+def _file(connection: psycopg.Connection) -> object:
+    return connection.execute("SELECT pg_relation_filenode('t')").fetchone()
+
+
+def _keeps(connection: psycopg.Connection, file: object, new: str) -> bool | None:
+    """Whether the table's file stays; all is as before afterwards."""
     try:
         with connection.transaction():
             connection.execute(f"ALTER TABLE t ALTER COLUMN c TYPE {new}".encode())
-            after = connection.execute(file).fetchone()
+            after = _file(connection)
             raise psycopg.Rollback()
     except psycopg.DatabaseError:
         return None
-    return before == after
+    return file == after
 
 
 def _type(connection: psycopg.Connection):
@@ -74,6 +80,7 @@ def _type(connection: psycopg.Connection):
     return printed_type(row[0])
 
 
+@functools.cache
 def _given(new: str):
     command = parse_script(f"ALTER TABLE t ALTER COLUMN c TYPE {new}").statements[0].node["cmds"][0]
     return type_of(command["alter_table_cmd"]["def"]["column_def"]["type_name"])
