@@ -48,6 +48,9 @@ VISITORS = 2000
 ROWS = 20_000
 """Few, for time is compressed and the database is not."""
 
+_MEMORY_BYTES = 2**28
+"""What the database finds room in; a disk's pauses would only be in the way."""
+
 FOLDER = Path("examples/claude_manager/migrations")
 DATABASES = Path("examples/claude_manager/databases.yaml")
 SECRET = "claude-manager/people"
@@ -194,7 +197,7 @@ class MigrationResult:
 @contextmanager
 def database() -> Iterator[People]:
     """PostgreSQL with the sample's table and its people, for as long as the block lasts."""
-    with LocalPostgres.start() as server:
+    with LocalPostgres.start(tmpfs_bytes=_MEMORY_BYTES) as server:
         server.create_database("people")
         with psycopg.connect(server.dsn("people"), autocommit=True) as connection:
             connection.execute(_MADE)

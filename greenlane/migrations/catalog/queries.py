@@ -3,6 +3,10 @@
 The columns have the names of the model's fields.
 """
 
+_FIRST = 16384
+"""The server gives lower ids to its own objects only (FirstNormalObjectId in access/transam.h), of
+which there are thousands: said of an indexed column, they are not looked at."""
+
 OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _OUR_TABLES = (
     "(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -21,7 +25,7 @@ SELECT c.oid, n.nspname AS schema_name, c.relname AS name, c.relkind::text AS ki
   pg_get_partkeydef(c.oid) AS partition_key,
   obj_description(c.oid, 'pg_class') AS comment, coalesce(c.relacl::text[], '{{}}') AS grants
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {OURS} ORDER BY 2, 3"""
+WHERE c.oid >= {_FIRST} AND c.relkind IN ('r', 'p', 'm', 'f') AND {OURS} ORDER BY 2, 3"""
 
 COLUMNS = f"""
 SELECT a.attrelid AS of, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -35,7 +39,7 @@ SELECT a.attrelid AS of, a.attname AS name, format_type(a.atttypid, a.atttypmod)
   col_description(a.attrelid, a.attnum) AS comment, coalesce(a.attacl::text[], '{{}}') AS grants
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid IN {_OUR_TABLES}
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid >= {_FIRST} AND a.attrelid IN {_OUR_TABLES}
 ORDER BY a.attrelid, a.attnum""".replace("%%", "%")
 
 INDEXES = f"""
@@ -51,7 +55,7 @@ SELECT i.indrelid AS of, c.relname AS name, pg_get_indexdef(i.indexrelid) AS def
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid IN {_OUR_TABLES}
 ORDER BY 1, 2"""
 
-KEYS = """
+KEYS = f"""
 SELECT k.conrelid AS of, k.conname AS name, k.contype::text AS kind,
   pg_get_constraintdef(k.oid) AS definition, k.convalidated AS validated,
   (SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid =
@@ -61,8 +65,8 @@ SELECT k.conrelid AS of, k.conname AS name, k.contype::text AS kind,
   ARRAY(SELECT a.attname FROM unnest(k.confkey) WITH ORDINALITY AS u (n, at)
    JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.at)
   AS referenced_columns, obj_description(k.oid, 'pg_constraint') AS comment
-FROM pg_constraint k WHERE k.conrelid <> 0 AND k.contype IN ('p', 'u', 'f', 'c', 'x', 'n')
-AND k.conparentid = 0 ORDER BY 1, 2"""
+FROM pg_constraint k WHERE k.conrelid IN {_OUR_TABLES}
+AND k.contype IN ('p', 'u', 'f', 'c', 'x', 'n') AND k.conparentid = 0 ORDER BY 1, 2"""
 
 TRIGGERS = """
 SELECT t.tgrelid AS of, t.tgname AS name, pg_get_triggerdef(t.oid) AS definition,
@@ -77,6 +81,7 @@ FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrit
 JOIN pg_class v ON v.oid = r.ev_class JOIN pg_namespace n ON n.oid = v.relnamespace
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0 AND v.oid <> d.refobjid
+  AND d.refobjid >= {_FIRST}
 UNION SELECT d.refobjid, 'policy ' || n.nspname || '.' || p.polname, a.attname FROM pg_depend d
 JOIN pg_policy p ON p.oid = d.objid AND d.classid = 'pg_policy'::regclass
 JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -92,7 +97,7 @@ SELECT c.oid AS of, n.nspname AS schema_name, c.relname AS name, pg_get_viewdef(
   AS definition, coalesce(c.relacl::text[], '{{}}') AS grants, pg_get_userbyid(c.relowner) AS owner,
   coalesce(c.reloptions, '{{}}') AS options, obj_description(c.oid, 'pg_class') AS comment
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('v', 'm') AND {OURS}"""
+WHERE c.oid >= {_FIRST} AND c.relkind IN ('v', 'm') AND {OURS}"""
 
 FUNCTIONS = f"""
 SELECT n.nspname AS schema_name, p.proname AS name,
@@ -100,7 +105,7 @@ SELECT n.nspname AS schema_name, p.proname AS name,
   p.proisstrict AS strict, CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE '' END
   AS definition, pg_get_userbyid(p.proowner) AS owner, coalesce(p.proacl::text[], '{{}}') AS grants,
   obj_description(p.oid, 'pg_proc') AS comment
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {OURS}"""
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid >= {_FIRST} AND {OURS}"""
 
 TYPES = f"""
 SELECT n.nspname AS schema_name, t.typname AS name, t.typtype::text AS kind,
@@ -111,7 +116,8 @@ SELECT n.nspname AS schema_name, t.typname AS name, t.typtype::text AS kind,
   obj_description(t.oid, 'pg_type') AS comment
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
 LEFT JOIN pg_class c ON c.oid = t.typrelid
-WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c') AND {OURS}"""
+WHERE t.oid >= {_FIRST} AND {OURS}
+AND (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c')"""
 
 NAMES = f"""
 SELECT current_setting('server_version_num')::int AS version,
