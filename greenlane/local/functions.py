@@ -33,7 +33,9 @@ from greenlane.local.runtime_api import Instance, Invocation, Outcome, RuntimeAp
 
 _log = logging.getLogger(__name__)
 
-# Lambda gives an initialisation ten seconds, apart from the function's own timeout.
+# Lambda gives an initialisation ten seconds. One that takes longer is begun anew, as a part of the
+# invocation: within the function's own timeout
+# (docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html, "Init phase").
 _INIT_SECONDS = 10.0
 # An asynchronous invocation that fails is tried again after one and two (virtual) minutes.
 _ASYNC_RETRY_SECONDS = (60.0, 120.0)
@@ -121,6 +123,11 @@ class Functions:
         _write_log(log, f"START RequestId: {invocation.id} Version: {revision.version}")
         clock = time.perf_counter()
         instance.offer(invocation)
+        if not invocation.started.wait(_INIT_SECONDS) and instance.take_back():
+            self._kill(instance)
+            invocation.deadline = time.time() + invocation.timeout
+            instance = self._spawn(revision, function)
+            instance.offer(invocation)
         outcome = self._await(instance, invocation)
         milliseconds = (time.perf_counter() - clock) * 1000
         _write_log(log, f"REPORT RequestId: {invocation.id} Duration: {milliseconds:.2f} ms")
@@ -132,13 +139,6 @@ class Functions:
             return outcome, file.read()
 
     def _await(self, instance: Instance, invocation: Invocation) -> Outcome:
-        if not invocation.started.wait(_INIT_SECONDS):
-            self._kill(instance)
-            return error_outcome(
-                "Sandbox.Timedout",
-                f"RequestId: {invocation.id} Error: Task timed out after {_INIT_SECONDS:.2f} "
-                "seconds in its initialisation",
-            )
         if not invocation.done.wait(invocation.timeout):
             self._kill(instance)
             return error_outcome(

@@ -28,13 +28,15 @@ class Invocation:
     """One call of a function.
 
     `started` is set when the process has taken it (its initialisation is over), `done` when
-    there is an outcome. `timeout` is in real seconds from the start.
+    there is an outcome. `timeout` is in real seconds from the start, or to `deadline`, in Unix
+    seconds, where the initialisation is a part of it.
     """
 
     id: str
     payload: bytes
     arn: str
     timeout: float
+    deadline: float | None = None
     started: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome | None = None
@@ -64,6 +66,17 @@ class Instance:
         if self.ended.is_set():
             self.end("Runtime exited before the invocation")
         self._inbox.put(invocation)
+
+    def take_back(self) -> bool:
+        """Keep the process from what it was offered; False if it has that already, or has ended."""
+        try:
+            offered = self._inbox.get_nowait()
+        except queue.Empty:
+            return False
+        if offered is None or offered.done.is_set():
+            return False
+        self.invocation = None
+        return True
 
     def next(self) -> Invocation | None:
         """Wait for the next invocation; None when the process has ended."""
@@ -152,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         if invocation is None:
             self.close_connection = True
             return None
-        deadline = time.time() + invocation.timeout
+        deadline = invocation.deadline or time.time() + invocation.timeout
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": invocation.id,
