@@ -18,13 +18,32 @@ import types
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import greenlane
 
 _PR_SET_PDEATHSIG = 1
 _PARENT = "GREENLANE_LOCAL_PARENT"
 _WILDCARDS = ("", "0.0.0.0")
+
+
+class Child(Protocol):
+    """What is asked of a child, be it started here or by a template."""
+
+    @property
+    def pid(self) -> int:
+        """Of the process, and of the group that it leads."""
+        ...
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit code; raises `subprocess.TimeoutExpired` after so many seconds."""
+        ...
+
+
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
@@ -51,17 +70,10 @@ def start(
         OSError: the child could not be started. A program that does not exist ends the child with
             exit code 127, as in a shell.
     """
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return _spawner.submit(
         subprocess.Popen[bytes],
         [sys.executable, "-P", __file__, *command],
-        env={
-            **inherited,
-            "PYTHONPATH": str(Path(greenlane.__file__).parents[1]),
-            "PYTHONUNBUFFERED": "1",
-            **environment,
-            _PARENT: str(os.getpid()),
-        },
+        env={**complete(environment), _PARENT: str(os.getpid())},
         cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=output or subprocess.DEVNULL,
@@ -71,13 +83,24 @@ def start(
     ).result()
 
 
-def send(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def complete(environment: Mapping[str, str]) -> dict[str, str]:
+    """A child's whole environment, of the variables that are given for it."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {
+        **inherited,
+        "PYTHONPATH": str(Path(greenlane.__file__).parents[1]),
+        "PYTHONUNBUFFERED": "1",
+        **environment,
+    }
+
+
+def send(process: Child, number: signal.Signals) -> None:
     """Send a signal to the whole group of a child; a group that is gone is no error."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 
 
-def end(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
+def end(process: Child, grace_seconds: float) -> int:
     """End a child: SIGTERM, `grace_seconds` real seconds, SIGKILL; return its exit code."""
     send(process, signal.SIGTERM)
     try:
@@ -99,11 +122,11 @@ def _skip_package_imports() -> None:
     sys.modules["greenlane.local"] = package
 
 
-def _die_with_parent() -> None:
-    parent = os.environ.pop(_PARENT, None)
+def die_with_parent(parent: int | None) -> None:
+    """Ask for a SIGKILL when the parent dies; end at once if it has (its process id, if known)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent is not None and os.getppid() != int(parent):
+    if parent is not None and os.getppid() != parent:
         sys.exit("the local cloud ended before this process began")
 
 
@@ -118,13 +141,12 @@ def _bind_to(address: str) -> None:
     socket.socket = Socket  # type: ignore[misc]
 
 
-def main(command: list[str]) -> None:
-    """Bind this process's life to its parent's, then become the command."""
-    _die_with_parent()
+def become(command: Sequence[str]) -> None:
+    """Run a command in this process; only Python programs come back."""
     program, *arguments = command
     if not Path(program).name.startswith("python"):
         try:
-            os.execvp(program, command)
+            os.execvp(program, [program, *arguments])
         except FileNotFoundError:
             print(f"{program}: not found", file=sys.stderr)
             os._exit(127)
@@ -142,6 +164,13 @@ def main(command: list[str]) -> None:
         sys.argv = arguments
         sys.path.insert(0, str(Path(arguments[0]).parent.resolve()))
         runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main(command: list[str]) -> None:
+    """Bind this process's life to its parent's, then become the command."""
+    parent = os.environ.pop(_PARENT, None)
+    die_with_parent(None if parent is None else int(parent))
+    become(command)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from greenlane.local.context import ACCOUNT_ID, LocalContext
 from greenlane.local.images import local_manifests
 from greenlane.local.operations import Operations
 from greenlane.local.task_metadata import TaskMetadata
+from greenlane.local.task_processes import TaskProcesses
 from greenlane.local.telemetry import Telemetry
 
 TICK_SECONDS = 0.03
@@ -57,9 +58,11 @@ class Containers:
         logs = context.directory / "tasks"
         self._metadata = TaskMetadata(self._task)
         self._telemetry = Telemetry(self, logs)
+        self._processes = TaskProcesses(context.directory / "task-processes.log")
         self._placement = Placement(
             context.clock,
             local_manifests(context.region),
+            self._processes,
             logs,
             {
                 "AWS_ENDPOINT_URL": context.endpoint_url,
@@ -94,6 +97,7 @@ class Containers:
         self._operations.restore()
         for task in self.tasks.values():
             task.kill()
+        self._processes.stop()
 
     def wake(self) -> None:
         """Let the scheduler look at once."""

@@ -8,7 +8,6 @@ runs the sample service; any image may run a command of its own, `python` being 
 import contextlib
 import signal
 import socket
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ import greenlane
 from greenlane.clock import ScaledClock
 from greenlane.local import child_process
 from greenlane.local.images import Image, ImageNotFound, ManifestOf, resolve_image
+from greenlane.local.task_processes import TaskProcesses
 
 STOP_TIMEOUT_SECONDS = 30
 MINIMUM_STOP_SECONDS = 3.0
@@ -42,6 +42,7 @@ class Placement:
 
     clock: ScaledClock
     manifests: ManifestOf
+    processes: TaskProcesses
     logs: Path
     environment: dict[str, str]
     metadata: str = ""
@@ -80,7 +81,7 @@ class Task:
     registered: bool = False
     drained_at: float = 0.0
     term_sent: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: child_process.Child | None = None
 
     @property
     def id(self) -> str:
@@ -121,13 +122,12 @@ class Task:
             "PORT": str(self.port),
             **environment,
         }
-        with (placement.logs / f"{self.id}.log").open("ab") as output:
-            self.process = child_process.start(
-                command or ["python", "app.py"],
-                {**environment, "BIND": self.ip},
-                directory=SERVICE_DIRECTORY,
-                output=output,
-            )
+        self.process = placement.processes.start(
+            command or ["python", "app.py"],
+            {**environment, "BIND": self.ip},
+            SERVICE_DIRECTORY,
+            placement.logs / f"{self.id}.log",
+        )
         self.last_status = "PENDING"
 
     def poll(self, now: datetime) -> None:

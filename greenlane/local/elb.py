@@ -20,7 +20,7 @@ from greenlane.local import cloudwatch
 from greenlane.local.balancer import LoadBalancer, TrafficJournal
 from greenlane.local.context import ACCOUNT_ID, LocalContext
 from greenlane.local.elb_metrics import minute_metrics
-from greenlane.local.elb_tables import percentages, routing_table, used_groups
+from greenlane.local.elb_tables import is_used, percentages, routing_table
 from greenlane.local.operations import AwsError, Operations, Parameters
 
 WATCH_SECONDS = 0.025
@@ -138,7 +138,7 @@ class ElasticLoadBalancing:
                 return "draining", "Target.DeregistrationInProgress", why
             why = "Target is not registered to the target group"
             return "unused", "Target.NotRegistered", why
-        if group_arn not in used_groups(self._backend):
+        if not is_used(self._backend, group_arn):
             why = "Target group is not configured to receive traffic from the load balancer"
             return "unused", "Target.NotInUse", why
         report = self._balancer.reports.get(group_arn, {}).get(f"{ip}:{port}")

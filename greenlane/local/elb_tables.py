@@ -33,14 +33,16 @@ def routing_table(backend: ELBv2Backend) -> dict[str, Any]:
     return {"listeners": listeners, "target_groups": groups, "idle_timeout_seconds": idle}
 
 
-def used_groups(backend: ELBv2Backend) -> set[str]:
-    """The ARNs of the target groups that a rule or a default action forwards to."""
-    return {
-        arn
-        for balancer in list(backend.load_balancers.values())
-        for listener in list(balancer.listeners.values())
-        for arn in _groups_of(_rules(listener))
-    }
+def is_used(backend: ELBv2Backend, group_arn: str) -> bool:
+    """Whether a rule or a default action forwards to a target group; asked many times a second."""
+    for balancer in list(backend.load_balancers.values()):
+        for listener in list(balancer.listeners.values()):
+            rules = [rule.actions for rule in list(listener._non_default_rules.values())]
+            for actions in (*rules, listener.default_actions):
+                last = _actions([action.data for action in actions])[-1]
+                if last["Type"] == "forward" and group_arn in forward_groups(last)[0]:
+                    return True
+    return False
 
 
 def percentages(table: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -158,6 +158,9 @@ def keep_what_botocore_reads() -> None:
 
     JSONFileLoader.load_file = load_file  # type: ignore[assignment, method-assign]
     Loader.list_available_services = list_available_services  # type: ignore[assignment, method-assign]
+    # For all processes: making a client asks for these.
+    for type_name in ("service-2", "endpoint-rule-set-1"):
+        Loader().list_available_services(type_name)
 
 
 def _loader() -> Any:

@@ -54,6 +54,8 @@ _PRELOADED = (
     "aws_lambda_powertools.metrics",
     "aws_lambda_powertools.utilities.parser",
 )
+_LEAST_PATIENCE_SECONDS = 2.0
+"""Real seconds that an AWS call may always take: this machine may be slower than AWS is."""
 _PR_SET_PDEATHSIG = 1
 _OF_A_PROCESS = ("AWS_", "_HANDLER")
 """What the Lambda service itself puts into the environment begins so."""
@@ -304,12 +306,29 @@ def _set_clock(origin: str, scale: float) -> None:
     clock.set_clock(clock.ScaledClock(datetime.fromisoformat(origin), scale))
 
 
+def _be_patient() -> None:
+    """Raise a client's shorter time limits, which are meant for AWS's own speed."""
+    from botocore.httpsession import URLLib3Session
+
+    original: Any = URLLib3Session.__init__
+
+    def init(session: Any, *positional: Any, timeout: Any = None, **named: Any) -> None:
+        if isinstance(timeout, (list, tuple)):
+            timeout = tuple(
+                one if one is None else max(one, _LEAST_PATIENCE_SECONDS) for one in timeout
+            )
+        original(session, *positional, timeout=timeout, **named)
+
+    URLLib3Session.__init__ = init  # type: ignore[assignment, method-assign]
+
+
 def main() -> None:
     """Preload, then serve."""
     for name in _PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     function_imports.keep_what_botocore_reads()
+    _be_patient()
     gc.freeze()
     # Whatever a module prints must not come between the reports.
     os.dup2(1, _REPORTS)

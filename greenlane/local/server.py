@@ -1,5 +1,6 @@
 """The local endpoint of the AWS API: a moto server in this process, journalled call by call."""
 
+import functools
 import io
 import json
 import logging
@@ -31,6 +32,9 @@ _log = logging.getLogger(__name__)
 # a long poll) or because moto calls back into another of them while it answers.
 _CONCURRENT = frozenset({"lambda", "sqs", "sns", "s3"})
 
+# Moto's application for a service; it holds no state of a cloud, and takes long to make.
+_backend_app = functools.cache(create_backend_app)
+
 
 @dataclass
 class HttpReply:
@@ -61,7 +65,7 @@ class LocalServer:
         self.after: list[After] = []
         self.written: list[Written] = []
         self.routes: dict[str, Route] = {}
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = DomainDispatcherApplication(_backend_app)
         self._patches = Patches()
         self._locks: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._connections: set[socket] = set()

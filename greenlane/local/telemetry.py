@@ -8,6 +8,7 @@ CloudWatch Logs: lines of a task's log in the embedded metric format become metr
 time. RDS: the open connections of the database that tasks find in `DATABASE`.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -91,7 +92,8 @@ class Telemetry:
         for task in tasks:
             self._read_log(task)
             if task.running and task.process is not None:
-                self._measure(task, task.process.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    self._measure(task, task.process.pid)
         for gone in set(self._seen) - {task.id for task in tasks}:
             del self._seen[gone]
         count = float(self.database.connections())

@@ -7,6 +7,7 @@ and retry intervals are virtual seconds. The mends of the interpreter itself are
 `workflow_states`.
 """
 
+import functools
 import threading
 import uuid
 from datetime import datetime
@@ -46,6 +47,7 @@ from greenlane.local.workflow_states import (
 
 _SCHEDULED = ("LambdaFunctionScheduled", "TaskScheduled", "ActivityScheduled")
 _STOP_SECONDS = 5.0
+_parsing = threading.Lock()
 
 
 class Workflows:
@@ -56,8 +58,6 @@ class Workflows:
         self._context = context
         self._clients = ServiceClients(context, journal)
         self._patches = Patches()
-        self._programs: dict[str, Any] = {}
-        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Mend the interpreter."""
@@ -88,7 +88,7 @@ class Workflows:
 
     def _mend_api(self) -> None:
         patch = self._patches.set
-        patch(StepFunctionsParserBackend, "_validate_definition", staticmethod(self._program_of))
+        patch(StepFunctionsParserBackend, "_validate_definition", staticmethod(_program_of))
         original = StepFunctionsParserBackend.start_execution
 
         def start_execution(
@@ -125,7 +125,7 @@ class Workflows:
 
         def start_worker(worker: Any) -> None:
             # StopExecution may come at once: it needs an environment that already runs.
-            program = host._program_of(worker._evaluation_details.state_machine_details.definition)
+            program = _program_of(worker._evaluation_details.state_machine_details.definition)
             worker.env = worker._get_evaluation_environment()
             worker.env.next_state_name = program.start_at.start_at_name
             worker._get_evaluation_entrypoint = lambda: program
@@ -162,13 +162,6 @@ class Workflows:
         self._patches.set(BaseExecutionWorkerCommunication, "_reflect_execution_status", reflect)
         self._patches.set(BaseExecutionWorkerCommunication, "terminated", terminated)
 
-    def _program_of(self, definition: str) -> Any:
-        """The parsed definition; parsing takes long, so each text is parsed once."""
-        with self._lock:
-            if definition not in self._programs:
-                self._programs[definition] = AmazonStateLanguageParser.parse(definition)[0]
-            return self._programs[definition]
-
     def _report(self, execution: Any) -> None:
         """Step Functions Execution Status Change, as EventBridge gets it."""
         ended = execution.stop_date if execution.status != "RUNNING" else None
@@ -190,6 +183,17 @@ class Workflows:
         self._context.put_event(
             "aws.states", "Step Functions Execution Status Change", detail, [execution.exec_arn]
         )
+
+
+def _program_of(definition: str) -> Any:
+    """The parsed definition; parsing takes long, so each text is parsed once in a process."""
+    with _parsing:
+        return _parsed(definition)
+
+
+@functools.lru_cache(maxsize=128)
+def _parsed(definition: str) -> Any:
+    return AmazonStateLanguageParser.parse(definition)[0]
 
 
 def _milliseconds(instant: datetime | None) -> int | None:

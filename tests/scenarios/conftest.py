@@ -36,6 +36,7 @@ QUICK: dict[str, Any] = {
     "extended_watch": "30m",
     "propagation": "10s",
     "max_hold": "10m",
+    "max_duration": "72h",
 }
 
 
@@ -93,7 +94,9 @@ class Scenario:
             found.append(record)
             return True
 
-        assert changes.come(look), f"not within {PATIENCE_SECONDS} s: {what}; {self.record()}"
+        assert changes.come_to_table(look), (
+            f"not within {PATIENCE_SECONDS} s: {what}; {self.record()}"
+        )
         return found[0]
 
     def until_phase(self, deployment_id: str, *phases: Phase) -> Record:
@@ -111,7 +114,7 @@ class Scenario:
             names.extend([found.name] if found is not None else [])
             return bool(names)
 
-        assert changes.come(look), f"{deployment_id} has no outcome; {self.record()}"
+        assert changes.come_to_table(look), f"{deployment_id} has no outcome; {self.record()}"
         return names[0]
 
     def rest(self) -> None:

@@ -20,7 +20,7 @@ from greenlane.deployments.reaching import fleet, traffic
 from greenlane.local.deploy import Artifact, read_assembly
 from greenlane.local.stage import ASSEMBLY
 from tests.scenarios.conftest import Scenario
-from tests.scenarios.driving import BRISK, baking, promoted_at_once
+from tests.scenarios.driving import BRISK, LONG, baking, promoted_at_once
 
 pytestmark = pytest.mark.own_cloud
 SAMPLE = {
@@ -141,7 +141,7 @@ def test_changed_templates_and_their_rollback_leave_live_state_alone_in_mid_depl
 ) -> None:
     original = read_assembly(ASSEMBLY)
     # The bake lasts until it is ended, however long this machine takes to deploy.
-    scenario.configure(deployment=BRISK | {"steps": [30, 100], "bake": "2h"})
+    scenario.configure(deployment=BRISK | {"steps": [30, 100], "bake": LONG})
     deployment_id = scenario.deploy()
     record = baking(scenario, deployment_id, 30)
     try:

@@ -88,7 +88,7 @@ def test_promote_ends_this_bake_only_and_promote_all_goes_to_the_watch(scenario:
     assert second.shifted_at is not None
     assert second.shifted_at < first.bake_until - timedelta(minutes=5)
     assert second.bake_until is not None
-    assert second.bake_until - second.shifted_at == timedelta(minutes=30)
+    assert second.bake_until - second.shifted_at == timedelta(hours=8)
 
     say(scenario, "promote_all")
 

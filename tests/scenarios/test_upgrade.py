@@ -10,6 +10,7 @@ import pytest
 from greenlane.local.stage import ASSEMBLY, SERVICE
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
+from tests.scenarios.driving import LONG
 
 pytestmark = pytest.mark.own_cloud
 PRODUCT = "Greenlane"
@@ -49,7 +50,7 @@ def versions_used(scenario: Scenario, deployment_id: str) -> set[str]:
 
 def test_an_upgrade_in_mid_deployment_is_survived(scenario: Scenario, tmp_path: Path) -> None:
     # The first bake lasts as long as the upgrade does.
-    first = {"weight": 10, "bake": "2h"}
+    first = {"weight": 10, "bake": LONG}
     scenario.configure(deployment={"steps": [first, 100], "watch": "0s"})
     live, idle = acts.slots(scenario)
     upgrade = newer_assembly(tmp_path)

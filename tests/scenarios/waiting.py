@@ -9,6 +9,8 @@ from greenlane.local.journal import Reply, Request
 PATIENCE_SECONDS = 120.0
 # What changes without a call, such as a task's health or the time, is looked at so often.
 LOOK_SECONDS = 0.1
+# Of what a table says, only the end of an execution that wrote nothing is no call to the table.
+TABLE_LOOK_SECONDS = 0.25
 
 _READS = ("Get", "Describe", "List", "Query", "Scan", "BatchGet", "Head", "Invoke")
 
@@ -21,27 +23,37 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self._count = 0
+        self._calls = self._writes = 0
         self._condition = threading.Condition()
 
     def note(self, request: Request, reply: Reply) -> None:
         """See an answered call; an `after` hook of the server."""
         if not request.operation.startswith(_READS):
             with self._condition:
-                self._count += 1
+                self._calls += 1
+                self._writes += request.service == "dynamodb"
                 self._condition.notify_all()
 
     def come(self, reached: Callable[[], bool]) -> bool:
         """Wait, in real time, until it holds; false if it does not within the patience."""
+        return self._come(reached, lambda: self._calls, LOOK_SECONDS)
+
+    def come_to_table(self, reached: Callable[[], bool]) -> bool:
+        """Likewise, for what is written in a table: other calls are no reason to look."""
+        return self._come(reached, lambda: self._writes, TABLE_LOOK_SECONDS)
+
+    def _come(
+        self, reached: Callable[[], bool], counted: Callable[[], int], look_seconds: float
+    ) -> bool:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
-            seen = self._count
+            seen = counted()
             if reached():
                 return True
             if time.monotonic() > deadline:
                 return False
             with self._condition:
-                self._condition.wait_for(lambda: self._count != seen, LOOK_SECONDS)  # noqa: B023
+                self._condition.wait_for(lambda: counted() != seen, look_seconds)  # noqa: B023
 
 
 changes = Changes()

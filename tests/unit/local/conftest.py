@@ -57,7 +57,7 @@ class Account:
         return (json.loads(body) if body else None), answer.get("FunctionError")
 
     @staticmethod
-    def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+    def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
         """Wait for something that happens beside the test; returns what the condition gave."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):

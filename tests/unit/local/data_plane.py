@@ -237,7 +237,7 @@ class DataPlane:
         return [one["TargetHealth"]["State"] for one in answer["TargetHealthDescriptions"]]
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """What `condition` gives as soon as it is true; fails after `seconds` real seconds."""
     until = time.monotonic() + seconds
     while not (found := condition()):

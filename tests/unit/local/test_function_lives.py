@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from greenlane.local.journal import Request
 from greenlane.local.runtime_api import Instance, Invocation, error_outcome
 from tests.unit.local.conftest import Account
 
@@ -130,7 +131,7 @@ time.sleep(60)
         os.kill(pid, 0)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _lives(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not _lives(pid)
@@ -153,3 +154,29 @@ def _lives(pid: Any) -> Any:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
     except FileNotFoundError:
         return False
+
+
+def test_a_time_limit_meant_for_aws_does_not_fail_a_call_on_a_machine_that_is_slow(
+    account: Account,
+) -> None:
+    account.function(
+        "hasty",
+        """
+        import boto3
+        from botocore.config import Config
+        limits = Config(connect_timeout=0.1, read_timeout=0.1, retries={"total_max_attempts": 1})
+        def handler(event, context):
+            return boto3.client("ssm", config=limits).describe_parameters()["Parameters"]
+        """,
+        timeout=30,
+    )
+
+    def answer_late(request: Request) -> None:
+        if request.service == "ssm":
+            time.sleep(0.5)
+
+    account.cloud.server.before.append(answer_late)
+    try:
+        assert account.invoke("hasty") == ([], None)
+    finally:
+        account.cloud.server.before.remove(answer_late)

@@ -78,7 +78,7 @@ def test_a_stop_between_two_states_aborts_and_does_not_fail(
 
     monkeypatch.setattr(CommonStateField, "_set_next", move_on_when_stopped)
     execution = machines.start({"First": {"Type": "Pass", "Next": "Wait"}, **LONG_WAIT})
-    assert arrived.wait(5)
+    assert arrived.wait(60)
     assert stopped(machines, execution)["status"] == "ABORTED"
     history = machines.sfn.get_execution_history(executionArn=execution)["events"]
     assert history[-1]["type"] == "ExecutionAborted"
