@@ -4,6 +4,7 @@ Domain code takes a `Clock` as an argument. Entry points (functions, the command
 `current_clock()`, so that the local cloud can compress time in one place.
 """
 
+import time
 from datetime import UTC, datetime
 
 TYPE_CHECKING = False  # a lookup of a flag imports this module, and `typing` costs more than it
@@ -69,3 +70,9 @@ def set_clock(clock: Clock) -> None:
     """Choose the clock of this process (the local cloud does, to compress time)."""
     global _current
     _current = clock
+
+
+def ticks() -> float:
+    """Seconds since some instant, which never go back and pass as those of `current_clock()` do."""
+    scale = _current.scale if isinstance(_current, ScaledClock) else 1.0
+    return time.monotonic() * scale

@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from greenlane.clock import ticks as clock_ticks
 from greenlane.logs import logger
 from greenlane.people.vault import only_value
 
@@ -52,7 +52,7 @@ class WebhookSecret:
     """
 
     def __init__(
-        self, client: Any, name: str = NAME, ticks: Callable[[], float] = time.monotonic
+        self, client: Any, name: str = NAME, ticks: Callable[[], float] = clock_ticks
     ) -> None:
         """See the class."""
         self._client, self._name, self._ticks = client, name, ticks
