@@ -106,6 +106,11 @@ def crossings(looks: Sequence[Bounded], drift: float) -> list[tuple[float, float
     return found
 
 
+def power_at(looks: Sequence[Bounded], drift: float) -> float:
+    """The chance to be above a bound at any of the looks, given the mean of z at the last one."""
+    return sum(high for _, high in crossings(looks, drift))
+
+
 def honest(looks: Sequence[Bounded], z: float, share: float = 0.5) -> float:
     """The effect, in units of z at the last look, after looks that could have ended the test.
 
@@ -118,36 +123,14 @@ def honest(looks: Sequence[Bounded], z: float, share: float = 0.5) -> float:
         share: 0.5 for the estimate; 0.025 and 0.975 for the ends of a 95 percent interval.
     """
     sign = 1.0 if z >= 0 else -1.0
-    last = looks[-1]
-    reached = [*looks[:-1], Bounded(last.tau, last.information, 0.0)]
+    reached = [*looks[:-1], looks[-1]._replace(bound=abs(z))]
 
     def more_extreme(drift: float) -> float:
         """How likely an end above is earlier, or as late and further out; minus the share."""
-        found = sum(high for _, high in crossings(looks[:-1], _at(looks, drift)))
-        return found + _last_tail(reached, abs(z), drift) - wanted
+        return power_at(reached, drift) - wanted
 
     wanted = share if sign > 0 else 1 - share
     return sign * root(more_extreme, abs(z) - 12, abs(z) + 8)
-
-
-def _at(looks: Sequence[Bounded], drift: float) -> float:
-    """The drift of the look before the last, where that of the last is given."""
-    if len(looks) < 2:
-        return 0.0
-    return drift * math.sqrt(looks[-2].information / looks[-1].information)
-
-
-def _last_tail(looks: Sequence[Bounded], z: float, drift: float) -> float:
-    density: Density = []
-    whole = looks[-1].information
-    for number, (_, information, bound) in enumerate(looks):
-        before = looks[:number]
-        step, width = _step(before, information)
-        moved = _moved(before, information, drift, whole)
-        if number + 1 == len(looks):
-            return _tail(density, step, z * width - moved)
-        density = _next(density, step, moved, bound * width)
-    return 0.0
 
 
 def _carried(looks: Sequence[Bounded]) -> tuple[Density, float]:

@@ -8,10 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from greenlane.errors import InvalidInput
-from greenlane.experiments.statistics.boundaries import Bounded, crossings, next_bound
+from greenlane.experiments.statistics.boundaries import Bounded, crossings, next_bound, power_at
 from greenlane.experiments.statistics.sequential import critical_at
 from greenlane.experiments.statistics.special import normal_isf, root
 
@@ -135,11 +136,6 @@ def bounds_of(design: Design) -> list[Bounded]:
     return looks
 
 
-def power_at(looks: Sequence[Bounded], drift: float) -> float:
-    """The chance that a look finds an effect which makes z so large in the mean at the last one."""
-    return sum(high for _, high in crossings(looks, abs(drift)))
-
-
 def sample_size(noise: Noise, design: Design | None = None) -> Plan:
     """Users that find the effect with the wanted power.
 
@@ -148,10 +144,8 @@ def sample_size(noise: Noise, design: Design | None = None) -> Plan:
     """
     design = design if design is not None else Design()
     _check(design)
-    looks = bounds_of(design)
-    drift = root(lambda at: power_at(looks, at) - design.power, 0.0, 20.0)
-    fixed = bounds_of(Design("fixed", 1, design.alpha, design.power, design.treatments))
-    single = root(lambda at: power_at(fixed, at) - design.power, 0.0, 20.0)
+    drift, expected = _needed(design)
+    single, _ = _needed(Design("fixed", 1, design.alpha, design.power, design.treatments))
     difference = noise.treatment - noise.control
     spread = noise.control_variance + noise.treatment_variance / design.ratio
     control = (drift / difference) ** 2 * spread
@@ -159,7 +153,7 @@ def sample_size(noise: Noise, design: Design | None = None) -> Plan:
         math.ceil(control),
         math.ceil(control * design.ratio),
         (drift / single) ** 2,
-        _expected(looks, drift),
+        expected,
     )
 
 
@@ -174,8 +168,7 @@ def detectable(noise_of_lift: Sequence[float], users: int, design: Design | None
     design = design if design is not None else Design()
     _check(design)
     mean, deviation = noise_of_lift
-    looks = bounds_of(design)
-    drift = root(lambda at: power_at(looks, at) - design.power, 0.0, 20.0)
+    drift, _ = _needed(design)
     return drift * deviation * math.sqrt((1 + 1 / design.ratio) / users) / mean
 
 
@@ -195,6 +188,17 @@ def duration(plan: Plan, users_per_day: float, design: Design | None = None) -> 
         raise InvalidInput("users_per_day", users_per_day, "it is above 0")
     days = plan.users(treatments) / users_per_day
     return timedelta(days=WEEK * math.ceil(days / WEEK))
+
+
+@lru_cache(maxsize=64)
+def _needed(design: Design) -> tuple[float, float]:
+    """What z must be in the mean at the last look, and the part of the users seen before the end.
+
+    Neither depends on what is measured, so plans of many lifts ask for them once.
+    """
+    looks = bounds_of(design)
+    drift = root(lambda at: power_at(looks, at) - design.power, 0.0, 20.0)
+    return drift, _expected(looks, drift)
 
 
 def _expected(looks: Sequence[Bounded], drift: float) -> float:

@@ -6,7 +6,9 @@ q plus and minus its standard error. Two quantiles are compared by their ratio, 
 """
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from greenlane.experiments.statistics.effects import Effect, Interval, agreeing, shown
 from greenlane.experiments.statistics.special import two_sided
@@ -60,16 +62,21 @@ def log_quantile(histogram: Histogram, share: float) -> float:
         histogram: with at least one user.
         share: 0 to 1.
     """
-    wanted = share * sum(histogram.values())
-    seen = 0
-    for key in sorted(histogram):
-        count = histogram[key]
-        if count and seen + count >= wanted:
-            if key == ZERO:
-                return math.log(SMALLEST)
-            return (key + (wanted - seen) / count) * _LOG_GROWTH
-        seen += count
-    return (max(histogram) + 1) * _LOG_GROWTH
+    return log_quantiles(histogram, (share,))[0]
+
+
+def log_quantiles(histogram: Histogram, shares: Sequence[float]) -> list[float]:
+    """The logarithms of several quantiles; see `log_quantile`."""
+    keys = sorted(key for key, count in histogram.items() if count)
+    seen = list(accumulate(histogram[key] for key in keys))
+    found = []
+    for share in shares:
+        wanted = share * seen[-1]
+        at = min(bisect_left(seen, wanted), len(keys) - 1)
+        key, before = keys[at], seen[at - 1] if at else 0
+        inside = (wanted - before) / (seen[at] - before)
+        found.append(math.log(SMALLEST) if key == ZERO else (key + inside) * _LOG_GROWTH)
+    return found
 
 
 def above(histogram: Histogram, limit: float) -> int:
@@ -99,8 +106,9 @@ def compare_quantiles(
         away = _WOODRUFF * math.sqrt(share * (1 - share) / count)
         if share - away <= 0 or share + away >= 1:
             return Effect("too_few", "Woodruff", users)
-        values.append(log_quantile(histogram, share))
-        wide = log_quantile(histogram, share + away) - log_quantile(histogram, share - away)
+        value, low, high = log_quantiles(histogram, (share, share - away, share + away))
+        values.append(value)
+        wide = high - low
         # Users in one bucket are not all alike: at least a bucket's own spread.
         spread += max((wide / (2 * _WOODRUFF)) ** 2, _LOG_GROWTH**2 / 12)
     error = math.sqrt(spread)

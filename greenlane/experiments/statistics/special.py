@@ -274,7 +274,7 @@ def _beta_logit(tail: float, a: float, b: float, upper: bool) -> float:
 def legendre(count: int) -> tuple[tuple[float, float], ...]:
     """Nodes and weights of Gauss and Legendre on -1 to 1."""
     found = []
-    for number in range(1, count + 1):
+    for number in range(1, (count + 1) // 2 + 1):
         x = math.cos(math.pi * (number - 0.25) / (count + 0.5))
         slope = 1.0
         for _ in range(100):
@@ -290,4 +290,5 @@ def legendre(count: int) -> tuple[tuple[float, float], ...]:
             if abs(move) < 1e-15:
                 break
         found.append((x, 2 / ((1 - x * x) * slope * slope)))
-    return tuple(found)
+    mirrored = [(-x, weight) for x, weight in found[: count // 2]]
+    return (*found, *reversed(mirrored))
