@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -40,13 +41,19 @@ def format_seconds(seconds: float) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
+def _from_text(text: str) -> timedelta:
+    # Stored documents hold the same few, and are read again and again.
+    return timedelta(seconds=parse_seconds(text))
+
+
 def _to_timedelta(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         result = value
     elif isinstance(value, bool):
         raise ValueError("write a duration such as 30s, 5m or 2h")
     elif isinstance(value, str):
-        result = timedelta(seconds=parse_seconds(value))
+        result = _from_text(value)
     elif value == 0:
         result = timedelta(0)
     else:

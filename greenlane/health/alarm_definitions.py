@@ -45,6 +45,7 @@ _COMPARISONS = {
     "<": "LessThanThreshold",
     "<=": "LessThanOrEqualToThreshold",
 }
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,8 @@ def _composite(name: str, rule: str, about: str) -> dict[str, Any]:
 
 def _used(metric: Metric) -> list[str]:
     """The ids of the parts that its math names."""
-    return [part for part in metric.parts if re.search(rf"(?<!\w){part}(?!\w)", metric.math)]
+    words = set(_WORD.findall(metric.math))
+    return [part for part in metric.parts if part in words]
 
 
 def _queries(metric: Metric, workload: Workload, slot: Slot | None) -> list[dict[str, Any]]:

@@ -33,6 +33,8 @@ REQUEST_FLOOR = 20
 PLACEHOLDERS = ("service", "slot", "cluster", "ecs_service", "target_group", "load_balancer")
 """What a dimension's value, or a Prometheus query, may hold in braces."""
 
+_PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
+
 OF_A_FLAG = ("flag", "variant", "environment")
 """What a dimension's value may hold besides, of a metric that an application reports by variant.
 Only the conditions of feature flags can name such a metric."""
@@ -92,7 +94,7 @@ def filled(text: str, places: Mapping[str, str]) -> str:
     Raises:
         KeyError: a placeholder has no value in `places`.
     """
-    return re.sub(rf"\{{({'|'.join(PLACEHOLDERS)})\}}", lambda found: places[found[1]], text)
+    return _PLACEHOLDER.sub(lambda found: places[found[1]], text) if "{" in text else text
 
 
 def of_a_slot(text: str) -> bool:

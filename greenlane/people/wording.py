@@ -14,7 +14,8 @@ _CONTROL_BUT_BREAKS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+")
 
 def units(text: str) -> int:
     """The length of a text as the strictest vendor counts it."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    # Halves of pairs that stand alone are one each.
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def clip(text: str, limit: int) -> str:
@@ -22,8 +23,8 @@ def clip(text: str, limit: int) -> str:
     if units(text) <= limit:
         return text
     room, kept = limit - 1, []
-    for character in text:
-        room -= units(character)
+    for character in text[:limit]:
+        room -= 1 + (character > "\uffff")
         if room < 0:
             break
         kept.append(character)

@@ -80,6 +80,8 @@ def take_turns(looks: Sequence[Look], clock: Clock, until: datetime | None = Non
             problems += _done(look)
         return problems
 
+    if len(looks) < 2:  # nobody beside whom it could be done
+        return Taken(work(), [name for name, _ in waiting])
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         workers = [pool.submit(work) for _ in range(min(AT_ONCE, len(looks)))]
         problems = [problem for worker in workers for problem in worker.result()]

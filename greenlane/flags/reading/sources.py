@@ -59,8 +59,18 @@ def chosen_source(environ: Mapping[str, str] = os.environ, *, named: str = FLAGS
     return BotoSource(made, table)
 
 
-def chosen_writer(environ: Mapping[str, str] = os.environ) -> Callable[[Mapping[str, Any]], object]:
+def chosen_writer(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    connect_seconds: float = 0.2,
+    read_seconds: float = 0.3,
+) -> Callable[[Mapping[str, Any]], object]:
     """What sends the updates of `lifecycle.seen`: once, and given up after half a second.
+
+    Args:
+        environ: where table, client and credentials are named.
+        connect_seconds: how long a connection may take.
+        read_seconds: how long an answer may take.
 
     Raises:
         InvalidInput: as `chosen_source`.
@@ -69,12 +79,18 @@ def chosen_writer(environ: Mapping[str, str] = os.environ) -> Callable[[Mapping[
     if client == STDLIB:
         from greenlane.flags.reading.dynamo_http import StdlibSource
 
-        return StdlibSource(table, environ=environ, connect_seconds=0.2, read_seconds=0.3).update
+        source = StdlibSource(
+            table, environ=environ, connect_seconds=connect_seconds, read_seconds=read_seconds
+        )
+        return source.update
     from greenlane import aws
     from greenlane.flags.lifecycle.seen import boto_writer
 
     hasty = aws.client(
-        "dynamodb", connect_timeout_seconds=0.2, read_timeout_seconds=0.3, attempts=1
+        "dynamodb",
+        connect_timeout_seconds=connect_seconds,
+        read_timeout_seconds=read_seconds,
+        attempts=1,
     )
     return boto_writer(hasty, table)
 
