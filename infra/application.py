@@ -25,6 +25,7 @@ def build_app(
     context: dict[str, Any] | None = None,
     outdir: str | None = None,
     state_machines: Path = STATE_MACHINES,
+    validate: bool = True,
 ) -> App:
     """All stacks, checked by cdk-nag at synth.
 
@@ -33,8 +34,10 @@ def build_app(
         context: feature flags and the like, as in `cdk.json`.
         outdir: where the assembly goes; by default where the CDK says.
         state_machines: the folder of the ASL files.
+        validate: whether the CDK itself checks the templates as well, which it reports as
+            warnings; only to begin with that takes it some 4 s.
     """
-    app = App(context=context, outdir=outdir)
+    app = App(context=context, outdir=outdir, builtin_cloud_formation_validation=validate)
     here = _add_stacks(app, settings, state_machines)
     for elsewhere in settings.elsewhere():
         there = _add_stacks(app, elsewhere, state_machines, suffix=f"-{elsewhere.region}")

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -9,12 +10,18 @@ import pytest
 from moto import mock_aws
 
 from greenlane.deployments.client import Greenlane
-from greenlane.deployments.connection import DEPLOYMENT_MACHINE, ROLLBACK_MACHINE, TABLE
+from greenlane.deployments.connection import (
+    DEPLOYMENT_MACHINE,
+    ROLLBACK_MACHINE,
+    TABLE,
+    Connection,
+)
 from greenlane.deployments.model import (
     DeploymentRequest,
     Record,
 )
 from greenlane.deployments.workload import Workload, parameter_name
+from tests.fakes import client
 from tests.kept_alarms import AlarmClient
 
 REGION = "eu-west-1"
@@ -29,9 +36,20 @@ class FixedClock:
         return NOW
 
 
-def make_workload(elbv2):
+class Connected(Connection):
+    """Has the clients of the whole run: to make new ones is most of what such a test would cost."""
+
+    def client(self, name):
+        return self._clients[name] if name in self._clients else client(name)
+
+
+@cache
+def session():
+    return boto3.Session("testing", "testing", region_name=REGION)
+
+
+def make_workload(elbv2, ec2):
     """Both target groups behind one weighted rule, blue live."""
-    ec2 = boto3.client("ec2", region_name=REGION)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")
@@ -122,7 +140,7 @@ def aws(monkeypatch):
         monkeypatch.setenv(name, "testing")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
-        boto3.client("dynamodb", region_name=REGION).create_table(
+        client("dynamodb").create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[
@@ -139,7 +157,7 @@ def aws(monkeypatch):
 
 @pytest.fixture
 def machines(aws):
-    stepfunctions = boto3.client("stepfunctions", region_name=REGION)
+    stepfunctions = client("stepfunctions")
     for machine in (DEPLOYMENT_MACHINE, ROLLBACK_MACHINE):
         stepfunctions.create_state_machine(
             name=machine,
@@ -149,7 +167,7 @@ def machines(aws):
 
 
 def describe_workload(made):
-    boto3.client("ssm", region_name=REGION).put_parameter(
+    client("ssm").put_parameter(
         Name=parameter_name(made.service), Value=made.model_dump_json(), Type="String"
     )
     return made
@@ -165,13 +183,13 @@ def workload(aws):
 @pytest.fixture
 def live_workload(workload):
     """The same service with a balancer and tasks that can be looked at."""
-    boto3.client("ssm", region_name=REGION).delete_parameter(Name=parameter_name("claude-manager"))
-    return describe_workload(make_workload(boto3.client("elbv2", region_name=REGION)))
+    client("ssm").delete_parameter(Name=parameter_name("claude-manager"))
+    return describe_workload(make_workload(client("elbv2"), client("ec2")))
 
 
 @pytest.fixture
 def greenlane(aws):
-    made = Greenlane.connect(region=REGION, clock=FixedClock())
+    made = Greenlane(Connected(session(), clock=FixedClock()))
     # moto knows no composite alarms; the quota's pauses are tested where they are made.
     made.connection._clients["cloudwatch"] = AlarmClient()
     made.connection.__dict__["pause"] = lambda seconds: None

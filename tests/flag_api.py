@@ -1,12 +1,13 @@
 """The HTTP API on a local cloud: its stack, and the tables of the product, as they stand."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ from greenlane.local.resolve import references
 from tests.role_guard import RoleGuard
 
 STAGE = "production"
+TIME_SCALE = 10
+"""What functions keep for seconds (the TTL of flags) is over in tenths of them."""
+
+TTL_SECONDS = 5.0
+"""How long a lookup may tell what was, by the functions' clock."""
+
 PRODUCT, API = "Greenlane", "GreenlaneApi"
 
 
@@ -51,7 +58,7 @@ def send(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) 
     """One request over HTTP."""
     asked = urllib.request.Request(url, data=body, method=method, headers=dict(headers))
     try:
-        with urllib.request.urlopen(asked, timeout=30) as found:
+        with urllib.request.urlopen(asked, timeout=120) as found:
             return Answer(found.status, lower(found.headers), found.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -86,6 +93,7 @@ class DeployedApi:
 
     cloud: LocalCloud
     deployer: Deployer
+    _kept: tuple[str, int] | None = None
 
     @property
     def url(self) -> str:
@@ -95,7 +103,7 @@ class DeployedApi:
     def key(self) -> str:
         return self.cloud.gateway.key(f"greenlane-{STAGE}")
 
-    @property
+    @cached_property
     def store(self) -> DynamoFlagStore:
         return DynamoFlagStore(
             self.cloud.client("dynamodb"), "greenlane-flags", environments=(STAGE,)
@@ -103,6 +111,8 @@ class DeployedApi:
 
     def put(self, yaml: str) -> int:
         """Have the flags of a file, as if there had never been others; the version."""
+        if self._kept == (yaml, now := self.store.read().version):
+            return now
         document = read_flags(yaml)
         approvals = document.approvals.environments if document.approvals else ()
 
@@ -117,15 +127,18 @@ class DeployedApi:
                 environments=flags.environments,
             )
 
-        return self.store.change(edit, by="a test", why="", at=datetime.now(UTC)).version
+        at = self.cloud.clock.now()
+        self._kept = yaml, self.store.change(edit, by="a test", why="", at=at).version
+        return self._kept[1]
 
-    @property
+    @cached_property
     def experiments(self) -> DynamoExperimentStore:
         return DynamoExperimentStore(self.cloud.client("dynamodb"), EXPERIMENTS)
 
     def begin(self, yaml: str) -> None:
         """Have the A/B tests of a file run."""
-        apply_experiments(self.experiments, yaml, by="a test", at=datetime.now(UTC), start=True)
+        now = self.cloud.clock.now()
+        apply_experiments(self.experiments, yaml, by="a test", at=now, start=True)
 
     def tell(self, path: str, content: Any, **headers: str) -> Answer:
         """One request by API key of what users were shown and did."""
@@ -138,6 +151,17 @@ class DeployedApi:
         given = {"content-type": "application/json", "x-api-key": self.key}
         given |= {name.replace("_", "-"): value for name, value in headers.items()}
         return send("POST", f"{self.url}/ofrep/v1/evaluate/flags{path}", body, given)
+
+    def look_up_fresh(self, path: str, context: Any = None) -> Any:
+        """What the first lookup says after the TTL: what was changed before, it must know."""
+        until = time.monotonic() + 60
+        while True:
+            time.sleep(self.cloud.clock.real_seconds(TTL_SECONDS))
+            told = self.look_up(path, context).json
+            # So says a lookup that could not read: a busy machine may be too late for it.
+            if told.get("reason") != "STALE":
+                return told
+            assert time.monotonic() < until, told
 
     def manage(
         self,
@@ -155,13 +179,15 @@ class DeployedApi:
 
 
 @contextmanager
-def deployed_api(directory: Path, assembly: Path = Path("cdk.out")) -> Iterator[DeployedApi]:
+def deployed_api(
+    directory: Path, assembly: Path = Path("cdk.out"), time_scale: float = TIME_SCALE
+) -> Iterator[DeployedApi]:
     """A local cloud with the API's stack, the tables and the buckets; `make synth` comes first.
 
     The product's machines are there by their names, and end at once. The functions may do what
     their roles say, and whoever tries more fails the tests.
     """
-    with LocalCloud(directory, time_scale=1, parts=()) as cloud:
+    with LocalCloud(directory, time_scale=time_scale, parts=()) as cloud:
         deployer = Deployer(cloud)
         stacks = {one.name: one for one in read_assembly(assembly)}
         deployer.deploy(part(stacks[PRODUCT], "AWS::DynamoDB::", "AWS::S3::Bucket"))

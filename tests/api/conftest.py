@@ -7,7 +7,10 @@ import pytest
 
 from greenlane.deployments.connection import TABLE
 from tests.flag_api import DeployedApi, deployed_api
-from tests.infra.conftest import MIGRATIONS, REGIONS, context
+from tests.infra.conftest import Assembly
+from tests.infra.conftest import synthesizer as synthesizer
+from tests.infra.conftest import vary as vary
+from tests.infra.conftest import whole as whole
 from tests.on_record import put_on_record
 
 FLAGS = """
@@ -43,17 +46,9 @@ ab_tests:
 
 
 @pytest.fixture(scope="session")
-def whole_api(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_api(whole: Assembly) -> Path:
     """An assembly in which every route is there: with databases, Regions and webhooks."""
-    # Here, because importing the CDK starts Node.
-    from infra.application import build_app
-    from infra.settings import Settings
-
-    folder = tmp_path_factory.mktemp("assembly")
-    chosen = context()["greenlane"]
-    chosen.update(migrations=MIGRATIONS, regions=REGIONS, webhooks=True)
-    build_app(Settings.from_context(chosen), context=context(), outdir=str(folder)).synth()
-    return folder
+    return whole.folder
 
 
 @pytest.fixture(scope="module")

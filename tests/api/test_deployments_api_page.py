@@ -42,12 +42,8 @@ def block(language: str, part: str) -> str:
 def deployable(api: DeployedApi) -> DynamoStore:
     """A service with its balancer and tasks, whose latest deployment is over."""
     store = DynamoStore(api.cloud.client("dynamodb"), TABLE)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ALONE.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL", api.cloud.endpoint_url)
-        made = make_workload(api.cloud.client("elbv2"))
-        make_services(api.cloud.client("ecs"))
+    made = make_workload(api.cloud.client("elbv2"), api.cloud.client("ec2"))
+    make_services(api.cloud.client("ecs"))
     config = builders.service_config(workload=made)
     store.put_config(config, source="test", by="ada", at=NOW, workload_declared=True)
     store.put_plan(builders.plan(deployment_id="d-1", config=config))

@@ -1,8 +1,6 @@
 """A/B tests over HTTP as services and people use them: one life of a test, counted exactly once."""
 
 import threading
-import time
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -34,10 +32,10 @@ def begun(api: DeployedApi, name: str, **keys: Any) -> None:
 
 def dealt(api: DeployedApi, name: str, variant: str, count: int) -> list[str]:
     """Users whom the stored weights give a variant."""
-    deals = Deals(api.experiments.snapshot())
+    deals, now = Deals(api.experiments.snapshot()), api.cloud.clock.now().timestamp()
     found: list[str] = []
     for number in range(10_000):
-        one = deals.deal(name, {"targetingKey": f"user-{number}"}, time.time())
+        one = deals.deal(name, {"targetingKey": f"user-{number}"}, now)
         if one is not None and one.variant == variant and one.takes_part:
             found.append(f"user-{number}")
         if len(found) == count:
@@ -50,22 +48,17 @@ def event(name: str, unit: str, id: str, **more: Any) -> dict[str, Any]:
     return {**given, **more}
 
 
-def until_looked_up(api: DeployedApi, name: str, variant: str, unit: str) -> Any:
-    """Within the TTL of five seconds, plus one read."""
-    deadline = time.monotonic() + 15
-    while True:
-        told = api.look_up(f"/{name}", {"targetingKey": unit}).json
-        if told.get("variant") == variant:
-            return told
-        assert time.monotonic() < deadline, told
-        time.sleep(0.1)
+def looked_up(api: DeployedApi, name: str, variant: str, unit: str) -> Any:
+    told = api.look_up_fresh(f"/{name}", {"targetingKey": unit})
+    assert told["variant"] == variant, told
+    return told
 
 
 def test_one_life_of_a_test(api: DeployedApi) -> None:
     begun(api, "life")
     treated, untreated = (dealt(api, "life", one, 8) for one in ("treatment", "control"))
 
-    told = until_looked_up(api, "life", "treatment", treated[0])
+    told = looked_up(api, "life", "treatment", treated[0])
     assigned = api.tell("/v1/assignments/life", {"context": {"targetingKey": treated[0]}}).json
     assert told["metadata"]["takesPart"]
     assert (assigned["variant"], assigned["epoch"]) == ("treatment", told["metadata"]["epoch"])
@@ -94,17 +87,12 @@ def test_one_life_of_a_test(api: DeployedApi) -> None:
     changed = api.manage("PATCH", "/v1/experiments/life", change, headers={"If-Match": etag})
     late = api.manage("PATCH", "/v1/experiments/life", change, headers={"If-Match": etag})
     assert (changed.status, late.status) == (200, 412)
-    deadline = time.monotonic() + 15
-    while (told := api.look_up("/life", {"targetingKey": treated[0]}).json["metadata"])[
-        "why"
-    ] != "recorded":
-        assert time.monotonic() < deadline, told
-        time.sleep(0.1)
-    assert until_looked_up(api, "life", "treatment", treated[0])["metadata"]["epoch"] == 0
+    told = looked_up(api, "life", "treatment", treated[0])
+    assert (told["metadata"]["why"], told["metadata"]["epoch"]) == ("recorded", 0)
 
     stop = {"why": "enough", "serve": "treatment"}
     assert api.manage("POST", "/v1/experiments/life/stop", stop).json["verdict"] == "stopped"
-    served = until_looked_up(api, "life", "treatment", untreated[0])
+    served = looked_up(api, "life", "treatment", untreated[0])
     assert (served["reason"], served["metadata"]["why"]) == ("STATIC", "served")
     audit = api.manage("GET", "/v1/experiments/life/audit").json["entries"]
     assert [one["why"] for one in audit] == ["enough", "careful", "a test"]
@@ -138,7 +126,7 @@ def test_requests_that_overlap_count_once(api: DeployedApi) -> None:
 
     test = api.experiments.test("overlap")
     client = api.cloud.client("dynamodb")
-    snapshot = read_snapshot(client, TABLE, test, datetime.now(UTC))
+    snapshot = read_snapshot(client, TABLE, test, api.cloud.clock.now())
     (arm,) = snapshot.arms("conversion_rate", "treatment")
     assert left == []
     assert (snapshot.users("treatment"), arm.moments.seen) == (6, 6)

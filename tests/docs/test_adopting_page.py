@@ -79,9 +79,10 @@ def called(monkeypatch):
                 name = model.service_model.signing_name
                 actions.add(f"{IAM.get(name, name)}:{model.name}")
 
-            for name in ("ecs", "elbv2", "application-autoscaling", "cloudwatch", "ec2", "ssm"):
-                hand.client(name).meta.events.register("before-call", note)
-            hand.client("dynamodb").meta.events.register("before-call", note)
+            spoken = ("ecs", "elbv2", "application-autoscaling", "cloudwatch", "ec2", "ssm")
+            calls = [hand.client(name).meta.events for name in (*spoken, "dynamodb")]
+            for events in calls:
+                events.register("before-call", note)
             take_steps(connection, plan_adoption(find(connection, asked())), lambda *said: None)
             # As a deployment leaves it, so that there is something to put back.
             hand.client("application-autoscaling").register_scalable_target(
@@ -91,6 +92,8 @@ def called(monkeypatch):
                 MinCapacity=3,
             )
             list(undo_adoption(connection, "shop"))
+            for events in calls:
+                events.unregister("before-call", note)
     return actions
 
 

@@ -26,7 +26,7 @@ from infra.api import callers
 from infra.nag import as_finding
 from infra.settings import Settings
 from tests.flag_store import memory_store
-from tests.infra.conftest import REGIONS, Assembly, Resource, Template, Vary, context
+from tests.infra.conftest import EVERYWHERE, Assembly, Resource, Template, Vary, context
 from tests.unit.flags.flagging import NOW
 
 Methods = dict[tuple[str, str], Resource]
@@ -89,7 +89,7 @@ def test_what_no_function_answers_is_no_route_and_not_in_the_document(
 
 
 def test_a_coordinator_answers_for_rollouts_at_home_and_at_the_standby_only(vary: Vary) -> None:
-    everywhere = vary(regions={**REGIONS, "stacks": "everywhere"})
+    everywhere = vary(**EVERYWHERE)
 
     def answers(stack: str) -> bool:
         return any("/v1/rollouts" in path for _, path in methods_of(everywhere.template(stack)))

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import Template, Vary
+from tests.infra.conftest import API, PRODUCT, SAMPLE, Assembly, Synthesizer, Template, Vary
+from tests.infra.synthesizing import read
 
 FROZEN = Path(__file__).parent / "frozen_slots.json"
 HOLDS_LIVE_STATE = (
@@ -52,6 +53,24 @@ def test_the_list_of_changes_names_every_setting_of_the_sample() -> None:
     changed = {key for change in CHANGES.values() for key in change.get("sample", {})}
 
     assert changed == set(SampleSettings.model_fields) - {"service"}
+
+
+def test_no_stack_but_its_own_knows_the_settings_of_the_sample(
+    assembly: Assembly, vary: Vary, synthesizer: Synthesizer
+) -> None:
+    """So a change of them is replayed with the other stacks as they are."""
+    changed = {
+        key: value for one in CHANGES.values() for key, value in one.get("sample", {}).items()
+    }
+
+    folder = synthesizer.together(sample=changed)
+
+    found = {
+        stack: read(folder / f"{stack}.template.json").body for stack in (PRODUCT, API, SAMPLE)
+    }
+    assert found[PRODUCT] == assembly.product.body
+    assert found[API] == assembly.api.body
+    assert found[SAMPLE] == vary(sample=changed).sample.body != assembly.sample.body
 
 
 @pytest.mark.parametrize("change", CHANGES)

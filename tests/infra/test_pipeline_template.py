@@ -12,7 +12,6 @@ from greenlane.pipelines.request import MOST_CHARACTERS, NoFiles, read_asked
 from infra.nag import as_finding
 from infra.settings import Settings
 from tests.infra.conftest import Assembly, Template, Vary, context
-from tests.infra.test_findings import lint
 from tests.infra.test_permissions import as_list, statements
 from tests.infra.test_regions_template import region_of
 
@@ -24,15 +23,16 @@ PIPELINE: dict[str, Any] = {
 }
 ELSEWHERE = {"us-east-1": "acme-artifacts-us-east-1", "ap-south-1": "acme-artifacts-ap-south-1"}
 STACK = "GreenlanePipeline"
+WITH_PIPELINE: dict[str, Any] = {
+    "request_sources": ["com.example.releases"],
+    "pipeline": PIPELINE | {"strategy": "canary", "elsewhere": ELSEWHERE},
+}
+"""Settings with which there is a pipeline through several Regions."""
 
 
 @pytest.fixture(scope="module")
 def assembly_with(vary: Vary) -> Assembly:
-    return vary(
-        sample=False,
-        request_sources=["com.example.releases"],
-        pipeline=PIPELINE | {"strategy": "canary", "elsewhere": ELSEWHERE},
-    )
+    return vary(sample=False, **WITH_PIPELINE)
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,6 @@ def stages(pipeline: Template) -> dict[str, list[dict[str, Any]]]:
 def test_without_the_setting_there_is_no_pipeline(assembly: Assembly) -> None:
     assert not (assembly.folder / f"{STACK}.template.json").exists()
     assert "AWS::CodePipeline::Pipeline" not in json.dumps(assembly.product.body)
-
-
-def test_cfn_lint_and_cdk_nag_find_nothing(assembly_with: Assembly) -> None:
-    done = lint(assembly_with.folder / f"{STACK}.template.json")
-    report = json.loads((assembly_with.folder / "validation-report.json").read_text())
-
-    assert (done.stdout, done.returncode) == ("", 0)
-    assert [found for plugin in report["pluginReports"] for found in plugin["violations"]] == []
 
 
 def test_it_goes_from_source_to_further_regions_and_asks_people_between(

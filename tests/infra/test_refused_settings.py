@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from infra.application import build_app
 from infra.settings import Settings
 from infra.workflows import UnboundName
-from tests.infra.conftest import context
+from tests.infra.conftest import Synthesizer, context
 
 
 def test_an_adopted_service_names_both_of_its_ecs_services() -> None:
@@ -26,8 +26,10 @@ def test_a_misspelt_setting_is_an_error_that_names_it() -> None:
 
 
 def test_a_machine_that_names_an_unknown_function_does_not_synthesize(
-    tmp_path_factory: pytest.TempPathFactory,
+    synthesizer: Synthesizer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    assembly = tmp_path_factory.mktemp("assembly")
+    synthesizer.provide_assets(assembly)
     folder = tmp_path_factory.mktemp("machines")
     (folder / "deployment.asl.json").write_text('{"Resource": "${NobodyArn}"}')
 
@@ -35,6 +37,6 @@ def test_a_machine_that_names_an_unknown_function_does_not_synthesize(
         build_app(
             Settings.from_context(context()["greenlane"]),
             context=context(),
-            outdir=str(tmp_path_factory.mktemp("assembly")),
+            outdir=str(assembly),
             state_machines=folder,
         )

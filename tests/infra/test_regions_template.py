@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from infra.nag import as_finding
 from infra.settings import Settings
-from tests.infra.conftest import REGIONS, Assembly, Template, Vary, context
+from tests.infra.conftest import EVERYWHERE, REGIONS, Assembly, Template, Vary, context
 from tests.infra.test_permissions import as_list, statements
 
 FUNCTIONS = {
@@ -161,9 +161,7 @@ def test_settings_that_cannot_be_meant_are_refused(regions: dict[str, object], s
 
 
 def test_one_app_has_the_stacks_of_all_regions_home_first(vary: Vary) -> None:
-    found = vary(
-        regions={**REGIONS, "stacks": "everywhere"}, flags={"replicas": ["us-east-1"]}
-    ).folder
+    found = vary(**EVERYWHERE).folder
     manifest = json.loads((found / "manifest.json").read_text())["artifacts"]
     stacks = {
         name: one for name, one in manifest.items() if one["type"] == "aws:cloudformation:stack"
@@ -198,7 +196,7 @@ def test_one_app_has_the_stacks_of_all_regions_home_first(vary: Vary) -> None:
 
 
 def test_no_two_regions_make_a_role_or_a_bucket_of_one_name(vary: Vary) -> None:
-    found = vary(regions={**REGIONS, "stacks": "everywhere"}).folder
+    found = vary(**EVERYWHERE).folder
     names: list[str] = []
     for file in sorted(found.glob("Greenlane*.template.json")):
         region = file.name.split(".")[0].split("-", 1)[-1] if "-" in file.name else "eu-west-1"

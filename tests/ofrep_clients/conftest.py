@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.flag_api import DeployedApi, deployed_api
+from tests.flag_api import TIME_SCALE, DeployedApi, deployed_api
 
 FLAGS = """
 feature_flags:
@@ -38,7 +38,10 @@ feature_flags:
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedApi]:
-    with deployed_api(tmp_path_factory.mktemp("api")) as found:
+def api(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DeployedApi]:
+    scale = getattr(request.module, "TIME_SCALE", TIME_SCALE)
+    with deployed_api(tmp_path_factory.mktemp("api"), time_scale=scale) as found:
         found.put(FLAGS)
         yield found

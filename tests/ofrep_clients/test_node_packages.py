@@ -27,7 +27,7 @@ def test_processes_at_the_same_time_install_once(
     for process in started:
         process.start()
     for process in started:
-        process.join(timeout=30)
+        process.join(timeout=120)
 
     assert [process.exitcode for process in started] == [0, 0, 0]
     assert (tmp_path / "runs").read_text() == "one\n"

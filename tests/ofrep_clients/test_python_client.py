@@ -13,7 +13,7 @@ from tests.flag_api import DeployedApi
 
 
 def client_of(url: str, key: str) -> OpenFeatureClient:
-    provider = OFREPProvider(url, headers_factory=lambda: {"x-api-key": key})
+    provider = OFREPProvider(url, headers_factory=lambda: {"x-api-key": key}, timeout=60)
     openfeature.set_provider_and_wait(provider)
     return openfeature.get_client()
 

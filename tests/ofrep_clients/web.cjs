@@ -41,7 +41,7 @@ function provider(given, key, options) {
 }
 
 async function until(condition) {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 1200; tries++) {
     if (condition()) return;
     await new Promise((done) => setTimeout(done, 50));
   }
