@@ -7,11 +7,11 @@ call that moves traffic.
 
 import re
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any
 
 from tests.builders import GROUPS, RULE_ARN
 from tests.fakes import client, error
+from tests.table_values import copied
 
 Action = dict[str, Any]
 Pairs = Sequence[dict[str, str]]
@@ -52,7 +52,7 @@ class Balancer:
             "RuleArn": RULE_ARN,
             "Priority": "100",
             "Conditions": [{"Field": "path-pattern", "Values": ["/*"]}],
-            "Actions": deepcopy(self._actions),
+            "Actions": copied(self._actions),
             "IsDefault": False,
         }
         return {"Rules": [rule]}
@@ -63,7 +63,7 @@ class Balancer:
         if [action["Type"] for action in Actions] != ["forward"]:
             # AWS takes more kinds; no rule of a `World` has any.
             raise error("InvalidLoadBalancerAction", "ModifyRule")
-        self._actions = [self._forward(deepcopy(action)) for action in Actions]
+        self._actions = [self._forward(copied(action)) for action in Actions]
         return self.describe_rules(RuleArns=[RuleArn])
 
     def _forward(self, action: Action) -> Action:

@@ -29,6 +29,7 @@ from greenlane.experiments.storing.store import DynamoExperimentStore
 from greenlane.flags.names import TABLE as FLAGS_TABLE
 from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.runtime import Settings
+from tests.begun import set_up_once
 from tests.builders import NOW, service_config
 from tests.fakes import REGION, STATES, Spy, Topic, error, timeout
 from tests.faults.kernel import Kernel
@@ -134,13 +135,24 @@ class ExperimentTown:
         self.store = DynamoExperimentStore(self.table, TABLE, sleep=lambda seconds: None)
         self.flags_table = Table(FLAGS_TABLE)
         self.flags = DynamoFlagStore(self.flags_table, FLAGS_TABLE, sleep=lambda seconds: None)
-        self.runtime = self._runtime(config)
-        before = NOW - timedelta(hours=2)
-        self.flags.change(flags_from(flags), by="ada", why="", at=before)
-        apply_experiments(self.store, text, by="ada", at=NOW, start=True)
+        self.deployments_table = Table(DEPLOYMENTS)
+        self.runtime = self._runtime()
+        self._over: tuple[int, bool] = (-1, False)
+
+        def set_up() -> None:
+            before = NOW - timedelta(hours=2)
+            described = service_config(**(config or {}))
+            self.runtime.store.put_config(
+                described, source="test.yaml", by="ada", at=before, workload_declared=True
+            )
+            self.flags.change(flags_from(flags), by="ada", why="", at=before)
+            apply_experiments(self.store, text, by="ada", at=NOW, start=True)
+
+        tables = [self.table, self.flags_table, self.deployments_table]
+        set_up_once(("experiments", text, flags, config), tables, set_up)
         self.calls.clear()
 
-    def _runtime(self, config: dict[str, Any] | None) -> ExperimentRuntime:
+    def _runtime(self) -> ExperimentRuntime:
         settings = Settings(
             table=DEPLOYMENTS,
             topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:greenlane-notifications",
@@ -162,15 +174,9 @@ class ExperimentTown:
         )
         for name, service, target in spied:
             runtime.__dict__[name] = Spy(self, service, target)
-        deployments = DynamoStore(Spy(self, "dynamodb", Table(DEPLOYMENTS)), DEPLOYMENTS)
-        deployments.put_config(
-            service_config(**(config or {})),
-            source="test.yaml",
-            by="ada",
-            at=NOW - timedelta(hours=2),
-            workload_declared=True,
+        runtime.__dict__["store"] = DynamoStore(
+            Spy(self, "dynamodb", self.deployments_table), DEPLOYMENTS
         )
-        runtime.__dict__["store"] = deployments
 
         def rest(seconds: float) -> None:
             del seconds
@@ -199,9 +205,12 @@ class ExperimentTown:
 
     def over(self) -> bool:
         """Whether the test has ended, all that follows is done, and no execution lives."""
-        test = self.test()
-        alive = [one for one in self.executions.values() if one.status == "RUNNING"]
-        return test.status == "concluded" and not owed(test) and not alive
+        if any(one.status == "RUNNING" for one in self.executions.values()):
+            return False
+        if self._over[0] != self.table.changes:  # else nobody has changed the test since
+            test, changes = self.test(), self.table.changes
+            self._over = changes, test.status == "concluded" and not owed(test)
+        return self._over[1]
 
     def kinds(self) -> list[str]:
         """What people were told, by kind."""
@@ -241,6 +250,8 @@ class ExperimentTown:
         if number in self.acts:
             self.acts.pop(number)()
         kind = self.strikes.get(number)
+        if kind is None:
+            return None, None
         if kind == "aborted":
             for one in self.executions.values():
                 one.stop("Killed", "by the test")
@@ -249,7 +260,7 @@ class ExperimentTown:
             self.kernel.after(7, lambda: self.call(module, event))
         before = {"before": error("ThrottlingException"), "timeout": timeout(), "gone": Gone()}
         after = {"after": timeout(), "gone_after": Gone()}
-        return before.get(kind or ""), after.get(kind or "")
+        return before.get(kind), after.get(kind)
 
     def start_execution(
         self,

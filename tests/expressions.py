@@ -290,7 +290,7 @@ def plain(value: Value) -> tuple[str, Any]:
 
 def same(left: Value | None, right: Value | None) -> bool:
     """Whether both are there and equal."""
-    return left is not None and right is not None and plain(left) == plain(right)
+    return left is not None and right is not None and (left == right or plain(left) == plain(right))
 
 
 def contains(whole: Value, part: Value) -> bool:
@@ -328,7 +328,7 @@ class Scope:
     def require(self, operand: "Operand", kinds: tuple[str, ...], what: str) -> None:
         """A literal of a kind that an operator cannot take is wrong whatever the item holds."""
         if isinstance(operand, Literal):
-            kind = plain(self.values[operand.token])[0]
+            (kind,) = self.values[operand.token]
             if kind not in kinds:
                 raise Refusal(
                     "Incorrect operand type for operator or function; "

@@ -23,13 +23,15 @@ from greenlane.flags.ramps.stopping import RedFlagAlarm, stop_flags
 from greenlane.flags.ramps.ticking import tick_flags
 from greenlane.flags.storing import keeping
 from greenlane.flags.storing.ramp_records import level
-from greenlane.flags.storing.state import FlagState, Ramp
+from greenlane.flags.storing.state import FlagState, Ramp, StoredFlags
 from greenlane.flags.storing.store import DynamoFlagStore
 from greenlane.runtime import Settings
-from tests.builders import GROUPS, NOW, SERVICE, service_config
+from tests.begun import set_up_once
+from tests.builders import NOW, SERVICE, service_config
 from tests.fakes import REGION, STATES, Spy, Topic, error, timeout
 from tests.faults.kernel import Kernel
 from tests.faults.machine import Execution, Failed, Run, load
+from tests.flag_metrics import Metrics
 from tests.flag_store import flags_from
 from tests.kept_alarms import AlarmClient
 from tests.table import Table
@@ -99,7 +101,8 @@ class Town:
         self.executions: dict[str, Execution] = {}
         self.levels: list[tuple[datetime, dict[str, Decimal]]] = []
         self.running: list[Execution] = []
-        tables = {FLAGS_TABLE: _Flags(self), DEPLOYMENTS: Table(DEPLOYMENTS)}
+        self._table = _Flags(self)
+        tables = {FLAGS_TABLE: self._table, DEPLOYMENTS: Table(DEPLOYMENTS)}
         settings = Settings(
             table=DEPLOYMENTS,
             topic_arn=f"arn:aws:sns:{REGION}:123456789012:greenlane-notifications",
@@ -110,8 +113,8 @@ class Town:
         )
         self.runtime = FlagRuntime(settings=settings, actor="test", clock=self.kernel)
         for name, service, target in (
-            ("cloudwatch", "cloudwatch", _CloudWatch(self)),
-            ("cloudwatch_quick", "cloudwatch", _CloudWatch(self)),
+            ("cloudwatch", "cloudwatch", Metrics(self)),
+            ("cloudwatch_quick", "cloudwatch", Metrics(self)),
             ("stepfunctions", "stepfunctions", self),
             ("sns", "sns", self.topic),
         ):
@@ -122,15 +125,19 @@ class Town:
         self.runtime.__dict__["flags"] = DynamoFlagStore(
             Spy(self, "dynamodb", tables[FLAGS_TABLE]), FLAGS_TABLE, sleep=lambda seconds: None
         )
-        # The flag was there a while before anything begins.
-        store.put_config(
-            service_config(**(config or {})),
-            source="test.yaml",
-            by="ada",
-            at=NOW - timedelta(hours=2),
-            workload_declared=True,
-        )
-        self.flags.change(flags_from(text), by="ada", why="", at=NOW - timedelta(hours=2))
+        self._read: tuple[int, StoredFlags] | None = None
+
+        def set_up() -> None:
+            # The flag was there a while before anything begins.
+            before = NOW - timedelta(hours=2)
+            described = service_config(**(config or {}))
+            store.put_config(
+                described, source="test.yaml", by="ada", at=before, workload_declared=True
+            )
+            self.flags.change(flags_from(text), by="ada", why="", at=before)
+
+        set_up_once(("flags", text, config), list(tables.values()), set_up)
+        self.note_level()
         self.calls.clear()
 
     # What a test does and looks at.
@@ -153,8 +160,15 @@ class Town:
         assert ramp is not None
         return ramp.id
 
+    def stored(self) -> StoredFlags:
+        """All flags as they are; read anew only if they were written since: all look at them."""
+        if self._read is None or self._read[0] != self._table.changes:
+            changes = self._table.changes
+            self._read = changes, self.flags.read()
+        return self._read[1]
+
     def state(self, flag: str = "checkout") -> FlagState:
-        return self.flags.read().flags[flag].state("production")
+        return self.stored().flags[flag].state("production")
 
     def ramp_of(self, flag: str = "checkout") -> Ramp:
         ramp = self.state(flag).ramp
@@ -163,7 +177,7 @@ class Town:
 
     def level(self, flag: str = "checkout") -> Decimal:
         """How many percent have the flag now."""
-        return level(self.flags.read().flags[flag], "production", self.kernel.now().timestamp())
+        return level(self.stored().flags[flag], "production", self.kernel.now().timestamp())
 
     def run(self, hours: float = 6, *, done: Callable[[], bool] = lambda: False) -> None:
         """Let time pass, with a tick each minute."""
@@ -218,6 +232,8 @@ class Town:
         if number in self.acts:
             self.acts.pop(number)()
         kind = self.strikes.get(number)
+        if kind is None:
+            return None, None
         if kind == "aborted":
             for one in self.executions.values():
                 one.stop("Killed", "by the test")
@@ -226,7 +242,7 @@ class Town:
             self.kernel.after(7, lambda: self.call(module, event))
         before = {"before": error("ThrottlingException"), "timeout": timeout(), "gone": Gone()}
         after = {"after": timeout(), "gone_after": Gone()}
-        return before.get(kind or ""), after.get(kind or "")
+        return before.get(kind), after.get(kind)
 
     def start_execution(
         self,
@@ -270,7 +286,7 @@ class Town:
 
     def note_level(self) -> None:
         """Keep which levels there are now; what was is looked up by the minute."""
-        flags = self.flags.read()
+        flags = self.stored()
         at = self.kernel.now()
         now = {key: level(one, "production", at.timestamp()) for key, one in flags.flags.items()}
         if not self.levels or self.levels[-1][1] != now:
@@ -290,76 +306,9 @@ class _Flags(Table):
 
     def transact_write_items(self, **arguments: Any) -> Any:
         answer = super().transact_write_items(**arguments)
-        if hasattr(self._town, "flags"):
+        if hasattr(self._town, "_read"):
             self._town.note_level()
         return answer
-
-
-class _CloudWatch:
-    """Alarms, and the metrics that the levels make."""
-
-    def __init__(self, town: Town) -> None:
-        self._town = town
-
-    def __getattr__(self, operation: str) -> Any:
-        return getattr(self._town.alarms, operation)
-
-    def get_metric_data(
-        self,
-        MetricDataQueries: list[dict[str, Any]],  # noqa: N803
-        StartTime: datetime,  # noqa: N803
-        EndTime: datetime,  # noqa: N803
-        **_: Any,
-    ) -> dict[str, Any]:
-        self._town.note_level()
-        now = self._town.kernel.now()
-        minutes = []
-        at = StartTime
-        while at < EndTime and (at + timedelta(minutes=1) <= now or self._town.begun_minutes):
-            if not self._town.silent(at):
-                minutes.append(at)
-            at += timedelta(minutes=1)
-        results = []
-        for query in MetricDataQueries:
-            points = [(at, self._value(query["MetricStat"], at)) for at in minutes]
-            known = [(at, value) for at, value in points if value is not None]
-            results.append(
-                {
-                    "Id": query["Id"],
-                    "StatusCode": "Complete",
-                    "Timestamps": [at for at, _ in known],
-                    "Values": [value for _, value in known],
-                }
-            )
-        return {"MetricDataResults": results}
-
-    def _value(self, stat: dict[str, Any], at: datetime) -> float | None:
-        town = self._town
-        metric, dimensions = (
-            stat["Metric"],
-            {one["Name"]: one["Value"] for one in stat["Metric"]["Dimensions"]},
-        )
-        share = float(town.level_at(at, dimensions.get("Flag", "checkout"))) / 100
-        harm = town.harm if town.harmful(at) else 0.0
-        if metric["MetricName"] == "CheckoutFailed":
-            on = dimensions["Variant"] == "on"
-            samples = round(town.requests * (share if on else 1 - share))
-            if not samples:
-                return None
-            failing = round(samples * (town.floor + (harm if on else 0.0)))
-            return samples if stat["Stat"] == "SampleCount" else failing / samples
-        if metric["MetricName"] == "user_complaints" and dimensions["Slot"] == "blue":
-            return town.requests * (share * harm if stat["Stat"] == "Sum" else 1)
-        if dimensions.get("TargetGroup") != GROUPS["blue"].rsplit(":", 1)[-1]:
-            return None
-        over = at + timedelta(minutes=1) <= town.kernel.now()
-        requests = town.requests if over else town.requests // 10
-        errors = round(requests * (town.floor + share * harm))
-        return {
-            "RequestCount": float(requests),
-            "HTTPCode_Target_2XX_Count": float(requests - errors),
-            "HTTPCode_Target_5XX_Count": float(errors) or None,
-        }.get(metric["MetricName"])
 
 
 def _judge(event: dict[str, Any], runtime: FlagRuntime) -> Any:

@@ -30,6 +30,7 @@ from greenlane.migrations.guarding.runtime import MigrationRuntime
 from greenlane.migrations.guarding.taking import TakeEvent, take_migration
 from greenlane.migrations.guarding.watching import watch_migration
 from greenlane.runtime import Settings
+from tests.begun import set_up_once
 from tests.builders import NOW, SERVICE, plan, record, request, service_config
 from tests.fakes import REGION, STATES, Spy, Topic, error, timeout
 from tests.faults.kernel import Kernel
@@ -90,12 +91,16 @@ class MigrationTown:
         # The tests' own view, which is not struck.
         self.leases, self.runs = Leases(self.table, TABLE), Runs(self.table, TABLE)
         self.deployments = DynamoStore(self.table, TABLE)
-        self.deployments.put_config(
-            service_config(), source="test.yaml", by="ada", at=NOW, workload_declared=True
-        )
-        databases = DatabaseStore(self.table, TABLE)
-        for name, one in read_databases(described).databases.items():
-            databases.put(name, one, by="ada", at=NOW)
+
+        def set_up() -> None:
+            self.deployments.put_config(
+                service_config(), source="test.yaml", by="ada", at=NOW, workload_declared=True
+            )
+            databases = DatabaseStore(self.table, TABLE)
+            for name, one in read_databases(described).databases.items():
+                databases.put(name, one, by="ada", at=NOW)
+
+        set_up_once(("databases", described), [self.table], set_up)
 
     def _runtime(self) -> MigrationRuntime:
         settings = Settings(
@@ -255,6 +260,8 @@ class MigrationTown:
         if number in self.acts:
             self.acts.pop(number)()
         kind = self.strikes.get(number)
+        if kind is None:
+            return None, None
         if kind == "aborted":
             for one in self.executions.values():
                 one.stop("Killed", "by the test")
@@ -263,7 +270,7 @@ class MigrationTown:
             self.kernel.after(7, lambda: self.call(module, event))
         before = {"before": error("ThrottlingException"), "timeout": timeout(), "gone": Gone()}
         after = {"after": timeout(), "gone_after": Gone()}
-        return before.get(kind or ""), after.get(kind or "")
+        return before.get(kind), after.get(kind)
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> dict[str, Any]:  # noqa: N803
         arn = f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"

@@ -12,9 +12,11 @@ import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
+from unittest.mock import patch
 
-from botocore.validate import validate_parameters
+import boto3
 
 from greenlane.deployments.connection import Connection
 from greenlane.experiments.names import TABLE as EXPERIMENTS
@@ -23,6 +25,7 @@ from greenlane.pipelines.book import Book
 from greenlane.pipelines.runtime import FunctionConnection, PipelineRuntime
 from greenlane.runtime import Runtime
 from tests.builders import NEW_IMAGE, SERVICE
+from tests.checked_parameters import check
 from tests.fakes import STATES, client, error
 from tests.faults.account import Account, in_simulation
 from tests.faults.edge import Edge
@@ -104,7 +107,7 @@ def checked(operation: str, arguments: dict[str, Any]) -> None:
     """Refuse what AWS would refuse, by botocore's model; patterns besides, which it leaves out."""
     made = client("codepipeline")
     shape = made.meta.service_model.operation_model(operation).input_shape
-    validate_parameters(arguments, shape)
+    check(arguments, shape)
     _patterns(arguments, shape)
 
 
@@ -360,11 +363,15 @@ class _Current:
         return getattr(self._town.codepipeline, operation)
 
 
+_session = cache(boto3.Session)
+
+
 class TownConnection(FunctionConnection):
     """A connection to the account."""
 
     def __init__(self, town: PipelineTown, caller: str, runtime: Runtime) -> None:
-        super().__init__(runtime.settings, runtime)
+        with patch("boto3.Session", _session):  # which nothing here asks, and which takes long
+            super().__init__(runtime.settings, runtime)
         self._town, self._caller = town, caller
 
     def client(self, name: str) -> Any:

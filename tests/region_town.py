@@ -6,7 +6,7 @@ fence. Any call to AWS can be made to fail, any process to end, any Region to be
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -39,6 +39,14 @@ from tests.faults.kernel import Kernel
 from tests.faults.machine import Execution, Failed, Run, load
 from tests.flag_town import Gone, Kind
 from tests.town_region import HOME, STANDBY, TABLE, TownRegion, machine, settings_in
+
+# A file is read once for all towns that have it.
+_read = cache(read_regions)
+
+
+@cache
+def _as_json(text: str) -> str:
+    return as_json(text, "test")
 
 
 class Site:
@@ -192,7 +200,7 @@ class RegionTown:
         self.events = events
         self.latest: Callable[[], object] = lambda: None
         self.tended_until = 0.0
-        self.document = read_regions(text)
+        self.document = _read(text)
         self.regions = {
             name: TownRegion(self, name, float(one.traffic_percentage or 0))
             for name, one in self.document.regions.items()
@@ -215,9 +223,7 @@ class RegionTown:
             home=HOME,
             now=now,
         )
-        self.home.rollouts.put_plan(
-            rollout, KeptPlan(document=as_json(self.text, "test"), plan=planned)
-        )
+        self.home.rollouts.put_plan(rollout, KeptPlan(document=_as_json(self.text), plan=planned))
         before = self.home.rollouts.kept(SERVICE)
         assert self.home.rollouts.begin(begun, None if before is None else before.record)
         given = {"rollout_id": rollout, "service": SERVICE}
@@ -265,6 +271,8 @@ class RegionTown:
         if number in self.acts:
             self.acts.pop(number)()
         kind = self.strikes.get(number)
+        if kind is None:
+            return None, None
         if kind == "aborted":
             for one in (*self.home.executions.values(), *self.standby.executions.values()):
                 one.stop("Killed", "by the test")
@@ -272,7 +280,7 @@ class RegionTown:
             self.kernel.after(7, self.latest)
         before = {"before": error("ThrottlingException"), "timeout": timeout(), "gone": Gone()}
         after = {"after": timeout(), "gone_after": Gone()}
-        return before.get(kind or ""), after.get(kind or "")
+        return before.get(kind), after.get(kind)
 
 
 def _json(answer: RolloutRun) -> dict[str, Any]:

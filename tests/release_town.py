@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from greenlane.deployments.model import DeploymentSummary
@@ -66,6 +67,9 @@ _INSIDE: dict[str, tuple[str, Any]] = {
 }
 
 
+_read = cache(read_databases)
+
+
 class ReleaseTown:
     """See the module.
 
@@ -90,7 +94,7 @@ class ReleaseTown:
         self.leases, self.runs = Leases(self.table, TABLE), Runs(self.table, TABLE)
         self.store = self.account.store
         databases = DatabaseStore(self.table, TABLE)
-        for name, one in read_databases(DESCRIBED).databases.items():
+        for name, one in _read(DESCRIBED).databases.items():
             databases.put(name, one, by="ada", at=NOW)
         self._runtimes: dict[str, MigrationRuntime] = {}
         self._invoke = self.account.invoke

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from greenlane.errors import GreenlaneError
 from greenlane.migrations.guarding.backups import Backup
@@ -33,10 +32,11 @@ from greenlane.migrations.restoring.runtime import RestoreRuntime
 from greenlane.migrations.restoring.taking import TakeRestoreEvent, take_restore
 from greenlane.runtime import Settings
 from tests.builders import NOW, SERVICE
-from tests.fakes import REGION, STATES, Spy, client, error
+from tests.fakes import REGION, STATES, Spy, error
 from tests.faults.machine import Execution, load
 from tests.migrated import ACCOUNT, BUCKET, DATABASE, SHA
 from tests.migration_town import MACHINE, TABLE, MigrationTown
+from tests.remembered_account import RememberedAccount
 from tests.restored_databases import OLD, SECRET, RestorableRds, described_file
 
 RESTORE_MACHINE = f"{STATES}:stateMachine:greenlane-restore"
@@ -82,8 +82,7 @@ class RestoreTown(MigrationTown):
     rds: RestorableRds  # type: ignore[assignment]
 
     def __init__(self, kind: str = "cluster", members: int = 2, **asks: Any) -> None:
-        self._mock = mock_aws()
-        self._mock.start()
+        self._account = RememberedAccount()
         self.kind, self.members = kind, members
         super().__init__(described=described_file(kind))
         self.given: dict[str, Any] = {
@@ -104,8 +103,8 @@ class RestoreTown(MigrationTown):
         self.began(RUN)
 
     def _runtime(self) -> RestoreRuntime:
-        self.rds = RestorableRds(self.kernel, self.kind, self.members)
-        self.secrets = client("secretsmanager")
+        self.rds = RestorableRds(self.kernel, self._account.client("rds"), self.kind, self.members)
+        self.secrets = self._account.client("secretsmanager")
         self.secrets.create_secret(
             Name=SECRET,
             SecretString=json.dumps(
@@ -242,7 +241,7 @@ class RestoreTown(MigrationTown):
     def close(self) -> None:
         """End what runs."""
         self.kernel.close()
-        self._mock.stop()
+        self._account.close()
 
     # AWS, as the product's code meets it.
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.builders import NOW, SERVICE
-from tests.fakes import client
 from tests.faults.kernel import Kernel
 
 NAMES = {"cluster": "orders-prod", "instance": "orders-1"}
@@ -40,14 +39,15 @@ class RestorableRds:
 
     Args:
         kernel: the time.
+        rds: moto's.
         kind: of the database that is there: `cluster` or `instance`.
         members: of a cluster.
 
     `made` are the databases that were made, in order; `broken` what RDS says of new ones.
     """
 
-    def __init__(self, kernel: Kernel, kind: str, members: int = 2) -> None:
-        self._kernel, self._rds = kernel, client("rds")
+    def __init__(self, kernel: Kernel, rds: Any, kind: str, members: int = 2) -> None:
+        self._kernel, self._rds = kernel, rds
         self.born: dict[str, float] = {}
         self.makes_seconds = 600.0
         """How long a database takes until it is available."""

@@ -13,89 +13,33 @@ from typing import Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
-from tests.expressions import (
-    Attributes,
-    Binary,
-    Call,
-    Condition,
-    Joined,
-    Literal,
-    Parsed,
-    Path,
-    Refusal,
-    Scope,
-    Value,
-    parse,
-)
+from tests.expressions import Attributes, Refusal, Scope, parse
 from tests.fakes import client
-from tests.table_values import LARGEST_PAGE, Overflow, added, check_item, check_value, copied, size
+from tests.table_keys import (
+    Names,
+    Place,
+    Values,
+    check_placeholders,
+    partition_asked,
+    place_in,
+    place_of,
+)
+from tests.table_values import (
+    LARGEST_PAGE,
+    Overflow,
+    added,
+    check_item,
+    check_size,
+    check_value,
+    copied,
+    size,
+)
 
-Place = tuple[str, str]
-Names = Mapping[str, str]
-Values = Mapping[str, Value]
 T = TypeVar("T")
 
 _CONDITION = "ConditionalCheckFailedException"
 MOST_WRITES, LONGEST_EXPRESSION = 100, 4096
 """Of a transaction; bytes of one expression."""
-
-
-def place_in(item: Attributes) -> Place:
-    """Where an item lies: its key, which must be whole."""
-    for name in ("pk", "sk"):
-        if name not in item:
-            raise Refusal(f"Missing the key {name} in the item")
-        check_value(item[name])
-        if "S" not in item[name]:
-            raise Refusal(f"Type mismatch for key {name} expected: S")
-        if not item[name]["S"]:
-            raise Refusal(f"A key attribute cannot contain an empty string value. Key: {name}")
-    return item["pk"]["S"], item["sk"]["S"]
-
-
-def place_of(key: Attributes) -> Place:
-    if key.keys() != {"pk", "sk"}:
-        raise Refusal("The provided key element does not match the schema")
-    return place_in(key)
-
-
-def check_placeholders(
-    expressions: Sequence[Parsed], names: Names | None, values: Values | None
-) -> None:
-    used = {token for expression in expressions for token in expression.used}
-    for given, parameter, sign in (
-        (names, "ExpressionAttributeNames", "#"),
-        (values, "ExpressionAttributeValues", ":"),
-    ):
-        if given is not None and not given:
-            raise Refusal(f"{parameter} must not be empty")
-        defined = set(given or ())
-        wanted = {token for token in used if token.startswith(sign)}
-        if wanted - defined:
-            raise Refusal(f"{parameter}: used but not defined: {sorted(wanted - defined)}")
-        if defined - wanted:
-            unused = ", ".join(sorted(defined - wanted))
-            raise Refusal(
-                f"Value provided in {parameter} unused in expressions: keys: {{{unused}}}"
-            )
-    for value in (values or {}).values():
-        check_value(value)
-
-
-def check_key_condition(tree: Condition, names: Names) -> None:
-    """A query names one `pk`, and may narrow down `sk`; that is all that a key can be asked."""
-    parts = tree.parts if isinstance(tree, Joined) and tree.word == "AND" else (tree,)
-    asked: dict[str, str] = {}
-    for part in parts:
-        match part:
-            case Binary(sign, Path(token), Literal()) if sign != "<>":
-                asked[names.get(token, token)] = sign
-            case Call(function, (Path(token), Literal())):
-                asked[names.get(token, token)] = function
-            case _:
-                raise Refusal("Query key condition not supported")
-    if asked.get("pk") != "=" or len(asked) != len(parts) or asked.keys() - {"pk", "sk"}:
-        raise Refusal(f"Query key condition not supported: {asked}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,12 +124,16 @@ class Update(Write):
         removes = [scope.name(path) for path in update.get("REMOVE", ())]
         adds = [(scope.name(path), path, value) for path, value in update.get("ADD", ())]
         _check_targets([name for name, *_ in (*sets, *adds)] + removes)
-        found = copied(before or self.Key)
+        # What was stored is never changed, so the items before and after may share it.
+        found = dict(before or copied(self.Key))
         for name in removes:
             found.pop(name, None)
-        found |= {name: copied(scope.result(value)) for name, value in sets}
-        found |= {name: added(scope, path, value) for name, path, value in adds}
-        check_item(found)
+        new = {name: copied(scope.result(value)) for name, value in sets}
+        new |= {name: added(scope, path, value) for name, path, value in adds}
+        for value in new.values():
+            check_value(value)
+        found |= new
+        check_size(found)
         return found
 
 
@@ -209,6 +157,8 @@ class Table:
         self._items: dict[Place, Attributes] = {}
         self._asked: dict[str, Any] = {}
         self._lock = Lock()
+        self.changes = 0
+        """How often an item was written: while it is the same, so is whatever is read."""
 
     def items(self) -> list[Attributes]:
         """Everything that is stored, by key."""
@@ -219,6 +169,14 @@ class Table:
         """The item itself, which nobody may change; another object after each write of it."""
         with self._lock:
             return self._items.get(place_of(key))
+
+    def begun_as(self, items: Mapping[Place, Attributes]) -> None:
+        """Hold what another one holds; items are never changed, so both may have them."""
+        self._items, self.changes = dict(items), self.changes + 1
+
+    def held(self) -> dict[Place, Attributes]:
+        """What it holds, for `begun_as`."""
+        return dict(self._items)
 
     def get_item(self, *, TableName: str, Key: Attributes, ConsistentRead: bool = False) -> Any:
         with self._answering("GetItem", TableName):
@@ -281,15 +239,18 @@ class Table:
             if ProjectionExpression is not None:
                 parsed.append(parse("ProjectionExpression", ProjectionExpression))
             check_placeholders(parsed, ExpressionAttributeNames, ExpressionAttributeValues)
-            check_key_condition(parsed[0].tree, names)
+            asked = partition_asked(parsed[0].tree, names, values)
+            Scope({}, names, values).holds(parsed[0].tree)  # what is wrong is so of any item
             start = ExclusiveStartKey
             if start is not None and not Scope(start, names, values).holds(parsed[0].tree):
                 raise Refusal("The provided starting key is outside query boundaries")
+            places = sorted(self._items, reverse=not ScanIndexForward)
+            mine = [place for place in places if place[0] == asked]
             found = [
                 scope
-                for place, item in sorted(self._items.items(), reverse=not ScanIndexForward)
+                for place in mine
                 if _follows(place, start, ScanIndexForward)
-                and (scope := Scope(item, names, values)).holds(parsed[0].tree)
+                and (scope := Scope(self._items[place], names, values)).holds(parsed[0].tree)
             ]
             page, more = _page(found, Limit)
             projection = parsed[1].tree if parsed[1:] else None
@@ -310,6 +271,7 @@ class Table:
         return self._items.get(write.place())
 
     def _keep(self, write: Write, item: Attributes | None) -> None:
+        self.changes += 1
         if item is None:
             self._items.pop(write.place(), None)
         else:

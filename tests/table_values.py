@@ -1,5 +1,6 @@
 """Values of DynamoDB's attributes: what is one, how large it is, a copy of it, a sum."""
 
+import marshal
 import re
 from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
@@ -44,10 +45,20 @@ def added(scope: Scope, path: Path, value: Literal) -> Value:
 
 
 def copied(thing: T) -> T:
-    """A copy that shares nothing; `copy.deepcopy` takes ten times as long."""
+    """A copy that shares nothing; `copy.deepcopy` takes twenty times as long."""
+    try:
+        # The second version of the format knows of no parts that are one and the same.
+        return cast(T, marshal.loads(marshal.dumps(cast(Any, thing), 2)))
+    except ValueError:  # there is more in it than plain values
+        return _copied_by_parts(thing)
+
+
+def _copied_by_parts(thing: T) -> T:
     if isinstance(thing, dict):
-        return cast(T, {name: copied(part) for name, part in thing.items()})
-    return cast(T, [copied(part) for part in thing]) if isinstance(thing, list) else thing
+        return cast(T, {name: _copied_by_parts(part) for name, part in thing.items()})
+    if isinstance(thing, list):
+        return cast(T, [_copied_by_parts(part) for part in thing])
+    return thing
 
 
 def check_value(value: Value) -> None:
@@ -75,8 +86,20 @@ def size(value: Any) -> int:
     return len(value.encode()) if isinstance(value, str) else 1
 
 
+def _at_most(item: Attributes) -> float:
+    """No less than the size, for each part has its length before it here; found at once."""
+    try:
+        return len(marshal.dumps(item, 0))
+    except ValueError:
+        return float("inf")
+
+
 def check_item(item: Attributes) -> None:
     for value in item.values():
         check_value(value)
-    if size(item) > LARGEST_ITEM:
+    check_size(item)
+
+
+def check_size(item: Attributes) -> None:
+    if _at_most(item) > LARGEST_ITEM and size(item) > LARGEST_ITEM:
         raise Refusal("Item size has exceeded the maximum allowed size")

@@ -15,6 +15,7 @@ from greenlane.errors import GreenlaneError
 from greenlane.regions.coordinating.admitting import refuse_overtaken
 from greenlane.regions.coordinating.remote import RUNS_ALREADY
 from greenlane.runtime import Runtime, Settings
+from tests.begun import set_up_once
 from tests.builders import NOW, SERVICE, plan, record, service_config
 from tests.fakes import error
 from tests.migrated import Alarms
@@ -61,8 +62,12 @@ class TownRegion:
         self.has_it, self.error_rate, self.digest = False, 0.0, "a" * 64
         self.executions: dict[str, dict[str, Any]] = {}
         self.epoch = 0
-        DynamoStore(self.table, TABLE).put_config(
-            service_config(), source="test.yaml", by="ada", at=NOW, workload_declared=True
+        set_up_once(
+            "a Region",
+            [self.table],
+            lambda: self.store.put_config(
+                service_config(), source="test.yaml", by="ada", at=NOW, workload_declared=True
+            ),
         )
 
     @property

@@ -20,6 +20,7 @@ from greenlane.logs import logger
 from greenlane.people import notifying, vault
 from greenlane.runtime import Runtime
 from tests.balancer import Balancer
+from tests.begun import set_up_once
 from tests.builders import GROUPS, NEW_IMAGE, RULE_ARN, SERVICE, service_config, workload
 from tests.fakes import Scaling, client
 from tests.faults.conditions import BEST, Conditions
@@ -155,16 +156,19 @@ class Account:
         return self.fleet.targets
 
     def _configure(self, deployment: dict[str, Any]) -> None:
-        config = service_config(
-            workload=workload(), deployment=deployment, warm_up={"requests": 0}, **PEOPLE
-        )
-        self.store.put_config(
-            config, source="sim.yaml", by="ada", at=self.kernel.now(), workload_declared=True
-        )
+        def put() -> None:
+            config = service_config(
+                workload=workload(), deployment=deployment, warm_up={"requests": 0}, **PEOPLE
+            )
+            self.store.put_config(
+                config, source="sim.yaml", by="ada", at=self.kernel.now(), workload_declared=True
+            )
+
+        set_up_once(("account", deployment), [self.table], put)
 
     def record(self) -> Record | None:
         """The service's record now; read anew only if it was written since: all look at it."""
-        item = self.table.stored(record_key(SERVICE))
+        item = self.table.stored(_RECORD)
         if item is not self._read[0]:
             self._read = item, record_from(item) if item is not None else None
         return self._read[1]
@@ -211,6 +215,9 @@ class Account:
         self.kernel.run(end, lambda: False)
         self.kernel.seconds = end
         self.traffic.settle()
+
+
+_RECORD = record_key(SERVICE)
 
 
 class _Balancer(Balancer):

@@ -148,8 +148,9 @@ def settle(account: Account) -> None:
     end = account.kernel.seconds + LONGEST_SECONDS
 
     def quiet() -> bool:
-        if any(one.status == "RUNNING" for one in account.executions.values()):
-            return False
+        for one in account.executions.values():
+            if one.status == "RUNNING":
+                return False
         record = account.record()
         return record is None or (record.phase not in LEASED and not _waits(record))
 

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal[
     "before", "after", "timeout", "late", "throttled", "denied", "slow", "killed", "killed_after"
@@ -19,8 +19,7 @@ of throttling; a permission that is gone; an answer after 2 s; the process gone 
 BURST_SECONDS, LATE_SECONDS, SLOW_SECONDS = 20.0, 20.0, 2.0
 
 
-@dataclass(frozen=True, order=True)
-class Site:
+class Site(NamedTuple):
     """The n-th time that a function makes a call."""
 
     caller: str

@@ -1,11 +1,13 @@
 """Actors in virtual time, one at a time: every run with the same seed is the same run.
 
-An actor is a thread that holds the baton while it runs. It hands the baton back when it sleeps or
-waits, so what another actor does in between happens at exactly these points: at AWS calls.
+An actor is a thread that holds the baton while it runs. When it sleeps or waits it works off the
+agenda up to the next actor's turn, and hands the baton to that one: what another actor does in
+between happens at exactly these points, at AWS calls, and a turn costs one change of threads.
 """
 
 import heapq
 import itertools
+import math
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -57,20 +59,25 @@ class Actor:
         except BaseException as error:
             self._kernel.crashed = error
         self.ended = True
-        self._kernel.back.release()
+        self._kernel.give(self._kernel.advance())
 
     def resume(self) -> None:
-        """Give it the baton until it sleeps, waits or ends."""
+        """On the agenda: the next turn is its own, until it sleeps, waits or ends."""
         if not self.ended:
-            self._kernel.running = self
-            self._go.release()
-            self._kernel.back.acquire()
-            self._kernel.running = None
+            self._kernel.turn = self
+
+    def go(self) -> None:
+        """Let its thread run, which has the baton now."""
+        self._go.release()
 
     def pause(self) -> None:
-        """Hand the baton back (called by the actor itself)."""
-        self._kernel.back.release()
-        self._go.acquire()
+        """Hand the baton on (called by the actor itself)."""
+        following = self._kernel.advance()
+        if following is self:
+            self._kernel.running = self
+        else:
+            self._kernel.give(following)
+            self._go.acquire()
         if self.killed:
             raise Killed
 
@@ -120,8 +127,10 @@ class Kernel:
     def __init__(self) -> None:
         self.seconds = 0.0
         self.running: Actor | None = None
+        self.turn: Actor | None = None
         self.crashed: BaseException | None = None
-        self.back = _shut()
+        self._raised: BaseException | None = None
+        self._back = _shut()
         self.workers = _WORKERS
         self._agenda: list[tuple[float, int, Callable[[], Any]]] = []
         self._order = itertools.count()
@@ -176,20 +185,54 @@ class Kernel:
     def run(self, until: float, done: Callable[[], bool]) -> None:
         """Work off the agenda until `done`, or until that second."""
         self._until, self._done = until, done
-        while self._agenda and self._agenda[0][0] <= until and not done():
-            at, _, do = heapq.heappop(self._agenda)
-            self.seconds = max(self.seconds, at)
-            do()
-            if self.crashed is not None:
-                raise self.crashed
+        self._let(self.advance())
+        raised, self._raised = self.crashed or self._raised, None
+        if raised is not None:
+            raise raised
+
+    def advance(self) -> Actor | None:
+        """Work off the agenda up to an actor's turn; None when it is over for now.
+
+        Called by whoever has the baton.
+        """
+        self.running = self.turn = None
+        try:
+            while (
+                self.crashed is None
+                and self._agenda
+                and self._agenda[0][0] <= self._until
+                and not self._done()
+            ):
+                at, _, do = heapq.heappop(self._agenda)
+                self.seconds = max(self.seconds, at)
+                do()
+                if self.turn is not None:
+                    return self.turn
+        except BaseException as error:  # whoever called `run` is to see it, not this actor
+            self._raised = error
+        return None
+
+    def give(self, following: Actor | None) -> None:
+        """Hand the baton to an actor, or to whoever called `run`."""
+        self.running = following
+        if following is None:
+            self._back.release()
+        else:
+            following.go()
+
+    def _let(self, actor: Actor | None) -> None:
+        """Let an actor run, and whoever comes after it, until it is over for now."""
+        if actor is not None:
+            self.give(actor)
+            self._back.acquire()
 
     def close(self) -> None:
         """End every actor that is left, so that its thread is free again."""
-        self.crashed = None
+        self.crashed, self._until = None, -math.inf
         for actor in self._actors:
             if not actor.ended:
                 actor.killed = True
-                actor.resume()
+                self._let(actor)
 
     def _is_next(self, at: float) -> bool:
         """Whether an event then would be the next one: its actor need not hand the baton back."""

@@ -13,13 +13,14 @@ from greenlane.deployments.stepping import admission, finishing, scale_in, shift
 from greenlane.deployments.storing import store
 from greenlane.people import ledger
 from greenlane.rollback import settle, take_back
+from tests.effort import examples
 from tests.faults.cells import Cell, run
 from tests.faults.faults import Kind, Site
 from tests.faults.letting_go import WAYS, next_deployments, rollbacks
 from tests.faults.scenes import Scene
 from tests.faults.schedules import play
 
-SEEDS = range(1000, 1040)
+SEEDS = range(1000, 1000 + examples(25, 60))
 MOST = 400
 
 

@@ -26,6 +26,9 @@ _SERVICES = {
 """What boto3 calls the service of a client of `Runtime`; any other has the client's own name."""
 
 
+# All of them: one that is left out would reach for the network.
+_CLIENTS = tuple(key for key, value in vars(Runtime).items() if isinstance(value, cached_property))
+
 LIMITED = frozenset({"elbv2", "ecs"})
 """The services whose calls an account may make only so many of."""
 
@@ -58,8 +61,7 @@ def runtime_of(account: "Account", actor: str) -> Runtime:
         "relay": account.relay,
         "functions": account.hooks,
     }
-    # All of them: one that is left out would reach for the network.
-    for name in (key for key, value in vars(Runtime).items() if isinstance(value, cached_property)):
+    for name in _CLIENTS:
         kind = name.removeprefix("hasty_").partition("_")[0]
         service = _SERVICES.get(kind, kind)
         answering = answers.get(kind)  # nothing, for what no run calls

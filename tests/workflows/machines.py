@@ -4,16 +4,22 @@ import io
 import json
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
 from greenlane.local.cloud import LocalCloud
+from greenlane.local.context import ACCOUNT_ID
+from greenlane.local.workflows import _ended
 
 SCALE = 7200
+LONGEST_SECONDS = 120.0
+"""After which a test gives up on an execution: no promise, so longer than any machine needs."""
 REGION = "eu-west-1"
 ROLE = "arn:aws:iam::123456789012:role/local"
 FUNCTION = f"arn:aws:lambda:{REGION}:123456789012:function:"
@@ -83,7 +89,7 @@ class Ran:
         self.cause = found.get("cause")
         self.transitions = machines.cloud.transitions(arn)
 
-    @property
+    @cached_property
     def events(self) -> list[dict[str, Any]]:
         pages = self._sfn.get_paginator("get_execution_history")
         return [event for page in pages.paginate(executionArn=self.arn) for event in page["events"]]
@@ -126,15 +132,13 @@ class Machines:
         )
         return str(answer["executionArn"])
 
-    def run(self, machine: str, given: Any, *, seconds: float = 20) -> Ran:
+    def run(self, machine: str, given: Any) -> Ran:
         """Start an execution and wait for its end."""
-        return self.ended(self.start(machine, given), seconds=seconds)
+        return self.ended(self.start(machine, given))
 
-    def ended(self, arn: str, *, seconds: float = 20) -> Ran:
-        deadline = time.monotonic() + seconds
-        while self.sfn.describe_execution(executionArn=arn)["status"] == "RUNNING":
-            assert time.monotonic() < deadline, f"{arn} still runs"
-            time.sleep(0.01)
+    def ended(self, arn: str) -> Ran:
+        execution = stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
+        assert _ended(execution).wait(LONGEST_SECONDS), f"{arn} still runs"
         return Ran(self, arn)
 
     def rollbacks(self) -> list[Any]:
@@ -151,13 +155,6 @@ class Machines:
                 self._inputs[arn] = (described["startDate"], json.loads(described["input"]))
         inputs = sorted((self._inputs[arn] for arn in arns), key=lambda entry: entry[0])
         return [given for _, given in inputs][len(arns) - new :]
-
-    def wait_until(self, condition: Callable[[], Any], seconds: float = 10) -> Any:
-        deadline = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < deadline, f"not so within {seconds} s"
-            time.sleep(0.005)
-        return found
 
 
 def load(name: str) -> dict[str, Any]:

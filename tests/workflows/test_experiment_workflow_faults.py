@@ -11,8 +11,9 @@ from tests.effort import part
 from tests.experiment_town import NAME, WITH_FLAG, ExperimentTown, calls_of, make
 from tests.flag_town import KINDS, Kind
 
-EACH = 5
-"""Every fifth call in each run of a kind; the kinds begin at different calls, so each is struck."""
+EACH = len(KINDS)
+"""Each of the seven kinds strikes every seventh call and begins at another one, so that each call
+is struck by one of them; in a whole run by all of them."""
 
 
 def struck(kind: str, fault: Kind, number: int) -> ExperimentTown:

@@ -30,9 +30,9 @@ def experiment(machines):
         if one["name"] == NAME
     ]
 
-    def run(seconds=20):
+    def run():
         answer = machines.sfn.start_execution(stateMachineArn=arn, input=json.dumps(ASK))
-        return machines.ended(answer["executionArn"], seconds=seconds)
+        return machines.ended(answer["executionArn"])
 
     machines.experiment = run
     return machines
@@ -69,7 +69,7 @@ def stubs(call):
 
 def test_a_test_is_looked_at_again_and_again_and_then_concluded(experiment):
     experiment.functions.answers = stubs(looking(3))
-    ran = experiment.experiment(60)
+    ran = experiment.experiment()
     assert (ran.status, ran.states) == ("SUCCEEDED", [*LOOK * 2, *END])
     assert experiment.functions.given("judge_experiment")[0] == ASK
 
@@ -88,7 +88,7 @@ def test_ninety_days_of_daily_looks_cost_three_transitions_a_day_and_few_events(
         return answer | {"wait_seconds": 600}
 
     experiment.functions.answers = stubs(call)
-    ran = experiment.experiment(60)
+    ran = experiment.experiment()
     assert ran.transitions == 11 * len(LOOK) + len(END)
     each = len(ran.events) / 12
     assert 90 * each < 1000  # of 25,000
@@ -111,7 +111,7 @@ def test_both_interpreters_enter_the_same_states_of_a_test(experiment, failures)
         return lambda module, event: call(module, event) | {"wait_seconds": 600}
 
     experiment.functions.answers = stubs(short(looking(2, failures)))
-    ran = experiment.experiment(60)
+    ran = experiment.experiment()
 
     kernel, call = Kernel(), short(looking(2, failures))
 

@@ -13,8 +13,9 @@ from tests.effort import part
 from tests.flag_town import FLAG, KINDS, Kind, Town, no_pauses  # noqa: F401
 
 TARGET, STEP, MINUTES = 10, 5, 3
-EACH = 6
-"""Every sixth call in each run of a kind; the kinds begin at different calls, so each is struck."""
+EACH = len(KINDS)
+"""Each of the seven kinds strikes every seventh call and begins at another one, so that each call
+is struck by one of them; in a whole run by all of them."""
 
 
 def ramping(harm: float = 0.0, **more: Any) -> Town:

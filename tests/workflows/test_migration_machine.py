@@ -38,9 +38,9 @@ def migration(machines):
         made = machines.sfn.create_state_machine(name=NAME, roleArn=ROLE, definition=text)
         known[NAME] = made["stateMachineArn"]
 
-    def migrate(given=ASK, seconds=30):
+    def migrate(given=ASK):
         answer = machines.sfn.start_execution(stateMachineArn=known[NAME], input=json.dumps(given))
-        return machines.ended(answer["executionArn"], seconds=seconds)
+        return machines.ended(answer["executionArn"])
 
     machines.migrate = migrate
     return machines
@@ -206,7 +206,7 @@ def test_what_was_decided_is_not_asked_again(migration, function, error, states)
 def test_a_dead_runs_lease_is_waited_for_and_a_snapshot_is_too(migration):
     failures = {"take_migration": ["LeaseLingers"] * 3, "back_up_database": ["NotFinished"] * 20}
     migration.functions.answers = stubs(functions([ENDS], failures=failures))
-    ran = migration.migrate(seconds=60)
+    ran = migration.migrate()
 
     assert (ran.status, ran.states) == ("SUCCEEDED", [*BEGIN, *SLICE, *DONE])
 
@@ -271,7 +271,7 @@ def test_a_long_run_is_handed_over_and_the_next_execution_begins_with_a_watch(mi
 def test_a_turn_costs_at_most_16_events_so_that_a_thousand_fit_into_an_execution(migration):
     def events(turns: int) -> int:
         migration.functions.answers = stubs(functions([*[WAITS] * turns, ENDS]))
-        return len(migration.migrate(seconds=60).events)
+        return len(migration.migrate().events)
 
     each = (events(12) - events(2)) / 10
 
@@ -303,7 +303,7 @@ PATHS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("path", PATHS)
 def test_both_interpreters_enter_the_same_states_of_a_run(migration, path):
     migration.functions.answers = stubs(functions(**PATHS[path]))
-    ran = migration.migrate(seconds=60)
+    ran = migration.migrate()
     execution = simulate(functions(**PATHS[path]))
 
     assert (execution.status, execution.entered) == (ran.status, ran.states)

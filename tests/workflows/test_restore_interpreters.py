@@ -141,7 +141,7 @@ def start(machines: Any) -> Callable[[], Any]:
 
     def run() -> Any:
         answer = machines.sfn.start_execution(stateMachineArn=known[NAME], input=json.dumps(GIVEN))
-        return machines.ended(answer["executionArn"], seconds=30)
+        return machines.ended(answer["executionArn"])
 
     return run
 
