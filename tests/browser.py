@@ -1,10 +1,11 @@
-"""A real Chromium that shows a page and says what it measured; none is no failure."""
+"""A real Chromium that shows pages and says what it measured; none is no failure."""
 
 import html
 import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ MISSING = "there is no Chromium here; on Debian: apt-get install chromium"
 PATIENCE_SECONDS = 90
 
 _MEASURE = """
-const page = document.getElementById("page"), out = document.getElementById("out");
-page.onload = () => {
+for (const [name, text] of Object.entries(PAGES)) {
+ const page = document.createElement("iframe");
+ Object.assign(page, {width: WIDTH, height: 900, style: "border:0"});
+ page.onload = () => {
   const d = page.contentDocument, w = page.contentWindow;
   const lum = c => { const v = c.match(/[0-9.]+/g).map(Number).slice(0, 3)
     .map(x => { x /= 255; return x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; });
@@ -41,7 +44,9 @@ page.onload = () => {
   const words = [...d.querySelectorAll("h1, h2, p, dt, dd, td, th, li, figcaption, .pill, code")]
     .filter(e => e.textContent.trim());
   const fact = d.querySelector(".facts");
-  out.textContent = JSON.stringify({
+  const out = document.createElement("pre");
+  out.className = "out";
+  out.textContent = JSON.stringify({ name,
     width: d.documentElement.scrollWidth, height: d.documentElement.scrollHeight,
     charts: d.querySelectorAll("svg.chart").length,
     smallest: Math.min(...texts.map(t => t.getBoundingClientRect().height), 99), cut, overlaps,
@@ -49,8 +54,11 @@ page.onload = () => {
     dark: lum(ground(d.body)) < 0.2,
     first: fact ? fact.getBoundingClientRect().top : null,
   });
-};
-page.srcdoc = TEXT;
+  document.body.append(out);
+ };
+ page.srcdoc = text;
+ document.body.append(page);
+}
 """
 
 
@@ -59,18 +67,19 @@ def chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def measured(text: str, folder: Path, *, width: int, dark: bool = False) -> dict[str, Any]:
-    """What Chromium makes of a page in a window of some width, in CSS pixels.
+def measured(
+    pages: Mapping[str, str], folder: Path, *, width: int, dark: bool = False
+) -> dict[str, dict[str, Any]]:
+    """What Chromium makes of pages in a window of some width, in CSS pixels, by their names.
 
-    The page is shown as it is, inside a frame that measures it from outside. `console` has what
-    the browser complained about.
+    Each page is shown as it is, inside a frame that measures it from outside. `console` has what
+    the browser complained about, of all of them.
     """
-    script = _MEASURE.replace("TEXT", json.dumps(text).replace("</", "<\\/"))
+    texts = json.dumps(pages).replace("</", "<\\/")
+    script = _MEASURE.replace("WIDTH", str(width)).replace("PAGES", texts)
     frame = folder / "frame.html"
     frame.write_text(
-        "<!doctype html><meta charset=utf-8><body style='margin:0'>"
-        f'<iframe id="page" width="{width}" height="900" style="border:0"></iframe>'
-        f'<pre id="out"></pre><script>{script}</script>',
+        f"<!doctype html><meta charset=utf-8><body style='margin:0'><script>{script}</script>",
         encoding="utf-8",
     )
     command = chromium()
@@ -95,9 +104,8 @@ def measured(text: str, folder: Path, *, width: int, dark: bool = False) -> dict
         timeout=PATIENCE_SECONDS,
         check=True,
     )
-    out = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert out is not None, done.stdout[-2000:]
-    assert out[1], done.stderr[-2000:]
-    found: dict[str, Any] = json.loads(html.unescape(out[1]))
-    found["console"] = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return found
+    outs = re.findall(r'<pre class="out">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert len(outs) == len(pages), done.stderr[-2000:]
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    found = [json.loads(html.unescape(out)) for out in outs]
+    return {one.pop("name"): one | {"console": console} for one in found}

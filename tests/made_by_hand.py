@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import boto3
 
 from greenlane.adopting.model import AdoptionRequest
 from greenlane.deployments.connection import Connection
+from tests.fakes import REGION as REGION
+from tests.fakes import client
 
-REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 CLUSTER, SERVICE, GROUP = "shop", "shop", "shop-targets"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/shop:1.0.0"
@@ -122,7 +124,6 @@ class Hand:
     """Makes the service: `shop` behind a load balancer, with whatever else a test asks for."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, Any] = {}
         self._ecs = KeptConfiguration(self.client("ecs"))
         vpc = self.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         self.vpc = vpc
@@ -145,9 +146,7 @@ class Hand:
         )
 
     def client(self, name: str) -> Any:
-        if name not in self._clients:
-            self._clients[name] = boto3.client(name, region_name=REGION)  # type: ignore[call-overload]
-        return self._clients[name]
+        return client(name)
 
     @property
     def elbv2(self) -> Any:
@@ -179,12 +178,15 @@ class Hand:
         """HTTPS on 443, which authentication actions need, and HTTP that redirects to it."""
         redirect = {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}
         self.listen({"Type": "redirect", "RedirectConfig": redirect})
-        certificate = self.client("acm").request_certificate(DomainName="shop.example")
+        # One from IAM: for one of its own, moto's ACM draws a key of RSA.
+        certificate = self.client("iam").upload_server_certificate(
+            ServerCertificateName="shop", CertificateBody="certificate", PrivateKey="key"
+        )["ServerCertificateMetadata"]
         made = self.elbv2.create_listener(
             LoadBalancerArn=self.balancer,
             Protocol="HTTPS",
             Port=443,
-            Certificates=[{"CertificateArn": certificate["CertificateArn"]}],
+            Certificates=[{"CertificateArn": certificate["Arn"]}],
             DefaultActions=[NOT_FOUND],
         )
         return str(made["Listeners"][0]["ListenerArn"])
@@ -274,8 +276,7 @@ class Hand:
 
     def connect(self, fault: Fault | None = None) -> Connection:
         """A connection whose writes may kill; its pauses are short."""
-        session = boto3.Session(region_name=REGION)
-        made = Connection(session)
+        made = Connection(_session())
         for name in (
             "ecs",
             "elbv2",
@@ -285,8 +286,8 @@ class Hand:
             "ssm",
             "dynamodb",
         ):
-            client = self._ecs if name == "ecs" else self.client(name)
-            made._clients[name] = Wire(client, fault or Fault())
+            reached = self._ecs if name == "ecs" else self.client(name)
+            made._clients[name] = Wire(reached, fault or Fault())
         made.__dict__["pause"] = lambda seconds: None
         return made
 
@@ -363,6 +364,11 @@ def without_ids(standing: dict[str, Any]) -> dict[str, Any]:
         if isinstance(part, list):
             part.sort(key=lambda one: json.dumps(one, sort_keys=True))
     return dict(found)
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session("testing", "testing", region_name=REGION)
 
 
 def forward_to(group: str) -> dict[str, Any]:

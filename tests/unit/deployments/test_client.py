@@ -1,6 +1,5 @@
 import json
 
-import boto3
 import pytest
 from pydantic import ValidationError
 
@@ -20,13 +19,13 @@ from greenlane.problems import InvalidDocument
 from tests.aws_account import (
     CANARY_FILE,
     NOW,
-    REGION,
     SERVICE_FILE,
     describe_workload,
     executions,
     record_in,
     request,
 )
+from tests.fakes import client
 
 
 def test_applying_takes_the_workload_from_the_environments_parameter(greenlane, workload):
@@ -175,7 +174,7 @@ def test_a_service_without_a_workload_says_where_it_comes_from(greenlane):
 
 
 def test_a_broken_workload_parameter_names_the_parameter_and_the_field(aws, greenlane):
-    boto3.client("ssm", region_name=REGION).put_parameter(
+    client("ssm").put_parameter(
         Name=parameter_name("claude-manager"), Value='{"service": "x"}', Type="String"
     )
     with pytest.raises(InvalidInput, match=r"/greenlane/workloads/claude-manager\.cluster"):

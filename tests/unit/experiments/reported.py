@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from greenlane.experiments.decision import decide
@@ -259,10 +260,14 @@ def silent() -> Case:
     return stored(story, looks), looks, None, None
 
 
-CASES: dict[str, Callable[[], Case]] = {
+AFRESH: dict[str, Callable[[], Case]] = {
     one.__name__: one
     for one in (
         *(shipped, harmful, uneven, useless, undecided, running, reweighed, unseen),
         *(lower_is_better, silent),
     )
 }
+"""Each takes its looks again."""
+
+CASES: dict[str, Callable[[], Case]] = {name: cache(one) for name, one in AFRESH.items()}
+"""The same, whose looks were taken once."""

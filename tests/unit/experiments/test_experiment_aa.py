@@ -35,8 +35,8 @@ METRICS = [
     {"name": "wait", "kind": "quantile", "direction": "lower", "quantile": 0.9},
 ]
 
-SALTS = examples(100, 400)
-"""Of a replay out of the table; 400 is what the command takes."""
+SALTS = examples(60, 400)
+"""Of a replay; 400 is what the command takes."""
 
 
 def aa_test(**keys: Any) -> Experiment:
@@ -71,16 +71,16 @@ def people(count: int, seed: int = 1) -> list[tuple[str, Person]]:
     return found
 
 
-def replays(test: Experiment, users: list[tuple[str, Person]], salts: int) -> Any:
+def replays(test: Experiment, users: list[tuple[str, Person]], salts: int = SALTS) -> Any:
     prepared = prepare(test, traffic_of_store(test, users, looks_of(test)))
     return prepared, replay_all(prepared, salts)
 
 
 def test_a_sound_test_finds_no_more_than_chance_does() -> None:
-    prepared, found = replays(aa_test(), people(1200), 120)
+    prepared, found = replays(aa_test(), people(1200))
     result = judged("checkout", "the table", prepared, found)
     assert result.ok
-    assert (result.users, result.salts, result.looks) == (1200, 120, 7)
+    assert (result.users, result.salts, result.looks) == (1200, SALTS, 7)
     names = [rate.name for rate in result.rates]
     assert names[:4] == [
         "conversion_rate: an effect at any look",
@@ -101,7 +101,7 @@ def test_a_test_that_finds_too_much_is_found_out(monkeypatch: pytest.MonkeyPatch
         return Bounded(tau, information, 1.645)
 
     monkeypatch.setattr(looking, "next_bound", peeking)
-    prepared, found = replays(aa_test(), people(1200), 120)
+    prepared, found = replays(aa_test(), people(1200))
     result = judged("checkout", "the table", prepared, found)
     assert not result.ok
     assert not result.rates[0].ok
@@ -112,7 +112,7 @@ def test_dealing_that_is_not_even_is_found_out(monkeypatch: pytest.MonkeyPatch) 
         return bucket(salt, unit) * 92 // 100
 
     monkeypatch.setattr(replaying, "bucket", tilted)
-    prepared, found = replays(aa_test(), people(1500), 100)
+    prepared, found = replays(aa_test(), people(1500))
     rates = {rate.name: rate for rate in judged("x", "the table", prepared, found).rates}
     assert not rates["the split, by chi-square at the end"].ok
 
@@ -126,14 +126,14 @@ def test_events_of_users_taken_for_users_are_found_out() -> None:
     wrong = prepare(test, traffic_of_store(test, users, looks_of(test)))
     wrong.entries = [entry for entry in wrong.entries for _ in range(10)]
     for prepared, ok in ((sound, True), (wrong, False)):
-        result = judged("x", "y", prepared, replay_all(prepared, 100))
+        result = judged("x", "y", prepared, replay_all(prepared, SALTS))
         rates = {rate.name: rate.ok for rate in result.rates}
         assert rates["conversion_rate: p at one look"] is ok
 
 
 def test_guardrails_that_the_traffic_breaks_by_itself_are_no_false_alarm() -> None:
     test = aa_test(guardrail_metrics=["cart_abandonment_rate < 0.3"])
-    prepared, found = replays(test, people(1500), 100)
+    prepared, found = replays(test, people(1500))
     result = judged("x", "y", prepared, found)
     assert [rate for rate in result.rates if rate.name.startswith("stopped for harm")] == []
     assert any("break cart_abandonment_rate by themselves" in note for note in result.notes)
@@ -285,7 +285,7 @@ def test_a_file_of_events_is_replayed(tmp_path: Path, name: str) -> None:
         if chance.random() < 0.2:
             row = {"user": f"u{number}", "metric": "conversion_rate", "value": 1, "at": at}
             rows.append(row)
-    result = of_events("x", experiment(), write(tmp_path / name, rows), salts=100)
+    result = of_events("x", experiment(), write(tmp_path / name, rows), salts=SALTS)
     assert (result.users, result.ok, result.recorded_split) == (300, True, None)
 
 

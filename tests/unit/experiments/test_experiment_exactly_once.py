@@ -19,6 +19,7 @@ from greenlane.experiments.counting.reading import before_exposure
 from greenlane.experiments.counting.sums import stands_for
 from greenlane.experiments.names import TABLE
 from tests.aws_failures import BEFORE, LOST, until_it_is_in
+from tests.effort import examples
 from tests.experiment_store import NOW, Laboratory
 from tests.flag_store import Failing
 from tests.unit.experiments.counting_truth import Truth
@@ -185,7 +186,7 @@ class ExactlyOnce(RuleBasedStateMachine):
 
 
 ExactlyOnce.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=examples(40, 400),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

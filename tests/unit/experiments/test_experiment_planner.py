@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from greenlane.errors import InvalidInput
+from greenlane.experiments.statistics.boundaries import power_at
 from greenlane.experiments.statistics.planner import (
     Design,
     Plan,
@@ -11,7 +12,6 @@ from greenlane.experiments.statistics.planner import (
     detectable,
     duration,
     means,
-    power_at,
     proportions,
     sample_size,
 )

@@ -20,7 +20,7 @@ from greenlane.experiments.report.text import render_text
 from greenlane.experiments.report.words import as_percent, chance, measured, plain
 from greenlane.experiments.running.watching import watch
 from tests.experiment_town import ACCOUNT, BUCKET, Bucket
-from tests.unit.experiments.reported import CASES, Story, checkout, stored
+from tests.unit.experiments.reported import AFRESH, CASES, Story, checkout, stored
 from tests.unit.incidents.test_report_html import EVIL, Page
 
 OUTCOMES = {
@@ -52,8 +52,8 @@ def test_each_end_is_called_by_its_name(reports: dict[str, Report]) -> None:
 
 
 def test_the_same_looks_give_the_same_bytes() -> None:
-    for case in (CASES["shipped"], CASES["reweighed"]):
-        first, second = compose(*case()), compose(*case())
+    for name in ("shipped", "reweighed"):
+        first, second = compose(*CASES[name]()), compose(*AFRESH[name]())
         assert render_json(first) == render_json(second)
         assert render_html(first) == render_html(second)
 

@@ -27,6 +27,8 @@ KEYS = {
 }
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=80)
 WORD = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9 +/=-]{0,60}[A-Za-z0-9=])?", fullmatch=True)
+PATIENCE: Any = {"connect_seconds": 60, "read_seconds": 60}
+"""Where not the time is what is promised: a busy machine may be late."""
 
 
 @given(
@@ -135,7 +137,7 @@ def pauses() -> list[float]:
 @pytest.fixture
 def source(stub: Stub, pauses: list[float]) -> Iterator[StdlibSource]:
     environ = KEYS | {"AWS_ENDPOINT_URL": stub.url}
-    made = StdlibSource("greenlane-flags", environ=environ, sleep=pauses.append)
+    made = StdlibSource("greenlane-flags", environ=environ, sleep=pauses.append, **PATIENCE)
     yield made
     made.close()
 
@@ -236,7 +238,7 @@ def test_timeouts_are_short_enough_for_a_lookup() -> None:
 
 def test_credentials_are_looked_up_at_each_read(stub: Stub) -> None:
     environ = KEYS | {"AWS_ENDPOINT_URL_DYNAMODB": stub.url, "AWS_ENDPOINT_URL": "http://wrong"}
-    source = StdlibSource("t", environ=environ)
+    source = StdlibSource("t", environ=environ, **PATIENCE)
     stub.answers = [VERSION, VERSION]
     source.version("production")
     environ["AWS_ACCESS_KEY_ID"] = "AKIDANOTHER"

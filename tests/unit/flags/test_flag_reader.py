@@ -259,7 +259,7 @@ class Slow(Shelf):
 
     def version(self, environment: str) -> int | None:
         self.entered.set()
-        assert self.let.wait(10)
+        assert self.let.wait(60)
         return super().version(environment)
 
 
@@ -278,13 +278,13 @@ def test_one_thread_reads_and_the_others_wait_for_what_it_reads() -> None:
     slow = Slow(production=body())
     reader = Reader(slow, "production", ttl_seconds=60)
     answers, threads = gathered(reader, 12)
-    assert slow.entered.wait(10)
+    assert slow.entered.wait(60)
     time.sleep(0.05)
     assert answers == []
 
     slow.let.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     assert [one.value for one in answers] == [True] * 12
     assert slow.asked == ["version production", "snapshot production"]
@@ -320,12 +320,12 @@ def test_nobody_waits_for_a_store_that_is_known_to_be_down() -> None:
     slow.let.clear()
     slow.entered.clear()
     _, threads = gathered(reader, 1)
-    assert slow.entered.wait(10)
+    assert slow.entered.wait(60)
 
     found = reader.evaluate("f", USER)
 
     slow.let.set()
-    threads[0].join(10)
+    threads[0].join(60)
     assert (found.value, found.reason) == (True, STALE)
 
 

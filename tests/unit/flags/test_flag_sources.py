@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from moto.server import ThreadedMotoServer
 
 from greenlane.errors import InvalidInput
 from greenlane.flags import FeatureFlagManager
 from greenlane.flags.lifecycle.seen import update_of
-from greenlane.flags.reading.dynamo_http import StdlibSource
+from greenlane.flags.reading.dynamo_http import StdlibSource, StoreUnreadable
 from greenlane.flags.reading.reader import Reader
 from greenlane.flags.reading.sources import BotoSource, FileSource, chosen_source, chosen_writer
 from greenlane.problems import InvalidDocument
@@ -31,6 +33,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 REGION = {"AWS_REGION": "eu-west-1", "FLAGS_TABLE": TABLE}
 YAML = "feature_flags:\n  f: {environments: [production]}\n"
 USER = {"targetingKey": "user-1"}
+PATIENCE: Any = {"connect_seconds": 60, "read_seconds": 60}
+"""Where not the time is what is promised: a busy machine may be late."""
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,8 @@ def source(request: Any, client: Any, endpoint: str) -> "Iterator[Source]":
     if request.param == "botocore":
         yield BotoSource(client, TABLE)
         return
-    made = StdlibSource(TABLE, environ=KEYS | REGION | {"AWS_ENDPOINT_URL": endpoint})
+    environ = KEYS | REGION | {"AWS_ENDPOINT_URL": endpoint}
+    made = StdlibSource(TABLE, environ=environ, **PATIENCE)
     yield made
     made.close()
 
@@ -94,7 +99,7 @@ def test_both_clients_write_down_which_flags_are_used(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    write = chosen_writer(environ)
+    write = chosen_writer(environ, **PATIENCE)
 
     for _ in range(2):
         write(update_of(kind, "f", {"on": 2}, "2026-11-24T13"))
@@ -103,6 +108,28 @@ def test_both_clients_write_down_which_flags_are_used(
     item = client.get_item(TableName=TABLE, Key=key)["Item"]
     assert item["count"] == {"N": "4"}
     assert (item["last"], item["variant:on"]) == ({"S": "2026-11-24T13"}, {"S": "2026-11-24"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure"), [("stdlib", StoreUnreadable), ("botocore", ReadTimeoutError)]
+)
+def test_both_clients_send_a_use_once_and_give_up_soon_where_nobody_answers(
+    kind: str, failure: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environ = KEYS | REGION | {"AWS_ENDPOINT_URL": url, "FLAGS_CLIENT": kind}
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        write, at = chosen_writer(environ), "2026-11-24T13"
+        with pytest.raises(failure):
+            write(update_of(kind, "f", {"on": 2}, at))
+
+        silent.setblocking(False)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def body_of(version: int) -> Any:

@@ -42,13 +42,13 @@ def test_a_process_forked_during_a_read_reads_for_itself() -> None:
         def version(self, environment: str) -> int | None:
             if os.getpid() == parent:
                 inside.set()
-                go_on.wait(10)
+                go_on.wait(60)
             return super().version(environment)
 
     reader = Reader(Slow(production=body()), "production", ttl_seconds=0.0)
     thread = threading.Thread(target=reader.engine)
     thread.start()
-    inside.wait(10)
+    inside.wait(60)
     fresh = forked(lambda: reader.evaluate("f", {}).reason == STATIC)
     go_on.set()
     thread.join()

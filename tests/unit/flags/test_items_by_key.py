@@ -56,7 +56,8 @@ def source(request: pytest.FixtureRequest, endpoint: str, client: Any) -> Any:
     if request.param == "botocore":
         return BotoSource(client, TABLE)
     environ = KEYS | {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint}
-    return StdlibSource(TABLE, environ=environ)
+    # Time is not what is promised here, and a busy machine may be late.
+    return StdlibSource(TABLE, environ=environ, connect_seconds=60, read_seconds=60)
 
 
 @pytest.mark.parametrize("count", [1, 2, 100])

@@ -184,11 +184,20 @@ def cases(draw):
     return Window(start, end, Zone(name, name), days), freezes, at, need
 
 
+def walk(first, end, tz):
+    """What the clocks show at each minute; an hour through which they ran evenly is read once."""
+    for hour in range(first, end, HOUR):
+        day, minute = wall_of(hour, tz)
+        even = wall_of(hour + 59 * MINUTE, tz) == (day, minute + 59)
+        for number in range(60):
+            second = hour + number * MINUTE
+            yield second, *((day, minute + number) if even else wall_of(second, tz))
+
+
 def walked_start(window, freezes, at, need):
     """The next start by looking at each minute: shown, not frozen, and open for as long."""
     spans, shown = {}, set()
-    for second in range(at - 2 * DAY, at + WALKED_DAYS * DAY, MINUTE):
-        day, minute = wall_of(second, window.zone.tz)
+    for second, day, minute in walk(at - 2 * DAY, at + WALKED_DAYS * DAY, window.zone.tz):
         inside = (
             window.start_minute <= minute < window.end_minute
             if window.start_minute < window.end_minute
@@ -202,12 +211,13 @@ def walked_start(window, freezes, at, need):
             spans[day] = (first, second)
     opened = {second for first, last in spans.values() for second in range(first, last + 1, MINUTE)}
     opened -= {second for freeze in freezes for second in range(freeze.start, freeze.end, MINUTE)}
-    for second in range(at, at + (WALKED_DAYS - 2) * DAY, MINUTE):
-        if second in shown and all(
-            minute in opened for minute in range(second, second + max(need, 1) * MINUTE, MINUTE)
-        ):
-            return second
-    return None
+    minutes_open, found = 0, None
+    for second in range(at + WALKED_DAYS * DAY - MINUTE, at - 1, -MINUTE):
+        minutes_open = minutes_open + 1 if second in opened else 0
+        looked_at = second < at + (WALKED_DAYS - 2) * DAY
+        if looked_at and second in shown and minutes_open >= max(need, 1):
+            found = second
+    return found
 
 
 @settings(max_examples=examples(25, 1000), deadline=None)

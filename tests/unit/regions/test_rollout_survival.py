@@ -23,7 +23,7 @@ from tests.unit.regions.simulated_regions import (
     take_over,
 )
 
-RUNS = examples(350, 1000)
+RUNS = examples(250, 1000)
 
 EIGHT = tuple(f"eu-west-{number}" for number in range(1, 9))
 FIVE = {"eu-west-1": 10, "eu-west-2": 15, "eu-west-3": 20, "eu-west-4": 25, "us-east-1": 30}
@@ -135,7 +135,7 @@ def test_a_coordinator_may_die_at_any_call_and_the_end_is_the_same():
         run(world, home)
         calls, ended = world.calls, home.record.phase
         assert ended == ("rolled_back" if fails else "succeeded")
-        for at in part(range(1, calls + 1), 3, 1 if fails else 0):
+        for at in part(range(1, calls + 1), 5, 2 if fails else 0):
             for how in ("gone before", "gone after", "lost", "unanswered", "twice", "late"):
                 world = World(record)
                 if fails:

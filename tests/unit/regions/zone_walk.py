@@ -4,10 +4,10 @@ Nothing here uses Greenlane's arithmetic of windows; offsets come from `zoneinfo
 time.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from itertools import pairwise
 
@@ -17,7 +17,6 @@ FIRST, LAST = date(2024, 1, 1), date(2035, 12, 31)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FROM = datetime(2023, 12, 25, tzinfo=UTC)
 _TO = datetime(2036, 1, 8, tzinfo=UTC)
-_STEP = timedelta(hours=12)
 
 Change = tuple[int, int, int]
 """The first second with the new offset, the old offset and the new one, in seconds."""
@@ -33,21 +32,26 @@ def offset(at: datetime, tz: tzinfo) -> int:
 
 
 @cache
+def _days() -> tuple[datetime, ...]:
+    """An instant of each day; no clocks were ever changed twice between two of them."""
+    return tuple(_FROM + timedelta(days=number) for number in range((_TO - _FROM).days + 1))
+
+
+def _has(minutes: int, *, is_offset: int, after: datetime, tz: tzinfo) -> bool:
+    return offset(after + timedelta(minutes=minutes), tz) == is_offset
+
+
+@cache
 def changes(key: str) -> tuple[Change, ...]:
     """Every change of a zone's offset; the first entry is its offset at the beginning."""
     tz = zones.rules_of(key)
-    found = [(second(_FROM), offset(_FROM, tz), offset(_FROM, tz))]
-    at = _FROM
-    while at < _TO:
-        before, after = offset(at, tz), offset(at + _STEP, tz)
+    offsets = [offset(at, tz) for at in _days()]
+    found = [(second(_FROM), offsets[0], offsets[0])]
+    for at, (before, after) in zip(_days(), pairwise(offsets), strict=False):
         if before != after:
-            minute = next(
-                at + timedelta(minutes=number)
-                for number in range(721)
-                if offset(at + timedelta(minutes=number), tz) == after
-            )
-            found.append((second(minute), before, after))
-        at += _STEP
+            turned = partial(_has, is_offset=after, after=at, tz=tz)
+            minutes = bisect_left(range(24 * 60), True, key=turned)
+            found.append((second(at) + minutes * 60, before, after))
     return tuple(found)
 
 
