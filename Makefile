@@ -6,6 +6,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+# Also where a container's default is not to: each process of the tests would compile and rewrite
+# all it imports again, and that is half of what importing takes.
+export PYTHONDONTWRITEBYTECODE :=
+
 BASE_PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -146,5 +150,7 @@ $(MERMAID): docs/fetch_mermaid.py | $(REQUIREMENTS)
 	$(PYTHON) $<
 
 $(ASSEMBLY): app.py cdk.json $(SOURCES) $(LAYER) $(MIGRATION_LAYER) $(REQUIREMENTS)
+	# First, for a folder that gets its __pycache__ later would look changed.
+	$(PYTHON) -m compileall -q functions greenlane infra
 	CDK_OUTDIR=cdk.out $(PYTHON) app.py
 	touch $@

@@ -8,7 +8,9 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.hooks import EVENT_ALIASES, EventAliaser
+from botocore.loaders import JSONFileLoader, create_loader
+from botocore.session import Session
 from hypothesis import settings
 
 # Two busy cores pause any test for longer than hypothesis's 200 milliseconds.
@@ -39,6 +41,33 @@ def _read_once() -> None:
 _read_once()
 
 
+def _share_among_sessions() -> None:
+    """Let sessions share what they work out of the models, and of the names of botocore's events.
+
+    Clients of one session do. Each test with an account begins sessions of its own, and spent a
+    third to a half of its time on putting the same models together again.
+    """
+    loader_of = functools.cache(create_loader)
+
+    def register_data_loader(session: Any) -> None:
+        path = functools.partial(session.get_config_variable, "data_path")
+        session._components.lazy_register_component("data_loader", lambda: loader_of(path()))
+
+    aliaser: Any = EventAliaser
+    begin, names = aliaser.__init__, dict[str, str]()
+
+    def __init__(self: Any, emitter: Any, aliases: Any = None) -> None:
+        begin(self, emitter, aliases)
+        if self._event_aliases == EVENT_ALIASES:
+            self._alias_name_cache = names
+
+    aliaser.__init__ = __init__
+    Session._register_data_loader = register_data_loader  # type: ignore[attr-defined]
+
+
+_share_among_sessions()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Look for garbage only in what tests leave.
@@ -57,7 +86,20 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_finish() -> None:
-    """Let moto and what it uses find out once what they find out at each call.
+    """Let libraries find out once what they find out at each call."""
+    _make_commands_once()
+    _let_moto_remember()
+
+
+def _make_commands_once() -> None:
+    """The runner of commands makes all of them anew for each line: most of what one costs."""
+    testing: Any = sys.modules.get("typer.testing")
+    if testing is not None:
+        testing._get_command = functools.cache(testing._get_command)
+
+
+def _let_moto_remember() -> None:
+    """What moto and what it uses find out at each call.
 
     Its 1,600 answers for the library `requests`, the names of a service's operations, and whether
     the name of an element of XML is one: together a fifth of what a call to it takes.

@@ -211,13 +211,6 @@ def test_a_function_may_do_what_its_code_does_and_nothing_else(
     assert {"missing": does - may, "unused": may - does} == {"missing": set(), "unused": set()}
 
 
-STARTS = {
-    # What starts the way back is told its machine by the environment.
-    "hear_webhooks": {"greenlane-rollback"},
-    **{
-        one: machines(one) for one in ("manage_deployments", "manage_migrations", "manage_rollouts")
-    },
-}
 SEEN = {
     # The coordinator writes into its record where it stands.
     "manage_rollouts": ("states:DescribeStateMachine", "states:SendTaskSuccess"),
@@ -227,15 +220,17 @@ SEEN = {
 }
 
 
-@pytest.mark.parametrize("module", STARTS)
+@pytest.mark.parametrize("module", SEEN)
 def test_what_answers_requests_reaches_the_machines_that_its_code_names(
     whole: Assembly, module: str
 ) -> None:
+    # What starts the way back is told its machine by the environment.
+    starts = {"greenlane-rollback"} if module == "hear_webhooks" else machines(module)
     may = allowed(whole, f"greenlane-{module.replace('_', '-')}-eu-west-1")
     for action in ("states:StartExecution", *SEEN[module]):
         named = [re.findall(r":(?:stateMachine|execution):([^:]+)", arn) for arn in may[action]]
-        assert {name for (name,) in named} == STARTS[module], action
-    for name in STARTS[module]:
+        assert {name for (name,) in named} == starts, action
+    for name in starts:
         whole.product.only("AWS::StepFunctions::StateMachine", StateMachineName=name)
 
 

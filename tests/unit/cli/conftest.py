@@ -3,10 +3,7 @@ from typer.testing import CliRunner
 
 from greenlane.cli.main import app
 from greenlane.cli.session import Session
-from tests.commands_once import make_commands_once
 from tests.unit.cli.fake_cloud import FakeClient, record_of, status_of
-
-make_commands_once()
 
 
 @pytest.fixture
