@@ -26,7 +26,7 @@ SOURCES := $(shell find functions greenlane infra statemachines \( -name __pycac
 CHECKED := app.py infra functions greenlane tests benchmarks
 
 .PHONY: help setup layer synth demo demo-all demo-regions test parity proofs faults \
-  check bench bench-judge bench-rollback bench-cold-start bench-experiments bench-flags \
+  check bench bench-judge bench-rollback bench-cold-start bench-planning bench-experiments bench-flags \
   bench-migration-rules bench-migrations docs picture local-up local-down clean
 
 help: ## List the targets.
@@ -86,6 +86,9 @@ bench-rollback: $(REQUIREMENTS) $(ASSEMBLY) ## Time the way from a red alarm to 
 
 bench-cold-start: $(REQUIREMENTS) ## Time a cold start of a flag's lookup beside one as it is usually written.
 	$(PYTHON) -m benchmarks.cold_start $(ARGS)
+
+bench-planning: $(REQUIREMENTS) ## Time the planner of Regions, and compare its plans with the file's own order.
+	$(PYTHON) -m benchmarks.planning
 
 bench-experiments: $(REQUIREMENTS) ## Measure how often A/B tests are wrong and write docs/experiments-benchmark.md.
 	$(PYTHON) -m benchmarks.experiments $(ARGS)

@@ -62,6 +62,8 @@ def main() -> int:
     console.print(table(figures))
     if "greenlane" in figures:
         console.print(bulk(runs["greenlane"]))
+        untold = min(one["untold"] for one in runs["greenlane"])
+        console.print(f"telemetry that is off adds {untold:.2f} microseconds")
     if "greenlane_decorated" in figures:
         console.print(decorator(figures["greenlane_decorated"]))
     return 0

@@ -56,10 +56,10 @@ _TAKES = {
     "service": {"service"},
     "canary": {"service"},
     "success_criteria": {"service"},
-    REGIONS: {"service", "why"},
+    REGIONS: {"service", "reason"},
     DATABASES: set[str](),
-    FLAGS: {"why", "prune"},
-    TESTS: {"why", "start", "again"},
+    FLAGS: {"reason", "prune"},
+    TESTS: {"reason", "start", "again"},
 }
 """Which options each kind of file takes."""
 
@@ -88,7 +88,7 @@ def apply(
     *,
     service: str | None = None,
     by: str,
-    why: str = "",
+    reason: str = "",
     prune: bool = False,
     start: bool = False,
     again: bool = False,
@@ -101,7 +101,7 @@ def apply(
         document: the file.
         service: which service a file that names none is for; only what is about a service may.
         by: who applies it.
-        why: for the audit of flags and tests, and for the record of Regions.
+        reason: for the audit of flags and tests, and for the record of Regions.
         prune: take out the flags that the file does not have.
         start: begin the tests of the file that are drafts.
         again: begin tests again that have ended and are otherwise in the file.
@@ -116,7 +116,7 @@ def apply(
     text, name = text_of(document)
     if is_migrations(text, name):
         raise InvalidInput("file", name, MIGRATIONS)
-    given = {"service": service, "why": why, "prune": prune, "start": start, "again": again}
+    given = {"service": service, "reason": reason, "prune": prune, "start": start, "again": again}
     kind = _kind(text, name)
     for option, value in given.items():
         if value and option not in _TAKES[kind]:
@@ -126,7 +126,7 @@ def apply(
     now = greenlane.connection.clock.now()
     if kind == REGIONS:
         return apply_regions(
-            greenlane.connection, text, name, service=service, by=by, at=now, why=why
+            greenlane.connection, text, name, service=service, by=by, at=now, reason=reason
         )
     if kind == DATABASES:
         return apply_databases(greenlane.connection.databases, text, name, by=by, at=now)
@@ -137,13 +137,13 @@ def apply(
             text,
             name,
             by=by,
-            why=why,
+            reason=reason,
             at=now,
             start=start,
             again=again,
         )
     check_flag_names(greenlane, _named(text, name, FLAGS), warn)
-    return apply_flags(greenlane.flags, text, name, by=by, why=why, at=now, prune=prune)
+    return apply_flags(greenlane.flags, text, name, by=by, reason=reason, at=now, prune=prune)
 
 
 def takes(kind: str, option: str) -> bool:
@@ -177,7 +177,7 @@ MIGRATIONS = (
 
 _NOT_FOR = {
     "service": "only a file that is about a service takes it; leave it out",
-    "why": "only a file of feature flags, A/B tests or regions takes a reason",
+    "reason": "only a file of feature flags, A/B tests or regions takes a reason",
     "prune": "only a file of feature flags takes it",
     "start": "only a file of A/B tests takes it",
     "again": "only a file of A/B tests takes it",

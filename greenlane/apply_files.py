@@ -46,7 +46,7 @@ class Options(TypedDict):
     """What is said of files besides where they are; see `apply_files`."""
 
     service: str | None
-    why: str
+    reason: str
     prune: bool
     start: bool
     again: bool
@@ -120,7 +120,7 @@ def apply_files(
     *,
     service: str | None = None,
     by: Callable[[str], str],
-    why: str = "",
+    reason: str = "",
     prune: bool = False,
     start: bool = False,
     again: bool = False,
@@ -136,7 +136,7 @@ def apply_files(
         files: as `read_files` gives them.
         service: which service the files that name none are for.
         by: who applies a file of a kind.
-        why: for the audit.
+        reason: for the audit.
         prune: take out the flags that the file of flags does not have.
         start: begin the tests that are drafts.
         again: begin tests again that have ended and are otherwise in their file.
@@ -148,7 +148,7 @@ def apply_files(
         Refused, UnknownService, FlagConflict: as `apply` says; the files before it are applied,
             and `warn` was told which.
     """
-    given = {"service": service, "why": why, "prune": prune, "start": start, "again": again}
+    given = {"service": service, "reason": reason, "prune": prune, "start": start, "again": again}
     check_together(files, given)
     declared = {file.declares for file in files if file.declares is not None}
     bound = service or (declared.pop() if len(declared) == 1 else None)
@@ -160,7 +160,7 @@ def apply_files(
                 file.document,
                 service=named if takes(file.kind, "service") else None,
                 by=by(file.kind),
-                why=why if takes(file.kind, "why") else "",
+                reason=reason if takes(file.kind, "reason") else "",
                 prune=prune and takes(file.kind, "prune"),
                 start=start and takes(file.kind, "start"),
                 again=again and takes(file.kind, "again"),

@@ -95,7 +95,7 @@ class Laboratory:
     def reweigh(self, name: str = "checkout", /, **weights: int) -> StoredTest:
         given = {variant: Decimal(part) for variant, part in weights.items()}
         return keeping.change(
-            self.store, name, weights=given, by="ada", at=self.clock.now(), why="more of it"
+            self.store, name, weights=given, by="ada", at=self.clock.now(), reason="more of it"
         )
 
     def expose(self, unit: str, variant: str | None = None, **more: Any) -> Seen:

@@ -145,7 +145,7 @@ class ExperimentTown:
             self.runtime.store.put_config(
                 described, source="test.yaml", by="ada", at=before, workload_declared=True
             )
-            self.flags.change(flags_from(flags), by="ada", why="", at=before)
+            self.flags.change(flags_from(flags), by="ada", reason="", at=before)
             apply_experiments(self.store, text, by="ada", at=NOW, start=True)
 
         tables = [self.table, self.flags_table, self.deployments_table]
@@ -217,9 +217,9 @@ class ExperimentTown:
         told = [one["MessageAttributes"]["kind"] for one in self.topic.published]
         return [str(kind["StringValue"]) for kind in told]
 
-    def stop(self, why: str = "a better idea", **more: Any) -> None:
+    def stop(self, reason: str = "a better idea", **more: Any) -> None:
         """A person stops the test."""
-        keeping.stop(self.store, NAME, by="ada", why=why, at=self.kernel.now(), **more)
+        keeping.stop(self.store, NAME, by="ada", reason=reason, at=self.kernel.now(), **more)
 
     def reports(self, run: int = 1) -> list[dict[str, Any]]:
         """The reports that were written, oldest first."""

@@ -128,7 +128,7 @@ class DeployedApi:
             )
 
         at = self.cloud.clock.now()
-        self._kept = yaml, self.store.change(edit, by="a test", why="", at=at).version
+        self._kept = yaml, self.store.change(edit, by="a test", reason="", at=at).version
         return self._kept[1]
 
     @cached_property

@@ -70,8 +70,8 @@ def flags_from(text: str) -> Edit:
     return edit
 
 
-def put(store: DynamoFlagStore, text: str, by: str = "ada", why: str = "") -> Any:
-    return store.change(flags_from(text), by=by, why=why, at=NOW)
+def put(store: DynamoFlagStore, text: str, by: str = "ada", reason: str = "") -> Any:
+    return store.change(flags_from(text), by=by, reason=reason, at=NOW)
 
 
 def percentage(key: str, value: int) -> str:

@@ -134,7 +134,7 @@ class Town:
             store.put_config(
                 described, source="test.yaml", by="ada", at=before, workload_declared=True
             )
-            self.flags.change(flags_from(text), by="ada", why="", at=before)
+            self.flags.change(flags_from(text), by="ada", reason="", at=before)
 
         set_up_once(("flags", text, config), list(tables.values()), set_up)
         self.note_level()

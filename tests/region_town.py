@@ -157,9 +157,9 @@ class Site:
             raise error("TaskTimedOut")
         return {}
 
-    def ask(self, name: str, why: str = "") -> None:
+    def ask(self, name: str, reason: str = "") -> None:
         """A person's wish, as the command line sends it."""
-        wish = Asked(name=name, number=0, by="ada", why=why, at=self.town.kernel.now())
+        wish = Asked(name=name, number=0, by="ada", reason=reason, at=self.town.kernel.now())
         kept = self.rollouts.ask(SERVICE, self.record.rollout_id, wish)
         if kept.token is not None:
             execution = self.executions.get(kept.token.rsplit("#", 1)[0])

@@ -193,7 +193,7 @@ class RestoreTown(MigrationTown):
 
     def answer(self, says: Any, offer: str, **more: Any) -> None:
         """What the command line does."""
-        given: dict[str, Any] = {"by": "grace", "why": "too many are gone"} | more
+        given: dict[str, Any] = {"by": "grace", "reason": "too many are gone"} | more
         answer_restore(
             self.restores, self, self.kernel, restore=RESTORE, says=says, offer=offer, **given
         )

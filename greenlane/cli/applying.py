@@ -34,7 +34,7 @@ def apply(
     check: Annotated[
         bool, typer.Option("--check", help="Only check the files; needs no cloud.")
     ] = False,
-    why: Annotated[
+    reason: Annotated[
         str,
         typer.Option("--reason", help="Of feature flags, A/B tests and regions: for the audit."),
     ] = "",
@@ -70,7 +70,7 @@ def apply(
         return
     options: Options = {
         "service": service,
-        "why": why,
+        "reason": reason,
         "prune": prune,
         "start": start,
         "again": again,
@@ -99,7 +99,7 @@ def _applied(session: Session, applied: "AnyApplied") -> None:
         tell_applied(session, applied)
         return
     if isinstance(applied, AppliedFlags):
-        tell_kept(session, applied, applied.keys, applied.proposal)
+        tell_kept(session, applied, applied.keys, applied.proposal, done="applied")
         return
     for warning in applied.warnings:
         session.warn(warning)

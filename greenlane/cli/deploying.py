@@ -101,7 +101,7 @@ def _brings(session: Session, folder: Path | None) -> "ReleaseMigrations | None"
 
 
 def _say_what_it_brings(session: Session, brings: "ReleaseMigrations", deployment_id: str) -> None:
-    from greenlane.migrations.shipping.requesting import run_id
+    from greenlane.deployments.shipped_with import run_id
 
     session.say(f"it brings along: {' and '.join(brings.phases)} of {brings.database}")
     for phase in brings.phases:

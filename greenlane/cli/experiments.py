@@ -67,7 +67,7 @@ def start(
     again: Annotated[
         bool, typer.Option("--again", help="Begin a test anew that ended, under another salt.")
     ] = False,
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Begin a test. Its workflow begins within a minute."""
     from greenlane.experiments.storing import keeping
@@ -78,7 +78,7 @@ def start(
         session.experiments,
         name,
         by=session.principal,
-        why=why,
+        reason=reason,
         at=session.now,
         shards=SHARDS if shards is None else shards,
         again=again,
@@ -90,7 +90,7 @@ def start(
 def stop(
     context: typer.Context,
     name: Name,
-    why: Annotated[
+    reason: Annotated[
         str, typer.Option("--reason", help="Why, for the record; needed.", show_default=False)
     ],
     serve: Annotated[
@@ -109,7 +109,9 @@ def stop(
 
     session: Session = context.obj
     by, at = session.principal, session.now
-    stopped = keeping.stop(session.experiments, name, by=by, why=why, at=at, serve=serve, run=run)
+    stopped = keeping.stop(
+        session.experiments, name, by=by, reason=reason, at=at, serve=serve, run=run
+    )
     tell_test(session, stopped)
 
 
@@ -128,7 +130,7 @@ def change(
         str | None, typer.Option(help="The ramp's percentages, rising: 1,10,100.")
     ] = None,
     interval: Annotated[str | None, typer.Option(help="Of the ramp, such as 12h.")] = None,
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Change a running test: its weights, or how many take part.
 
@@ -146,7 +148,7 @@ def change(
         traffic=None if traffic is None else experiments_files.percent("--traffic", traffic),
         ramp=_ramp(steps, interval),
         by=session.principal,
-        why=why,
+        reason=reason,
         at=session.now,
     )
     tell_test(session, changed)

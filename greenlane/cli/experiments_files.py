@@ -51,7 +51,7 @@ def create(
     ] = None,
     description: Annotated[str, typer.Option(help="What it is about.")] = "",
     start: Annotated[bool, typer.Option("--start", help="Begin it at once.")] = False,
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Put a new test; a file (`greenlane apply -f`) can say more."""
     from greenlane.apply import check_test_names
@@ -69,7 +69,7 @@ def create(
         name,
         definition,
         by=session.principal,
-        why=why,
+        reason=reason,
         at=session.now,
         start=start,
     )

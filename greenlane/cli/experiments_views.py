@@ -24,10 +24,10 @@ def tell_applied(session: Session, applied: "AppliedTests") -> None:
     """What applying a file of tests came to."""
     session.emit(applied)
     for name, status in applied.tests.items():
-        said = "changed" if name in applied.changed else "unchanged"
-        session.say(f"{name}: {said}, {status}")
+        said = "applied" if name in applied.changed else "unchanged"
+        session.say(f"{name}: {said}, {status}, version {applied.versions[name]}")
     if applied.shared:
-        session.say("layers and holdouts: changed, for tests that begin from now on")
+        session.say("layers and holdouts: applied, for tests that begin from now on")
     if any(status == "draft" for status in applied.tests.values()):
         session.say("drafts serve their control and count nothing; begin them with --start")
 
@@ -77,7 +77,8 @@ def detailed(test: "StoredTest") -> Iterator[str]:
     from greenlane.flags.storing.state import as_written
 
     yield f"{test.name}: {standing(test)}"
-    yield f"  version {test.version}, by {test.by or 'nobody'} at {moment(test.at)}{_why(test.why)}"
+    why = _why(test.change_reason)
+    yield f"  version {test.version}, by {test.by or 'nobody'} at {moment(test.at)}{why}"
     for name, value in as_written(test.as_it_is()).items():
         yield f"  {name}: {as_json(value)}"
     if test.layer is not None:
@@ -259,7 +260,7 @@ def audit_lines(entries: "Sequence[AuditedChange]") -> Iterator[str]:
     """Who changed a test, newest first."""
     for entry in entries:
         at = f"{entry.at:%Y-%m-%d %H:%M:%S} UTC"
-        yield f"{entry.version:>5}  {at}  {entry.by}{_why(entry.why)}"
+        yield f"{entry.version:>5}  {at}  {entry.by}{_why(entry.reason)}"
         yield from (f"       {line}" for line in differences(entry.before, entry.after))
 
 
@@ -274,7 +275,7 @@ def differences(before: Any, after: Any) -> Iterator[str]:
             yield f"{name}: {_shown(old, name)} -> {_shown(new, name)}"
 
 
-_TOLD_ELSEWHERE = ("version", "by", "at", "why")
+_TOLD_ELSEWHERE = ("version", "by", "at", "change_reason", "why")
 
 
 def _flat(test: Mapping[str, Any]) -> dict[str, Any]:

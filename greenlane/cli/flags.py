@@ -67,7 +67,7 @@ def set_keys(
         ),
     ],
     environment: Environment = None,
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Change some keys of a flag, everywhere or in one environment."""
     from greenlane.flags.storing import keeping
@@ -80,29 +80,30 @@ def set_keys(
         changes,
         environment=environment,
         by=session.principal,
-        why=why,
+        reason=reason,
         at=session.now,
     )
-    tell_kept(session, kept, kept.keys, kept.proposal)
+    tell_kept(session, kept, kept.keys, kept.proposal, named=[key])
 
 
 @app.command()
 def enable(
-    context: typer.Context, key: Key, environment: Environment = None, why: Why = ""
+    context: typer.Context, key: Key, environment: Environment = None, reason: Why = ""
 ) -> None:
     """Switch a flag on, in one environment or wherever it is."""
     from greenlane.flags.storing import keeping
 
     session: Session = context.obj
     kept = keeping.enable(
-        session.flags, key, environment, by=session.principal, why=why, at=session.now
+        session.flags, key, environment, by=session.principal, reason=reason, at=session.now
     )
-    tell_kept(session, kept, kept.keys, kept.proposal)
+    means = f"switched on in {environment or 'all environments'}"
+    tell_kept(session, kept, kept.keys, kept.proposal, means=means, named=[key])
 
 
 @app.command()
 def disable(
-    context: typer.Context, key: Key, environment: Environment = None, why: Why = ""
+    context: typer.Context, key: Key, environment: Environment = None, reason: Why = ""
 ) -> None:
     """Switch a flag off for everybody at once; it waits for nobody.
 
@@ -112,24 +113,24 @@ def disable(
 
     session: Session = context.obj
     kept = keeping.disable(
-        session.flags, key, environment, by=session.principal, why=why, at=session.now
+        session.flags, key, environment, by=session.principal, reason=reason, at=session.now
     )
     means = f"off for everybody in {environment or 'all environments'}"
-    tell_kept(session, kept, kept.keys, kept.proposal, means=means)
+    tell_kept(session, kept, kept.keys, kept.proposal, means=means, named=[key])
 
 
 @app.command()
 def delete(
     context: typer.Context,
     keys: Annotated[list[str], typer.Argument(help="The flags' keys.", show_default=False)],
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Take flags out; code that still asks for them gets its own default."""
     from greenlane.flags.storing import keeping
 
     session: Session = context.obj
-    kept = keeping.delete(session.flags, keys, by=session.principal, why=why, at=session.now)
-    tell_kept(session, kept, kept.keys, kept.proposal)
+    kept = keeping.delete(session.flags, keys, by=session.principal, reason=reason, at=session.now)
+    tell_kept(session, kept, kept.keys, kept.proposal, named=keys)
 
 
 @app.command()
@@ -206,7 +207,7 @@ def ramp(
     interval: Annotated[str, typer.Option(help="Between two steps, such as 5m.")] = "5m",
     stop: Annotated[bool, typer.Option("--stop", help="Stop the ramp where it is.")] = False,
     back: Annotated[bool, typer.Option("--back", help="With --stop: at 0 percent.")] = False,
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Raise a flag in steps from the level it has, or stop that."""
     from datetime import timedelta
@@ -221,9 +222,11 @@ def ramp(
     by, at = session.principal, session.now
     if stop:
         means = "its ramp is stopped, at 0 percent" if back else "its ramp is stopped where it was"
-        kept = keeping.stop_ramp(session.flags, key, environment, by, at=at, why=why, back=back)
+        kept = keeping.stop_ramp(
+            session.flags, key, environment, by, at=at, reason=reason, back=back
+        )
     else:
-        means = f"{increment}% more each {interval}, to {to}%; it begins within a minute"
+        means = f"a ramp of {increment}% each {interval} to {to}% begins within a minute"
         kept = keeping.start_ramp(
             session.flags,
             key,
@@ -233,9 +236,9 @@ def ramp(
             timedelta(seconds=_seconds(interval)),
             by,
             at=at,
-            why=why,
+            reason=reason,
         )
-    tell_kept(session, kept, kept.keys, kept.proposal, means=means)
+    tell_kept(session, kept, kept.keys, kept.proposal, means=means, named=[key])
 
 
 def _percent(option: str, text: str | None) -> Any:

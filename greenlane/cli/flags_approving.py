@@ -31,7 +31,7 @@ def proposals(
     if id is not None:
         one = session.flags.proposal(id)
         session.emit(one)
-        session.say(f"{one.id}: {one.status}, by {one.by}: {one.why or 'no reason given'}")
+        session.say(f"{one.id}: {one.status}, by {one.by}: {one.reason or 'no reason given'}")
         for line in differences(one.changes(session.flags.read())):
             session.say(line)
         return
@@ -42,30 +42,32 @@ def proposals(
     if not page:
         session.say("nothing waits" if status else "nothing was proposed")
         return
-    rows = [("id", "status", "by", "changes", "environments", "why")]
+    rows = [("id", "status", "by", "changes", "environments", "reason")]
     for one in page:
         about = ", ".join(one.based)
-        rows.append((one.id, one.status, one.by, about, ", ".join(one.environments), one.why))
+        rows.append((one.id, one.status, one.by, about, ", ".join(one.environments), one.reason))
     for line in table(rows):
         session.say(line)
     if len(found) > limit:
         session.say(f"there are more: --before {page[-1].id}")
 
 
-def approve(context: typer.Context, id: Id, why: Why = "") -> None:
+def approve(context: typer.Context, id: Id, reason: Why = "") -> None:
     """Carry out a change that somebody else proposed."""
     from greenlane.flags.storing import keeping
 
     session: Session = context.obj
-    kept = keeping.approve(session.flags, id, by=session.principal, why=why, at=session.now)
+    kept = keeping.approve(session.flags, id, by=session.principal, reason=reason, at=session.now)
     tell_kept(session, kept, kept.keys, kept.proposal)
 
 
-def reject(context: typer.Context, id: Id, why: Why = "") -> None:
+def reject(context: typer.Context, id: Id, reason: Why = "") -> None:
     """Close a proposal without its change; its author may do that too."""
     from greenlane.flags.storing import keeping
 
     session: Session = context.obj
-    rejected = keeping.reject(session.flags, id, by=session.principal, why=why, at=session.now)
+    rejected = keeping.reject(
+        session.flags, id, by=session.principal, reason=reason, at=session.now
+    )
     session.emit(rejected)
     session.say(f"{rejected.id}: rejected; nothing was changed")

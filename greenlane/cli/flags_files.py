@@ -86,7 +86,7 @@ def diff(context: typer.Context, file: File, prune: Prune = False) -> None:
     raise typer.Exit(ExitCode.FAILED if changes else ExitCode.OK)
 
 
-def apply(context: typer.Context, file: File, prune: Prune = False, why: Why = "") -> None:
+def apply(context: typer.Context, file: File, prune: Prune = False, reason: Why = "") -> None:
     """Put the flags of a file over those that are stored, as `greenlane apply` does."""
     from greenlane.apply import check_flag_names
     from greenlane.flags.storing.apply import apply_flags, read_part
@@ -99,11 +99,11 @@ def apply(context: typer.Context, file: File, prune: Prune = False, why: Why = "
         text,
         name,
         by=session.principal,
-        why=why,
+        reason=reason,
         at=session.now,
         prune=prune,
     )
-    tell_kept(session, applied, applied.keys, applied.proposal)
+    tell_kept(session, applied, applied.keys, applied.proposal, done="applied")
 
 
 def export_flags(
@@ -143,7 +143,7 @@ def import_flags(
     hashing: Annotated[
         Hashing, typer.Option(help="cbor as flagd does now, text as it did before.")
     ] = Hashing.CBOR,
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Put the flags of a flagd definition; nobody changes sides, its bucketing is kept."""
     from greenlane.apply import check_flag_names
@@ -160,5 +160,5 @@ def import_flags(
         raise InvalidInput("--file", name, "write flagd's JSON: an object with the key flags")
     document = import_flagd(definition, hashing.value)
     check_flag_names(session.client, document.feature_flags, session.warn)
-    kept = keeping.put(session.flags, document, by=session.principal, why=why, at=session.now)
-    tell_kept(session, kept, kept.keys, kept.proposal)
+    kept = keeping.put(session.flags, document, by=session.principal, reason=reason, at=session.now)
+    tell_kept(session, kept, kept.keys, kept.proposal, done="applied")

@@ -79,18 +79,20 @@ def stale(
 def forget(
     context: typer.Context,
     environment: Annotated[str, typer.Argument(help="Its name.", show_default=False)],
-    why: Why = "",
+    reason: Why = "",
 ) -> None:
     """Take out an environment that no flag names any more; nothing changes for anybody."""
     from greenlane.flags.storing import upkeep
 
     session: Session = context.obj
-    kept = upkeep.forget(session.flags, environment, by=session.principal, why=why, at=session.now)
+    kept = upkeep.forget(
+        session.flags, environment, by=session.principal, reason=reason, at=session.now
+    )
     session.emit(kept)
-    session.say(f"{environment} is forgotten, version {kept.version}")
+    session.say(f"{environment}: forgotten, version {kept.version}")
 
 
-def recompile(context: typer.Context, why: Why = "") -> None:
+def recompile(context: typer.Context, reason: Why = "") -> None:
     """Write the snapshots anew that are not what the flags compile to.
 
     After an upgrade the next change does that by itself; this does it now, or repairs a snapshot.
@@ -98,9 +100,12 @@ def recompile(context: typer.Context, why: Why = "") -> None:
     from greenlane.flags.storing.submitting import kept
 
     session: Session = context.obj
-    done = session.flags.recompile(by=session.principal, why=why or "recompiled", at=session.now)
+    done = session.flags.recompile(
+        by=session.principal, reason=reason or "recompiled", at=session.now
+    )
     session.emit(kept(done))
-    said = ", ".join(done.environments) if done.environments else "all snapshots are right"
+    names = ", ".join(done.environments)
+    said = f"{names}: written anew" if names else "snapshots: unchanged"
     session.say(f"{said}, version {done.version}")
 
 

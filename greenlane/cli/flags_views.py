@@ -24,8 +24,20 @@ def tell_kept(
     proposal: "Proposal | None",
     *,
     means: str = "",
+    done: str = "changed",
+    named: Sequence[str] = ("flags",),
 ) -> None:
-    """What a change of flags came to, and what that `means`; or which flags stay switched off."""
+    """What a change of flags came to, and what that `means`; or which flags stay switched off.
+
+    Args:
+        session: where to say it.
+        result: what a program gets.
+        keys: what changed; nothing if empty.
+        proposal: what waits for a second person instead.
+        means: what that is for the flags, in words.
+        done: the same in a word, where nothing better is known.
+        named: of whom it is said that nothing changed.
+    """
     session.emit(result)
     if proposal is not None and proposal.status == "waiting":
         session.say(
@@ -35,8 +47,14 @@ def tell_kept(
         return
     version = getattr(result, "version", 0)
     # That of what is nobody's own ends in a colon, so that no flag has it.
-    said = ", ".join(key.removesuffix(":") for key in keys) if keys else "unchanged"
-    session.say(f"{said}, version {version}{f': {means}' if means and keys else ''}")
+    gone = getattr(result, "taken_out", ())
+    parts = (
+        ([key.removesuffix(":") for key in keys if key not in gone], means or done),
+        (gone, "taken out"),
+        ([] if keys else named, "unchanged"),
+    )
+    said = "; ".join(f"{', '.join(names)}: {what}" for names, what in parts if names)
+    session.say(f"{said}, version {version}")
     for key, where in {} if means else getattr(result, "switched_off", {}).items():
         places = ", ".join(where)
         session.warn(f"{key} stays switched off in {places}; see greenlane flags enable")
@@ -171,7 +189,7 @@ def entries(found: Sequence["AuditEntry"]) -> list[str]:
     lines = []
     for entry in found:
         author = f", proposed by {entry.author}" if entry.author else ""
-        why = f": {entry.why}" if entry.why else ""
+        why = f": {entry.reason}" if entry.reason else ""
         lines.append(
             f"{entry.version:>5}  {entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.by}{author}{why}"
         )

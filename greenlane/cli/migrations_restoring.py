@@ -181,7 +181,7 @@ def answer(
     restore: Restore,
     says: Annotated[Answers, typer.Argument(help="What you say.", show_default=False)],
     offer: Annotated[str, typer.Option(help="What `get` names, so that you answer what you read.")],
-    why: Annotated[
+    reason: Annotated[
         str, typer.Option("--reason", help="For the history; an approval needs it.")
     ] = "",
 ) -> None:
@@ -192,15 +192,15 @@ def answer(
     until clients have moved is lost too) or `refuse`.
     """
     session: Session = context.obj
-    standing = manager_of(session).answer(restore, says.value, offer=offer, why=why)
+    standing = manager_of(session).answer(restore, says.value, offer=offer, reason=reason)
     session.emit(standing)
     session.say(f"{restore}: {standing.by} said {standing.says}")
 
 
-def abort(context: typer.Context, restore: Restore, why: Why = "") -> None:
+def abort(context: typer.Context, restore: Restore, reason: Why = "") -> None:
     """End a restore before its cutover; the new database stays until you delete it."""
     session: Session = context.obj
-    manager_of(session).abort(restore, why=why)
+    manager_of(session).abort(restore, reason=reason)
     session.emit({"restore": restore, "asked": "abort"})
     session.say(f"{restore}: it ends at its next step, unless its cutover has begun")
 

@@ -149,10 +149,10 @@ def history(context: typer.Context, run: Run) -> None:
         session.console.print(history_view(events))
 
 
-def pause(context: typer.Context, run: Run, why: Why = "") -> None:
+def pause(context: typer.Context, run: Run, reason: Why = "") -> None:
     """Let a run wait before its next slice; a statement that runs is not cancelled."""
     session: Session = context.obj
-    manager_of(session).pause(run, why=why)
+    manager_of(session).pause(run, reason=reason)
     session.emit({"run": run, "asked": "pause"})
     session.say(f"{run}: it pauses at its next look, within minutes; resume lets it go on")
 
@@ -168,7 +168,7 @@ def resume(context: typer.Context, run: Run) -> None:
 def abort(
     context: typer.Context,
     run: Run,
-    why: Why = "",
+    reason: Why = "",
     undo: Annotated[
         bool, typer.Option("--undo", help="Undo what it did, as far as that is exact.")
     ] = False,
@@ -177,7 +177,7 @@ def abort(
     """End a run before its next slice, and leave what it did; both versions can live with that."""
     session: Session = context.obj
     manager = manager_of(session)
-    manager.abort(run, why=why, undo=undo)
+    manager.abort(run, reason=reason, undo=undo)
     session.emit({"run": run, "asked": "abort", "undo": undo})
     then = "and undoes what is exact to undo" if undo else "and leaves what it did"
     session.say(f"{run}: it ends at its next look, within minutes, {then}")

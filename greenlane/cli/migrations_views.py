@@ -97,7 +97,7 @@ def run_lines(run: "RunRecord", asked: "Asked | None") -> Iterator[str]:
         yield f"  because {run.failure}"
     if asked is not None:
         undo = ", and undo it" if asked.undo else ""
-        yield f"  {asked.by} asked it to {asked.name}{undo}{_why(asked.why)}"
+        yield f"  {asked.by} asked it to {asked.name}{undo}{_why(asked.reason)}"
     for line in can_do(run, asked):
         yield f"  {line}"
 

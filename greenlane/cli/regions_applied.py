@@ -36,7 +36,7 @@ def show(
     session.emit(found)
     if session.as_json:
         return
-    because = f": {' '.join(found.why.split())}" if found.why else ""
+    because = f": {' '.join(found.reason.split())}" if found.reason else ""
     head = (
         f"# version {found.version} of the regions of {service}, applied by {found.applied_by} "
         f"at {found.applied_at:%Y-%m-%d %H:%M:%S} UTC{because}"
@@ -50,7 +50,7 @@ def versions(context: typer.Context, service: Service) -> None:
     found = store_of(session).versions(service)
     session.emit([one.model_dump(mode="json", exclude={"source"}) for one in found])
     for one in found:
-        because = f": {one.why}" if one.why else ""
+        because = f": {one.reason}" if one.reason else ""
         session.say(
             f"{one.version:>4}  {one.applied_at:%Y-%m-%d %H:%M:%S}  {one.applied_by}  "
             f"{one.file}{because}"

@@ -146,7 +146,7 @@ def hold(
 ) -> None:
     """Start no further region; those under way go on, and go back if they fail."""
     session: Session = context.obj
-    record = _rollouts(session).hold(service, by=session.person, why=reason)
+    record = _rollouts(session).hold(service, by=session.person, reason=reason)
     _told(session, record, "hold")
 
 
@@ -157,7 +157,7 @@ def resume(
 ) -> None:
     """Let a rollout go on that is held."""
     session: Session = context.obj
-    record = _rollouts(session).resume(service, by=session.person, why=reason)
+    record = _rollouts(session).resume(service, by=session.person, reason=reason)
     _told(session, record, "resume")
 
 
@@ -172,7 +172,7 @@ def rollback(
     Windows and freezes hold up nothing. Other versions are not touched.
     """
     session: Session = context.obj
-    record = _rollouts(session).rollback(service, by=session.person, why=reason)
+    record = _rollouts(session).rollback(service, by=session.person, reason=reason)
     _told(session, record, "rollback")
     if watch_it:
         raise typer.Exit(_watch(session, service, "rolled_back", record.rollout_id))
@@ -185,7 +185,7 @@ def close(
 ) -> None:
     """End the attempts to take back the regions that did not go back."""
     session: Session = context.obj
-    record = _rollouts(session).close(service, by=session.person, why=reason)
+    record = _rollouts(session).close(service, by=session.person, reason=reason)
     _told(session, record, "close")
 
 

@@ -34,7 +34,7 @@ def trouble_lines(kept: "Kept", now: datetime) -> Iterator[str]:
     """A wish that is not heeded yet, and a coordinator that did not look when it should have."""
     asked = kept.asked
     if asked is not None and kept.unheeded:
-        why = f": {asked.why}" if asked.why else ""
+        why = f": {asked.reason}" if asked.reason else ""
         yield f"asked: {asked.name}, by {asked.by}{why}; not heeded yet"
     if kept.due_at is None or not kept.late(now):
         return

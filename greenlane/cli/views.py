@@ -39,6 +39,9 @@ def status_view(status: Status) -> Text:
     # Once it has ended, the last look says something only if it is why.
     if judgement is not None and (status.outcome is None or judgement.verdict.verdict == "fail"):
         lines += _judgement_lines(judgement, steps=status.steps)
+    if status.expanding is not None:
+        said = f"  the database is expanded first: greenlane migrations get {status.expanding}"
+        lines.append(Text(said, style="yellow"))
     if _is_paused(status):
         lines.append(Text("  paused", style="yellow"))
     if _waits_for_approval(status):
@@ -133,6 +136,8 @@ def change_line(status: Status) -> str:
     ]
     if status.bake_left_seconds:
         parts.append(f"bake left {format_seconds(status.bake_left_seconds)}")
+    if status.expanding is not None:
+        parts.append(f"the database is expanded by {status.expanding}")
     if _is_paused(status):
         parts.append("paused")
     if _waits_for_approval(status):
@@ -146,7 +151,7 @@ def change_key(status: Status) -> tuple[Any, ...]:
     weights = tuple((slot.slot, slot.weight) for slot in status.slots)
     if record is None:
         return (weights,)
-    waits = (_is_paused(status), _waits_for_approval(status))
+    waits = (status.expanding, _is_paused(status), _waits_for_approval(status))
     return (record.deployment_id, record.phase, status.step, waits, weights)
 
 

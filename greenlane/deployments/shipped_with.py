@@ -1,5 +1,6 @@
 """The database migrations that a release brings along, as a deployment's request names them."""
 
+import hashlib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -8,6 +9,13 @@ from greenlane.deployments.declaring.config import SERVICE_NAME_PATTERN
 
 ReleasePhase = Literal["expand", "migrate"]
 """A contract is none of them: it waits until nothing needs the old shape any more."""
+
+EXPANDS, EXPANDED = "database expands", "database expanded"
+"""Kinds of events in a deployment's history, with the `run`."""
+
+
+LONGEST_RUN = 72
+"""Characters of a run's id; a deployment's own may have 80."""
 
 
 class ReleaseMigrations(BaseModel):
@@ -30,3 +38,15 @@ class ReleaseMigrations(BaseModel):
     @classmethod
     def _in_order(cls, phases: tuple[ReleasePhase, ...]) -> tuple[ReleasePhase, ...]:
         return tuple(sorted(set(phases)))
+
+
+def run_id(deployment_id: str, phase: ReleasePhase) -> str:
+    """The id of a deployment's run of a phase: always the same, so that it is begun once.
+
+    A long id is cut, and ends in its digest.
+    """
+    whole = f"{deployment_id}-{phase}"
+    if len(whole) <= LONGEST_RUN:
+        return whole
+    ending = f"-{hashlib.sha256(deployment_id.encode()).hexdigest()[:8]}-{phase}"
+    return deployment_id[: LONGEST_RUN - len(ending)] + ending

@@ -102,7 +102,7 @@ class ABTestManager:
         *,
         metrics: tuple[str | Mapping[str, Any], ...] = ("conversion_rate",),
         by: str | None = None,
-        why: str = "",
+        reason: str = "",
         **keys: Any,
     ) -> str:
         """Create a test and start it; the same again changes nothing.
@@ -112,7 +112,7 @@ class ABTestManager:
             variants: percent by variant, adding up to 100.
             metrics: what is measured, the primary one first.
             by: who; the manager's `by` when left out.
-            why: for the audit.
+            reason: for the audit.
             **keys: any other key of a file, such as `maximum_duration="14d"`.
 
         Returns:
@@ -132,7 +132,9 @@ class ABTestManager:
             level = {definition.primary_metric.name: {"significance_level": self._alpha}}
             definition = checked(Experiment, _plain({**written, "success_criteria": level}))
         now = self._clock.now()
-        keeping.create(self.store, test_name, definition, by=author, why=why, at=now, start=True)
+        keeping.create(
+            self.store, test_name, definition, by=author, reason=reason, at=now, start=True
+        )
         return f"ab_test:{test_name}"
 
     def assign_variant(

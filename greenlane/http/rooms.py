@@ -1,5 +1,6 @@
 """What the routes of one capability have in common, and answers that many of them give."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +54,8 @@ class Room:
             replies: besides those that every route may give.
             more: whatever else a `Route` has.
         """
-        named = {key: one for key, one in self.segments.items() if f"{{{key}}}" in path}
+        left_open = re.findall(r"\{(\w+)\+?\}", path)
+        named = {key: self.segments[key] for key in left_open}
         given: dict[str, Any] = {"parameters": NoQuery, "path_parameters": named, **more}
         return Route(
             method=method,
@@ -71,4 +73,7 @@ class Room:
 
 def begun(about: str, model: type[BaseModel]) -> dict[int, Reply]:
     """The answers to what begins something under an Idempotency-Key."""
-    return {201: Reply(about, model), 200: Reply("It had begun before: the same answer.", model)}
+    return {
+        201: Reply(about, model),
+        200: Reply("It had begun before, under this key: the same answer.", model),
+    }

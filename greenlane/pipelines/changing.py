@@ -17,18 +17,18 @@ def change_flag(greenlane: Greenlane, asked: FlagAsked, entry: Entry) -> End:
         InvalidInput, Refused: it cannot be; nothing was changed.
     """
     by, at = _by(entry), greenlane.connection.clock.now()
-    store, key, where, why = greenlane.flags, asked.key, asked.environment, asked.why
+    store, key, where, reason = greenlane.flags, asked.key, asked.environment, asked.reason
     if asked.ramp is not None and where is not None:
         ramp = asked.ramp
         kept = start_ramp(
-            store, key, where, ramp.to, ramp.increment, ramp.interval, by, at=at, why=why
+            store, key, where, ramp.to, ramp.increment, ramp.interval, by, at=at, reason=reason
         )
     elif asked.set is not None:
-        kept = set_keys(store, key, asked.set, environment=where, by=by, why=why, at=at)
+        kept = set_keys(store, key, asked.set, environment=where, by=by, reason=reason, at=at)
     elif asked.enabled:
-        kept = enable(store, key, where, by=by, why=why, at=at)
+        kept = enable(store, key, where, by=by, reason=reason, at=at)
     else:
-        kept = disable(store, key, where, by=by, why=why, at=at)
+        kept = disable(store, key, where, by=by, reason=reason, at=at)
     return _kept(key, kept)
 
 
@@ -55,11 +55,11 @@ def change_experiment(greenlane: Greenlane, asked: ExperimentAsked, entry: Entry
         InvalidInput, Refused: it cannot be; nothing was changed.
     """
     by, at, store = _by(entry), greenlane.connection.clock.now(), greenlane.experiments
-    name, why = asked.name, asked.why
+    name, reason = asked.name, asked.reason
     if asked.to == "start":
-        test = start_test(store, name, by=by, why=why, at=at, shards=SHARDS)
+        test = start_test(store, name, by=by, reason=reason, at=at, shards=SHARDS)
     else:
-        test = stop_test(store, name, by=by, why=why, at=at, serve=asked.serve)
+        test = stop_test(store, name, by=by, reason=reason, at=at, serve=asked.serve)
     outputs = {"ab_test": name, "run": str(test.run), "status": test.status}
     return End(name="succeeded", outputs=outputs | {"outcome": "succeeded"})
 

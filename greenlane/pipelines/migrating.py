@@ -120,7 +120,9 @@ def abort_migration(greenlane: Greenlane, entry: Entry) -> str:
     except UnknownMigration:
         raise NotFinished(f"{entry.subject_id} has not begun; it is aborted after that") from None
     at = greenlane.connection.clock.now()
-    ask = Ask(name="abort", by=f"pipeline {entry.execution}", at=at, why=entry.stopped, undo=True)
+    ask = Ask(
+        name="abort", by=f"pipeline {entry.execution}", at=at, reason=entry.stopped, undo=True
+    )
     try:
         kept.leases.ask(record.database, record.run, ask)
     except SignalRefused as refused:

@@ -82,7 +82,7 @@ class FlagAsked(Document):
         set: keys as in a file, such as `{"percentage": 25}`.
         enabled: switch it on, or off for everybody.
         ramp: raise it in steps.
-        why: for the audit.
+        reason: for the audit.
     """
 
     key: str
@@ -90,7 +90,7 @@ class FlagAsked(Document):
     set: dict[str, object] | None = Field(None, min_length=1)
     enabled: bool | None = None
     ramp: Ramp | None = None
-    why: str = Field("", max_length=1000)
+    reason: str = Field("", max_length=1000)
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Self:
@@ -110,18 +110,18 @@ class ExperimentAsked(Document):
         name: the test.
         to: `start` begins a draft, `stop` ends it whatever its numbers say.
         serve: after a stop, the variant that all who are eligible get; the control if left out.
-        why: for the record; a stop needs it.
+        reason: for the record; a stop needs it.
     """
 
     name: str
     to: Literal["start", "stop"]
     serve: str | None = None
-    why: str = Field("", max_length=1000)
+    reason: str = Field("", max_length=1000)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.to == "stop" and not self.why.strip():
-            raise ValueError("why: say why it is stopped; the record keeps it")
+        if self.to == "stop" and not self.reason.strip():
+            raise ValueError("reason: say why it is stopped; the record keeps it")
         if self.to == "start" and self.serve is not None:
             raise ValueError("serve: it goes with `to: stop`")
         return self

@@ -72,5 +72,5 @@ def abort_rollout(greenlane: Greenlane, entry: Entry) -> str:
         return "it was never begun, or was over"
     if kept.record.phase not in ("advancing", "held"):
         return f"it is {kept.record.phase.replace('_', ' ')}; it stays"
-    regional.rollback(entry.name, by=f"pipeline {entry.execution}", why=entry.stopped)
+    regional.rollback(entry.name, by=f"pipeline {entry.execution}", reason=entry.stopped)
     return "it is aborted: every touched Region goes back"

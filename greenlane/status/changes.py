@@ -77,7 +77,7 @@ def _flag_need(key: str, environment: str, what: str, since: datetime | None) ->
 def needs_of_proposals(proposals: Iterable[Proposal]) -> Iterator[Need]:
     """Changes of flags that wait for a second person."""
     for one in proposals:
-        why = f": {one.why}" if one.why else ""
+        why = f": {one.reason}" if one.reason else ""
         yield Need(
             kind="proposal",
             name=one.id,
@@ -127,7 +127,7 @@ def needs_of_run(latest: RunRecord, asked: Asked | None, now: datetime) -> Itera
     """What of a database's latest run waits for a person."""
     paused = asked is not None and asked.name == "pause"
     if latest.standing == "running" and paused and asked is not None:
-        why = f": {asked.why}" if asked.why else ""
+        why = f": {asked.reason}" if asked.reason else ""
         yield _run_need(latest, f"{latest.phase} is paused by {asked.by}{why}", asked.at)
     ended = latest.ended_at or latest.updated_at
     if latest.standing in ("dead", "failed") and now - ended < RECENT:

@@ -25,7 +25,7 @@ def _flags(api: DeployedApi) -> None:
 
 
 def begun(api: DeployedApi, name: str, **keys: Any) -> None:
-    body = {"name": name, "experiment": {**LIFE, **keys}, "start": True, "why": "a test"}
+    body = {"name": name, "experiment": {**LIFE, **keys}, "start": True, "reason": "a test"}
     answer = api.manage("POST", "/v1/experiments", body)
     assert (answer.status, answer.json["status"]) == (200, "running"), answer.json
 
@@ -82,7 +82,7 @@ def test_one_life_of_a_test(api: DeployedApi) -> None:
     assert results["users"] == {"control": 8, "treatment": 8}
     assert (effect["control"], effect["treatment"]) == (2 / 8, 6 / 8)
 
-    change = {"weights": {"control": 99, "treatment": 1}, "why": "careful"}
+    change = {"weights": {"control": 99, "treatment": 1}, "reason": "careful"}
     etag = api.manage("GET", "/v1/experiments/life").headers["etag"]
     changed = api.manage("PATCH", "/v1/experiments/life", change, headers={"If-Match": etag})
     late = api.manage("PATCH", "/v1/experiments/life", change, headers={"If-Match": etag})
@@ -90,12 +90,12 @@ def test_one_life_of_a_test(api: DeployedApi) -> None:
     told = looked_up(api, "life", "treatment", treated[0])
     assert (told["metadata"]["why"], told["metadata"]["epoch"]) == ("recorded", 0)
 
-    stop = {"why": "enough", "serve": "treatment"}
+    stop = {"reason": "enough", "serve": "treatment"}
     assert api.manage("POST", "/v1/experiments/life/stop", stop).json["verdict"] == "stopped"
     served = looked_up(api, "life", "treatment", untreated[0])
     assert (served["reason"], served["metadata"]["why"]) == ("STATIC", "served")
     audit = api.manage("GET", "/v1/experiments/life/audit").json["entries"]
-    assert [one["why"] for one in audit] == ["enough", "careful", "a test"]
+    assert [one["reason"] for one in audit] == ["enough", "careful", "a test"]
 
 
 def test_requests_that_overlap_count_once(api: DeployedApi) -> None:

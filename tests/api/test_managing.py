@@ -14,7 +14,7 @@ def _as_at_first(api: DeployedApi) -> None:
 
 
 def test_a_flag_is_put_looked_up_switched_off_and_taken_out(api: DeployedApi) -> None:
-    put = api.manage("PUT", "/v1/flags/dark_mode", {"flag": {}, "why": "for the launch"})
+    put = api.manage("PUT", "/v1/flags/dark_mode", {"flag": {}, "reason": "for the launch"})
     assert (put.status, put.json["keys"]) == (200, ["dark_mode"])
     assert api.look_up_fresh("/dark_mode")["value"] is True
 
@@ -24,7 +24,7 @@ def test_a_flag_is_put_looked_up_switched_off_and_taken_out(api: DeployedApi) ->
     seen = api.manage("GET", "/v1/flags/dark_mode").json
     assert seen["on"] == {"*": True, "production": False}
 
-    assert api.manage("DELETE", "/v1/flags/dark_mode?why=over").status == 200
+    assert api.manage("DELETE", "/v1/flags/dark_mode?reason=over").status == 200
     assert api.manage("GET", "/v1/flags/dark_mode").status == 404
 
 
@@ -51,12 +51,12 @@ def user(api: DeployedApi, name: str) -> dict[str, Any]:
 def test_a_protected_environment_takes_two_people(api: DeployedApi) -> None:
     ada, bob = user(api, "ada"), user(api, "bob")
     api.put(FLAGS + "approvals: {environments: [production]}\n")
-    change = {"changes": {"percentage": 80}, "why": "all is well"}
+    change = {"changes": {"percentage": 80}, "reason": "all is well"}
 
     waits = api.manage("PATCH", "/v1/flags/new_checkout", change, **ada)
     proposal = waits.json["proposal"]["id"]
     alone = api.manage("POST", f"/v1/flag-proposals/{proposal}/approve", {}, **ada)
-    agreed = api.manage("POST", f"/v1/flag-proposals/{proposal}/approve", {"why": "yes"}, **bob)
+    agreed = api.manage("POST", f"/v1/flag-proposals/{proposal}/approve", {"reason": "yes"}, **bob)
 
     assert (waits.status, waits.json["keys"]) == (202, [])
     assert (alone.status, alone.json["title"]) == (409, "ApprovalRefused")
@@ -84,7 +84,7 @@ def test_a_ramp_is_recorded_and_stopped(api: DeployedApi) -> None:
     first = api.manage("POST", "/v1/flags/new_checkout/ramp", begun)
     second = api.manage("POST", "/v1/flags/new_checkout/ramp", begun)
     ramp = api.manage("GET", "/v1/flags/new_checkout").json["states"]["production"]["ramp"]
-    stop = api.manage("DELETE", "/v1/flags/new_checkout/ramp?environment=production&why=enough")
+    stop = api.manage("DELETE", "/v1/flags/new_checkout/ramp?environment=production&reason=enough")
     after = api.manage("GET", "/v1/flags/new_checkout").json["states"]["production"]["ramp"]
 
     assert (first.status, second.status, stop.status) == (200, 409, 200)

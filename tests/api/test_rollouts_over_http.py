@@ -62,7 +62,7 @@ def test_a_wish_is_kept_with_whoever_signed_it(api: DeployedApi) -> None:
     view = api.manage("GET", f"/v1/rollouts/{service}").json
 
     assert (taken.status, taken.json["asked"]) == (200, "rollback")
-    assert (view["wish"]["name"], view["wish"]["why"]) == ("rollback", "wrong prices")
+    assert (view["wish"]["name"], view["wish"]["reason"]) == ("rollback", "wrong prices")
     assert view["wish"]["by"].startswith(f"arn:aws:iam::{ACCOUNT}:")
     assert executions(api, "greenlane-regions")  # nobody was at work on it any more
 

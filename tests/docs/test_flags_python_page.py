@@ -73,7 +73,7 @@ def test_changes_are_made_as_shown(names: dict[str, Any]) -> None:
 
     ramp = store.read().flags["new_checkout"].state("production").ramp
     assert (ramp.target, ramp.last_good, ramp.by) == (50, 5, "ada")
-    assert [entry.why for entry in store.audit("new_checkout", limit=2)] == ["go", "first look"]
+    assert [entry.reason for entry in store.audit("new_checkout", limit=2)] == ["go", "first look"]
 
 
 def test_every_variable_that_is_read_is_described() -> None:

@@ -82,7 +82,7 @@ def one_step_up(store: DynamoFlagStore) -> None:
         states = {**one.states, "production": after}
         return flags.with_flag("new_checkout", one.model_copy(update={"states": states}))
 
-    store.change(edit, by="greenlane", why="", at=NOW)
+    store.change(edit, by="greenlane", reason="", at=NOW)
 
 
 def test_the_commands_and_the_python_example_work_in_order(

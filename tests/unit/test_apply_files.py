@@ -82,10 +82,10 @@ def test_files_that_name_no_service_are_for_the_one_that_is_declared_with_them(
 
 
 def test_an_option_goes_to_the_files_that_take_it(folder: Path, applied: list[Any]) -> None:
-    go([folder / "flags.yaml", folder / "tests.yaml"], why="for autumn", start=True, prune=True)
+    go([folder / "flags.yaml", folder / "tests.yaml"], reason="for autumn", start=True, prune=True)
     assert applied == [
-        ("flags.yaml", {"by": "jo", "why": "for autumn", "prune": True}),
-        ("tests.yaml", {"by": "jo", "why": "for autumn", "start": True}),
+        ("flags.yaml", {"by": "jo", "reason": "for autumn", "prune": True}),
+        ("tests.yaml", {"by": "jo", "reason": "for autumn", "start": True}),
     ]
 
 

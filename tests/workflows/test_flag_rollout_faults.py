@@ -30,7 +30,7 @@ def states(town: Town, flag: str = "checkout") -> Iterator[tuple[str, str, FlagS
         for change in entry.changes:
             if change.key == flag and change.after:
                 after = change.after["states"].get("production", {})
-                yield entry.by, entry.why, FlagState.model_validate(after)
+                yield entry.by, entry.reason, FlagState.model_validate(after)
 
 
 def check_path(town: Town, flag: str = "checkout", step: int = STEP) -> None:

@@ -24,7 +24,12 @@ def town() -> MigrationTown:
 
 
 def asked(town: MigrationTown, name: str = "pause", **more: Any) -> None:
-    signal: dict[str, Any] = {"name": name, "by": "ada", "at": town.kernel.now(), "why": "a sale"}
+    signal: dict[str, Any] = {
+        "name": name,
+        "by": "ada",
+        "at": town.kernel.now(),
+        "reason": "a sale",
+    }
     town.leases.ask("orders", "m-1", Asked.model_validate(signal | more))
 
 

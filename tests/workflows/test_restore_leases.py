@@ -82,7 +82,7 @@ def test_a_person_may_end_it_at_any_time_before_the_cutover(make: Make, when: st
         database=DATABASE,
         restore=RESTORE,
         by="grace",
-        why="found another way",
+        reason="found another way",
     )
     town.run(0.5, done=town.quiet)
 

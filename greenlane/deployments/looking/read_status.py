@@ -7,6 +7,7 @@ from greenlane.deployments.looking.status import (
     Fleet,
     Status,
     bake_left,
+    expanding,
     last_judgement,
     outcome_of,
     progress,
@@ -26,10 +27,8 @@ def read_status(store: DynamoStore, fleet: Fleet, service: str, now: datetime) -
     if record is not None:
         changes["outcome"] = outcome_of(record)
         changes["bake_left_seconds"] = bake_left(record, now)
-        looks = (
-            store.last_look(record.deployment_id),
-            last_judgement(store.history(record.deployment_id)),
-        )
+        history = store.history(record.deployment_id)
+        looks = (store.last_look(record.deployment_id), last_judgement(history))
         changes["judgement"] = max(
             (look for look in looks if look is not None),
             key=lambda look: look.at,
@@ -41,6 +40,7 @@ def read_status(store: DynamoStore, fleet: Fleet, service: str, now: datetime) -
             plan = None  # refused, or still planning: there is none yet
         if plan is not None:
             changes["plan"] = plan
+            changes["expanding"] = expanding(record, plan, history)
             changes["step"], changes["steps"] = progress(record, plan)
             changes["signals"] = tuple(possible_signals(record, plan))
             workload = plan.workload

@@ -23,6 +23,7 @@ from greenlane.deployments.reaching.fleet import (
     tag_of,
 )
 from greenlane.deployments.reaching.traffic import read_rule, slot_health
+from greenlane.deployments.shipped_with import EXPANDED, run_id
 from greenlane.deployments.workload import Workload
 from greenlane.errors import Refused
 
@@ -70,7 +71,7 @@ class Status(StoredModel):
 
     `step` counts from 1 to `steps`, the watch after promotion left out; None outside of a
     deployment. `bake_left_seconds` is never negative. `outcome` is that of the latest deployment,
-    None while it is under way.
+    None while it is under way. `expanding` is the run of migrations that the first task waits for.
     """
 
     service: str
@@ -85,6 +86,7 @@ class Status(StoredModel):
     judgement: Judgement | None = None
     signals: tuple[str, ...] = ()
     outcome: Outcome | None = None
+    expanding: str | None = None
 
 
 def outcome_of(record: Record) -> Outcome | None:
@@ -107,6 +109,16 @@ def judgement_of(event: HistoryEvent) -> Judgement | None:
 def last_judgement(history: Sequence[HistoryEvent]) -> Judgement | None:
     """The latest verdict of a deployment."""
     return next((found for event in reversed(history) if (found := judgement_of(event))), None)
+
+
+def expanding(record: Record, plan: Plan, history: Sequence[HistoryEvent]) -> str | None:
+    """The run that expands the database before the first task starts; None when none does."""
+    asked = plan.request.migrations
+    if record.phase is not Phase.PLANNING or asked is None or "expand" not in asked.phases:
+        return None
+    # Not by the line that it began: whoever began it may have died before writing that.
+    done = any(event.kind == EXPANDED for event in history)
+    return None if done else run_id(plan.deployment_id, "expand")
 
 
 def bake_left(record: Record, now: datetime) -> int | None:

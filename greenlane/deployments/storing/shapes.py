@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
 
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3)]
 """Why something is set aside, for the record; blanks say nothing."""
@@ -12,6 +12,10 @@ class Document(BaseModel):
     """A part of a user's file: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+OnceWhy = Annotated[str, Field(validation_alias=AliasChoices("reason", "why"))]
+"""A reason that people gave. Before 0.1.0 was released it was stored as `why`."""
 
 
 class StoredModel(BaseModel):

@@ -36,7 +36,7 @@ Yes = Annotated[bool, Field(strict=True)]
 class TestReason(Document):
     """Why somebody decides."""
 
-    why: Why = ""
+    reason: Why = ""
 
 
 class PutTest(TestReason):
@@ -68,7 +68,7 @@ class StartTest(TestReason):
 class StopTest(Document):
     """How a person ends a test, whatever its numbers say."""
 
-    why: str = Field(min_length=1, max_length=500, description="For the audit; needed here.")
+    reason: str = Field(min_length=1, max_length=500, description="For the audit; needed here.")
     serve: Name | None = Field(
         None, description="What those have from now on who are eligible; the control if left out."
     )
@@ -171,11 +171,11 @@ class TestView(BaseModel):
     ended_at: datetime | None
     verdict: Ending | None
     serve: str | None
-    reason: str
+    reason: str = Field(description="Of the end, in words.")
     execution: str | None
-    by: str
+    by: str = Field(description="Who changed it last.")
     at: datetime | None
-    why: str
+    change_reason: str = Field(description="The reason that they gave.")
 
     @classmethod
     def of(cls, test: StoredTest) -> "TestView":

@@ -128,7 +128,7 @@ class ExperimentsApi:
             holdouts=body.holdouts,
             segments=body.segments,
         )
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         kept = keeping.put(store, document, start=body.start, again=body.again, **who)
         return kept.tests[name]
 
@@ -147,7 +147,7 @@ class ExperimentsApi:
             weights=body.weights,
             traffic=body.traffic,
             ramp=body.ramp,
-            **self._who(request, body.why),
+            **self._who(request, body.reason),
         )
         return _told(changed)
 
@@ -156,7 +156,7 @@ class ExperimentsApi:
         request.parameters(NoQuery)
         body, name = request.json(StartTest, optional=True), _name(request)
         store = self._if(name, request.conditions(IfTest))
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         shards = SHARDS if body.shards is None else body.shards
         return _told(keeping.start(store, name, shards=shards, again=body.again, **who))
 
@@ -164,7 +164,7 @@ class ExperimentsApi:
         """End a test by a person's will."""
         request.parameters(NoQuery)
         body, name = request.json(StopTest), _name(request)
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         return _told(keeping.stop(self.store, name, serve=body.serve, run=body.run, **who))
 
     def results(self, request: Request) -> Response:
@@ -196,8 +196,8 @@ class ExperimentsApi:
         page = that_fit(found[: asked.limit])
         return Response(content=TestAudit(entries=page, more=len(found) > len(page)))
 
-    def _who(self, request: Request, why: str) -> dict[str, Any]:
-        return {"by": request.by, "why": why, "at": self.clock.now()}
+    def _who(self, request: Request, reason: str) -> dict[str, Any]:
+        return {"by": request.by, "reason": reason, "at": self.clock.now()}
 
     def _if(self, name: str, asked: IfTest) -> ExperimentStore:
         """The store as it is for a change that has preconditions."""

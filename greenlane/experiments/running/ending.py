@@ -96,9 +96,9 @@ def end(
             verdict=verdict,
             serve=serve,
             look=look,
-            reason=reason,
+            end_reason=reason,
             by=GREENLANE,
-            why=f"{by_what}: {verdict}: {reason}",
+            reason=f"{by_what}: {verdict}: {reason}",
             at=now,
         )
     except Refused as refused:

@@ -149,4 +149,4 @@ def _write_down(
 
     named = [what for what in done if what != "flag" or ramped]
     said = f"done after its end: {', '.join(named)}{f'; {ramped}' if ramped else ''}"
-    runtime.experiments.change(edit, by=GREENLANE, why=said[:1000], at=runtime.clock.now())
+    runtime.experiments.change(edit, by=GREENLANE, reason=said[:1000], at=runtime.clock.now())

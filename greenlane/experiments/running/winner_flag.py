@@ -42,7 +42,7 @@ def ramp_winner(runtime: ExperimentRuntime, test: StoredTest) -> str:
             flag.interval,
             _by(test),
             at=runtime.clock.now(),
-            why=f"{test.serve} won the A/B test {test.name}",
+            reason=f"{test.serve} won the A/B test {test.name}",
         )
     except FlagConflict:
         raise

@@ -33,6 +33,7 @@ class AppliedTests(StoredModel):
     version: int
     changed: tuple[str, ...] = ()
     tests: dict[str, Status]
+    versions: dict[str, int]
     shared: bool = False
 
 
@@ -52,7 +53,7 @@ def apply_experiments(
     name: str = "document",
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     start: bool = False,
     again: bool = False,
@@ -64,7 +65,7 @@ def apply_experiments(
         text: the file.
         name: what to call it.
         by: who applies it.
-        why: for the audit.
+        reason: for the audit.
         at: when.
         start: start the drafts among them.
         again: begin concluded tests again whose definition is otherwise than it was.
@@ -76,10 +77,13 @@ def apply_experiments(
     source = load(text, name)
     document = validate(ExperimentsDocument, source)
     before = store.layers()
-    kept = put(store, document, by=by, why=why, at=at, start=start, again=again, source=source)
+    kept = put(
+        store, document, by=by, reason=reason, at=at, start=start, again=again, source=source
+    )
     return AppliedTests(
         version=kept.version,
         changed=kept.changed,
         tests={key: test.status for key, test in kept.tests.items()},
+        versions={key: test.version for key, test in kept.tests.items()},
         shared=store.layers() != before,
     )

@@ -128,7 +128,7 @@ def begun_again(before: StoredTest, definition: Experiment, used: Conditions) ->
         version=before.version,
         by=before.by,
         at=before.at,
-        why=before.why,
+        change_reason=before.change_reason,
     )
 
 

@@ -54,7 +54,7 @@ def put(
     document: ExperimentsDocument,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     start: bool = False,
     again: bool = False,
@@ -69,7 +69,7 @@ def put(
         store: where tests are kept.
         document: the file; it is checked here, together with what is stored.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when.
         start: start the drafts among them.
         again: begin concluded tests again whose definition is otherwise than it was.
@@ -108,7 +108,7 @@ def put(
                 after = after.with_test(begun)
         return after
 
-    changed = _change(store, edit, by=by, why=why, at=at)
+    changed = _change(store, edit, by=by, reason=reason, at=at)
     return KeptTests(
         version=changed.version,
         changed=changed.names,
@@ -122,7 +122,7 @@ def create(
     definition: Experiment,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     start: bool = False,
     again: bool = False,
@@ -135,7 +135,7 @@ def create(
         name: the test.
         definition: what it is.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when.
         start: start it, if it is a draft then.
         again: begin it again, if it is concluded and was otherwise.
@@ -148,7 +148,7 @@ def create(
     document = checked(ExperimentsDocument, {"ab_tests": {name: as_written(definition)}})
     # Those were checked where they came from; as a file they would need names of all attributes.
     document = document.model_copy(update={"segments": dict(segments or {})})
-    kept = put(store, document, by=by, why=why, at=at, start=start, again=again)
+    kept = put(store, document, by=by, reason=reason, at=at, start=start, again=again)
     return kept.tests[name]
 
 
@@ -157,7 +157,7 @@ def start(
     name: str,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     shards: int = SHARDS,
     again: bool = False,
@@ -168,7 +168,7 @@ def start(
         store: where tests are kept.
         name: the test.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when; the first user can take part then.
         shards: of its counters, 1 to 64; more than 8 where hundreds of events come each second.
         again: begin a concluded test anew, under another salt.
@@ -194,7 +194,7 @@ def start(
         check(stored, after, (name,), Source("the A/B tests", "", {}))
         return after
 
-    return _change(store, edit, by=by, why=why, at=at).tests.tests[name]
+    return _change(store, edit, by=by, reason=reason, at=at).tests.tests[name]
 
 
 def change(
@@ -205,7 +205,7 @@ def change(
     traffic: Decimal | None = None,
     ramp: Ramp | None = None,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
 ) -> StoredTest:
     """Change a running test: other weights, or more of the eligible.
@@ -233,7 +233,7 @@ def change(
         check(stored, changed, (name,), Source("the A/B tests", "", {}))
         return changed
 
-    return _change(store, edit, by=by, why=why, at=at).tests.tests[name]
+    return _change(store, edit, by=by, reason=reason, at=at).tests.tests[name]
 
 
 def conclude(
@@ -244,9 +244,9 @@ def conclude(
     verdict: Ending,
     serve: str | None = None,
     look: Look | None = None,
-    reason: str = "",
+    end_reason: str = "",
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
 ) -> StoredTest:
     """End a run; the same end again changes nothing.
@@ -260,9 +260,9 @@ def conclude(
             After `ship` it is needed, after any other end it must be left out or be the control,
             unless a person stops the test and says so.
         look: that decided it; it is kept first, where it is not yet.
-        reason: in words.
+        end_reason: in words.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when; what happens later is not counted.
 
     Raises:
@@ -275,13 +275,13 @@ def conclude(
         test = test_in(stored, name)
         if test.run != run:
             raise Refused(f"{name}: run {test.run} is there now, and run {run} is over")
-        return stored.with_test(editing.ended(test, verdict, serve, reason, by, at))
+        return stored.with_test(editing.ended(test, verdict, serve, end_reason, by, at))
 
     if look is not None and store.keep_look(name, run, look) != look:
         raise Refused(f"{name}: another look {look.number} of it was kept before; decide by that")
     # An end is never held up by the length of its reason.
-    why = why[:LONGEST_WHY]
-    return _change(store, edit, by=by, why=why, at=at).tests.tests[name]
+    shortened = reason[:LONGEST_WHY]
+    return _change(store, edit, by=by, reason=shortened, at=at).tests.tests[name]
 
 
 def stop(
@@ -289,28 +289,28 @@ def stop(
     name: str,
     *,
     by: str,
-    why: str,
+    reason: str,
     at: datetime,
     serve: str | None = None,
     run: int | None = None,
 ) -> StoredTest:
-    """End a test by a person's will, a draft too; `why` is needed, and `serve` may be any variant.
+    """End a test, a draft too, by a person's will; `reason` is needed, `serve` may be any variant.
 
     Raises:
         UnknownTest: there is none of that name.
         InvalidInput: no reason, or no such variant.
         Refused: it ended before, or another run is there than the `run` that is meant.
     """
-    if not why.strip():
-        raise InvalidInput("why", why, "say why it is stopped; the record keeps it")
+    if not reason.strip():
+        raise InvalidInput("reason", reason, "say why it is stopped; the record keeps it")
 
     def edit(stored: StoredTests) -> StoredTests:
         test = test_in(stored, name)
         if run is not None and test.run != run:
             raise Refused(f"{name}: run {test.run} is there now, and run {run} was meant; name it")
-        return stored.with_test(editing.ended(test, "stopped", serve, why, by, at))
+        return stored.with_test(editing.ended(test, "stopped", serve, reason, by, at))
 
-    return _change(store, edit, by=by, why=why, at=at).tests.tests[name]
+    return _change(store, edit, by=by, reason=reason, at=at).tests.tests[name]
 
 
 def test_in(stored: StoredTests, name: str) -> StoredTest:
@@ -392,7 +392,9 @@ def _with(
     return checked(Experiment, as_written(changed))
 
 
-def _change(store: ExperimentStore, edit: Edit, *, by: str, why: str, at: datetime) -> ChangedTests:
-    if len(why) > LONGEST_WHY:
-        raise InvalidInput("why", excerpt(why), f"write at most {LONGEST_WHY} characters")
-    return store.change(edit, by=by, why=why, at=at)
+def _change(
+    store: ExperimentStore, edit: Edit, *, by: str, reason: str, at: datetime
+) -> ChangedTests:
+    if len(reason) > LONGEST_WHY:
+        raise InvalidInput("reason", excerpt(reason), f"write at most {LONGEST_WHY} characters")
+    return store.change(edit, by=by, reason=reason, at=at)

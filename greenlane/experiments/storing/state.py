@@ -10,9 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer
+from pydantic import AliasChoices, Field, PlainSerializer
 
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.deployments.storing.stored import as_stored
 from greenlane.experiments.assignment import Slice
 from greenlane.experiments.model import Experiment, ExperimentsDocument, Holdout, Layer, Ramp
@@ -102,7 +102,7 @@ class StoredTest(StoredModel):
         version: how often it was changed; the audit has an entry for each.
         by: who changed it last.
         at: when.
-        why: in their words.
+        change_reason: in their words.
     """
 
     name: str
@@ -129,7 +129,7 @@ class StoredTest(StoredModel):
     version: int = 0
     by: str = ""
     at: datetime | None = None
-    why: str = ""
+    change_reason: str = Field("", validation_alias=AliasChoices("change_reason", "why"))
 
     @property
     def control(self) -> str:
@@ -233,6 +233,6 @@ class AuditedChange(StoredModel):
     id: str
     at: datetime
     by: str
-    why: str = ""
+    reason: OnceWhy = ""
     before: Any = None
     after: Any = None

@@ -102,15 +102,15 @@ class ExperimentStore(Protocol):
         """Layers and holdouts, as the next test that starts will find them."""
         ...
 
-    def change(self, edit: Edit, *, by: str, why: str, at: datetime) -> ChangedTests:
+    def change(self, edit: Edit, *, by: str, reason: str, at: datetime) -> ChangedTests:
         """Read, edit and write, anew as long as somebody else is faster.
 
         Args:
             edit: from what is stored to what shall be; called once more for each try, so it has
                 no effects of its own. What it raises is raised here. It leaves `version`, `by`,
-                `at` and `why` of the tests alone.
+                `at` and `change_reason` of the tests alone.
             by: who.
-            why: for the audit.
+            reason: for the audit.
             at: when.
 
         Raises:
@@ -209,14 +209,14 @@ class DynamoExperimentStore(StoredLooks):
         found: dict[str, Any] = unpacked(item)
         return found
 
-    def change(self, edit: Edit, *, by: str, why: str, at: datetime) -> ChangedTests:
+    def change(self, edit: Edit, *, by: str, reason: str, at: datetime) -> ChangedTests:
         """Read, edit and write, anew as long as somebody else is faster.
 
         Args:
             edit: from what is stored to what shall be; called once more for each try, so it has
                 no effects of its own. What it raises is raised here.
             by: who.
-            why: for the audit.
+            reason: for the audit.
             at: when.
 
         Raises:
@@ -232,8 +232,8 @@ class DynamoExperimentStore(StoredLooks):
             names = tuple(name for name in sorted(after.tests) if _moved(before, after, name))
             if not names and not _shares_otherwise(before, after):
                 return ChangedTests(version=before.version, tests=before)
-            after = _stamped(before, after, names, {"by": by, "at": at, "why": why})
-            if self._write(before, after, names, (by, why, at)):
+            after = _stamped(before, after, names, {"by": by, "at": at, "change_reason": reason})
+            if self._write(before, after, names, (by, reason, at)):
                 return ChangedTests(version=after.version, tests=after, names=names)
         raise Refused("the A/B tests are being changed by too many others at once; try again")
 

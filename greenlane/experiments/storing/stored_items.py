@@ -172,13 +172,13 @@ def audit_item(
         before: what was there; None if nothing was.
         after: what is there now.
     """
-    by, why, at = said
+    by, reason, at = said
     entry = AuditedChange(
         version=version,
         id=ours,
         at=at,
         by=by,
-        why=why,
+        reason=reason,
         before=content(before),
         after=content(after),
     )

@@ -32,8 +32,8 @@ from greenlane.flags.http.api_models import (
     PutFlag,
     RampQuery,
     Reason,
+    ReasonQuery,
     StartRamp,
-    WhyQuery,
 )
 from greenlane.flags.http.api_routes import ADMIN
 from greenlane.flags.storing.keeping import (
@@ -133,36 +133,36 @@ class FlagsApi:
         body, key = request.json(PutFlag), _key(request)
         store = self._if(key, request.conditions(Preconditions))
         check_new_flags([key], self.store.read().flags, self._tests, logger.warning)
-        return _told(put_flag(store, key, body.flag, **self._who(request, body.why)), key)
+        return _told(put_flag(store, key, body.flag, **self._who(request, body.reason)), key)
 
     def change(self, request: Request) -> Response:
         """Change some keys of a flag."""
         request.parameters(NoQuery)
         body, key = request.json(ChangeFlag), _key(request)
         store = self._if(key, request.conditions(IfMatch))
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         kept = set_keys(store, key, body.changes, environment=body.environment, **who)
         return _told(kept, key)
 
     def delete(self, request: Request) -> Response:
         """Take a flag out."""
-        asked, key = request.parameters(WhyQuery), _key(request)
+        asked, key = request.parameters(ReasonQuery), _key(request)
         store = self._if(key, request.conditions(IfMatch))
-        return _told(delete(store, [key], **self._who(request, asked.why)), key)
+        return _told(delete(store, [key], **self._who(request, asked.reason)), key)
 
     def enable(self, request: Request) -> Response:
         """Switch a flag on."""
         request.parameters(NoQuery)
         body, key = request.json(Deciding, optional=True), _key(request)
         store = self._if(key, request.conditions(IfMatch))
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         return _told(enable(store, key, body.environment, **who), key)
 
     def disable(self, request: Request) -> Response:
         """Switch a flag off."""
         request.parameters(NoQuery)
         body, key = request.json(Deciding, optional=True), _key(request)
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         return _told(disable(self.store, key, body.environment, **who), key)
 
     def start_ramp(self, request: Request) -> Response:
@@ -176,14 +176,14 @@ class FlagsApi:
             body.target,
             body.increment,
             body.interval,
-            **self._who(request, body.why),
+            **self._who(request, body.reason),
         )
         return _told(kept, key)
 
     def stop_ramp(self, request: Request) -> Response:
         """Stop a rollout."""
         asked, key = request.parameters(RampQuery), _key(request)
-        who = self._who(request, asked.why)
+        who = self._who(request, asked.reason)
         return _told(stop_ramp(self.store, key, asked.environment, **who), key)
 
     def audit_one(self, request: Request) -> Response:
@@ -212,14 +212,14 @@ class FlagsApi:
         """Carry out what somebody else has proposed."""
         request.parameters(NoQuery)
         body = request.json(Reason, optional=True)
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         return _told(approve(self.store, _id(request), **who), None, decided=True)
 
     def reject(self, request: Request) -> Response:
         """Refuse what was proposed."""
         request.parameters(NoQuery)
         body = request.json(Reason, optional=True)
-        who = self._who(request, body.why)
+        who = self._who(request, body.reason)
         proposal = reject(self.store, _id(request), **who)
         kept = Kept(version=self.store.read().version, proposal=proposal)
         return _told(kept, None, decided=True)
@@ -230,8 +230,8 @@ class FlagsApi:
         content = document(_deployed(), server=request.url, version=__version__)
         return Response(content=content)
 
-    def _who(self, request: Request, why: str) -> dict[str, Any]:
-        return {"by": request.by, "why": why, "at": self.clock.now()}
+    def _who(self, request: Request, reason: str) -> dict[str, Any]:
+        return {"by": request.by, "reason": reason, "at": self.clock.now()}
 
     def _if(self, key: str, asked: IfMatch) -> FlagStore:
         """The store as it is for a change that has preconditions."""

@@ -31,7 +31,7 @@ Environment = Annotated[
 class Reason(Document):
     """Why somebody decides."""
 
-    why: Why = ""
+    reason: Why = ""
 
 
 class Deciding(Reason):
@@ -67,13 +67,13 @@ class _Query(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class WhyQuery(_Query):
+class ReasonQuery(_Query):
     """For methods without a body."""
 
-    why: Why = ""
+    reason: Why = ""
 
 
-class RampQuery(WhyQuery):
+class RampQuery(ReasonQuery):
     """Which ramp."""
 
     environment: Annotated[str, Field(min_length=1, max_length=100)]

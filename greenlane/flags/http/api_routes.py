@@ -21,8 +21,8 @@ from greenlane.flags.http.api_models import (
     PutFlag,
     RampQuery,
     Reason,
+    ReasonQuery,
     StartRamp,
-    WhyQuery,
 )
 from greenlane.http.replies import GATEWAY_FAILED, REFUSED_KEY, THROTTLED, ok, problem
 from greenlane.http.rooms import MOVED, Room
@@ -165,7 +165,7 @@ ADMIN = (
         _CONFLICT,
         MOVED,
         headers=IfMatch,
-        parameters=WhyQuery,
+        parameters=ReasonQuery,
     ),
     _flag(
         "POST",

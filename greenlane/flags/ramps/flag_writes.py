@@ -52,7 +52,7 @@ def move_all(store: FlagStore, edit: Edit, *, why: str, at: datetime) -> StoredF
     """
     for _ in range(AGAIN - 1):
         try:
-            return store.change(edit, by=GREENLANE, why=why[:1000], at=at).flags
+            return store.change(edit, by=GREENLANE, reason=why[:1000], at=at).flags
         except FlagConflict:
             continue
-    return store.change(edit, by=GREENLANE, why=why[:1000], at=at).flags
+    return store.change(edit, by=GREENLANE, reason=why[:1000], at=at).flags

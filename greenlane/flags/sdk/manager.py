@@ -249,7 +249,7 @@ class FeatureFlagManager:
         *,
         environment: str | None = None,
         by: str | None = None,
-        why: str = "",
+        reason: str = "",
     ) -> "Kept":
         """Change some keys of a flag where it is stored.
 
@@ -258,7 +258,7 @@ class FeatureFlagManager:
             changes: as a file would have them, such as `{"percentage": 25}`; None takes a key out.
             environment: for this one only; everywhere when left out.
             by: who; the manager's `by` when left out.
-            why: for the audit.
+            reason: for the audit.
 
         Returns:
             The new version and the flag, or the proposal that waits for a second person.
@@ -277,7 +277,7 @@ class FeatureFlagManager:
             changes,
             environment=environment,
             by=self._author(by),
-            why=why,
+            reason=reason,
             at=self._clock.now(),
         )
         self.reader.expire()
@@ -291,7 +291,7 @@ class FeatureFlagManager:
         interval: timedelta = timedelta(minutes=5),
         *,
         by: str | None = None,
-        why: str = "",
+        reason: str = "",
     ) -> "Kept":
         """Raise a flag's percentage in steps, in this manager's environment; returns at once.
 
@@ -304,7 +304,7 @@ class FeatureFlagManager:
             increment: percent more in each step.
             interval: between two steps.
             by: who; the manager's `by` when left out.
-            why: for the audit.
+            reason: for the audit.
 
         Returns:
             As `update_flag`; the flag's state in the environment has the ramp.
@@ -325,7 +325,7 @@ class FeatureFlagManager:
             interval,
             self._author(by),
             at=self._clock.now(),
-            why=why,
+            reason=reason,
         )
         self.reader.expire()
         return kept

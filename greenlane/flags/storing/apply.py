@@ -36,6 +36,7 @@ class AppliedFlags(StoredModel):
     environments: tuple[str, ...] = ()
     proposal: Proposal | None = None
     switched_off: dict[str, tuple[str, ...]] = {}
+    taken_out: tuple[str, ...] = ()
 
 
 def is_flags(text: str, name: str = "document") -> bool:
@@ -64,7 +65,7 @@ def apply_flags(
     name: str = "document",
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     prune: bool = False,
 ) -> AppliedFlags:
@@ -75,7 +76,7 @@ def apply_flags(
         text: the file.
         name: what to call it.
         by: who applies it.
-        why: for the audit.
+        reason: for the audit.
         at: when.
         prune: take out what the file does not have.
 
@@ -85,7 +86,7 @@ def apply_flags(
         Refused: it changes the percentage of a flag whose ramp runs.
     """
     document, source = read_part(text, name)
-    kept = keeping.put(store, document, by=by, why=why, at=at, prune=prune, source=source)
+    kept = keeping.put(store, document, by=by, reason=reason, at=at, prune=prune, source=source)
     return AppliedFlags(
         version=kept.version,
         changed=kept.changed,
@@ -93,4 +94,5 @@ def apply_flags(
         environments=kept.environments,
         proposal=kept.proposal,
         switched_off=kept.switched_off,
+        taken_out=kept.taken_out,
     )

@@ -9,7 +9,7 @@ from greenlane.flags.storing.store import FlagStore
 from greenlane.flags.storing.submitting import LONGEST_WHY, Kept, check, kept, readable
 
 
-def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) -> Kept:
+def approve(store: FlagStore, id: str, *, by: str, reason: str = "", at: datetime) -> Kept:
     """Carry out a change that waits.
 
     Asking again for what the same person approved before changes nothing more.
@@ -19,7 +19,7 @@ def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) 
         ApprovalRefused: its author asks, it was decided before, or what it is based on has moved.
         InvalidDocument: with what else changed meanwhile, the flags would be wrong.
     """
-    by, why = readable(by), readable(why)
+    by, reason = readable(by), readable(reason)
     proposal = store.proposal(id)
     if proposal.status == "approved" and proposal.decided_by == by:
         return Kept(version=store.read().version, proposal=proposal)
@@ -29,7 +29,7 @@ def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) 
             f"{id}: {by} proposed it, so somebody else has to approve it; `greenlane flags reject` "
             "takes it back"
         )
-    decided = _decided(proposal, "approved", by, why, at)
+    decided = _decided(proposal, "approved", by, reason, at)
 
     def edit(flags: StoredFlags) -> StoredFlags:
         after = proposal.edit(flags)
@@ -40,7 +40,9 @@ def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) 
         changed = store.change(
             edit,
             by=by,
-            why=proposal.why if not why else f"{proposal.why} ({why[:LONGEST_WHY]})".strip(),
+            reason=proposal.reason
+            if not reason
+            else f"{proposal.reason} ({reason[:LONGEST_WHY]})".strip(),
             at=at,
             touches=proposal.based,
             approves=decided,
@@ -53,19 +55,19 @@ def approve(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) 
     return kept(changed).model_copy(update={"proposal": decided})
 
 
-def reject(store: FlagStore, id: str, *, by: str, why: str = "", at: datetime) -> Proposal:
+def reject(store: FlagStore, id: str, *, by: str, reason: str = "", at: datetime) -> Proposal:
     """Close a change that waits, without it; its author may do that too.
 
     Raises:
         UnknownProposal: there is none of that id.
         ApprovalRefused: it was decided before.
     """
-    by, why = readable(by), readable(why)
+    by, reason = readable(by), readable(reason)
     proposal = store.proposal(id)
     if proposal.status == "rejected" and proposal.decided_by == by:
         return proposal
     _check_waits(proposal)
-    decided = _decided(proposal, "rejected", by, why, at)
+    decided = _decided(proposal, "rejected", by, reason, at)
     store.decide(decided)
     return decided
 
@@ -78,12 +80,12 @@ def _check_waits(proposal: Proposal) -> None:
         )
 
 
-def _decided(proposal: Proposal, status: str, by: str, why: str, at: datetime) -> Proposal:
+def _decided(proposal: Proposal, status: str, by: str, reason: str, at: datetime) -> Proposal:
     return proposal.model_copy(
         update={
             "status": status,
             "decided_by": by,
             "decided_at": at,
-            "decided_why": why[:LONGEST_WHY],
+            "decided_reason": reason[:LONGEST_WHY],
         }
     )

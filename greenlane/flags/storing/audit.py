@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.flags.storing.state import json_text
 
 GENESIS = "0" * 64
@@ -46,7 +46,7 @@ class AuditEntry(StoredModel):
     id: str
     at: datetime
     by: str
-    why: str = ""
+    reason: OnceWhy = ""
     author: str | None = None
     proposal: str | None = None
     changes: tuple[FlagChange, ...] = ()

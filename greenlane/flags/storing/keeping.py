@@ -60,7 +60,7 @@ def put(
     document: FlagsDocument,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     prune: bool = False,
     touches: Mapping[str, int] | None = None,
@@ -72,7 +72,7 @@ def put(
         store: where flags are kept.
         document: the file; its flags may need others that are stored.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when.
         prune: take out the flags and segments that the file does not have.
         touches: revisions that must not have moved, by key.
@@ -85,7 +85,7 @@ def put(
             flag that was switched off, and with it that it was.
     """
     edit = merging(document, prune=prune, source=source)
-    return submit(store, edit, by=by, why=why, at=at, touches=touches, source=source)
+    return submit(store, edit, by=by, reason=reason, at=at, touches=touches, source=source)
 
 
 def merging(document: FlagsDocument, *, prune: bool = False, source: Source | None = None) -> Edit:
@@ -136,13 +136,13 @@ def put_flag(
     flag: Flag,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
     touches: Mapping[str, int] | None = None,
 ) -> Kept:
     """Put one flag; see `put`."""
     document = checked(FlagsDocument, {"feature_flags": {key: as_written(flag)}})
-    return put(store, document, by=by, why=why, at=at, touches=touches)
+    return put(store, document, by=by, reason=reason, at=at, touches=touches)
 
 
 def difference(
@@ -153,7 +153,9 @@ def difference(
     return [FlagChange(key=key, before=old, after=new) for key, (old, new) in changed.items()]
 
 
-def delete(store: FlagStore, keys: Sequence[str], *, by: str, why: str = "", at: datetime) -> Kept:
+def delete(
+    store: FlagStore, keys: Sequence[str], *, by: str, reason: str = "", at: datetime
+) -> Kept:
     """Take flags out; raises `UnknownFlag`, or `InvalidDocument` when another flag needs one."""
 
     def edit(flags: StoredFlags) -> StoredFlags:
@@ -162,7 +164,7 @@ def delete(store: FlagStore, keys: Sequence[str], *, by: str, why: str = "", at:
         rest = {key: one for key, one in flags.flags.items() if key not in keys}
         return flags.model_copy(update={"flags": rest})
 
-    return submit(store, edit, by=by, why=why, at=at)
+    return submit(store, edit, by=by, reason=reason, at=at)
 
 
 def set_keys(
@@ -172,7 +174,7 @@ def set_keys(
     *,
     environment: str | None = None,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
 ) -> Kept:
     """Change some keys of a flag, everywhere or in one environment; a None takes the key out.
@@ -186,7 +188,7 @@ def set_keys(
         changes: as a file would have them, such as `{"percentage": 25}`.
         environment: whose settings are meant; the flag's own when left out.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when.
 
     Raises:
@@ -213,7 +215,7 @@ def set_keys(
         after = _with_definition(key, stored, flag, flags.environments, anew)
         return flags.with_flag(key, after)
 
-    return submit(store, edit, by=by, why=why, at=at)
+    return submit(store, edit, by=by, reason=reason, at=at)
 
 
 def enable(
@@ -222,7 +224,7 @@ def enable(
     environment: str | None = None,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
 ) -> Kept:
     """Switch a flag on, in one environment or wherever it is.
@@ -244,7 +246,7 @@ def enable(
             flag = overridden(flag, environment, enabled=True)
         return flags.with_flag(key, stored.model_copy(update={"flag": flag}))
 
-    return submit(store, edit, by=by, why=why, at=at)
+    return submit(store, edit, by=by, reason=reason, at=at)
 
 
 def disable(
@@ -253,7 +255,7 @@ def disable(
     environment: str | None = None,
     *,
     by: str,
-    why: str = "",
+    reason: str = "",
     at: datetime,
 ) -> Kept:
     """Switch a flag off for everybody, in one environment or everywhere, until it is enabled.
@@ -261,7 +263,7 @@ def disable(
     A ramp that runs there is stopped. This is never held up by approvals, nor by other changes.
     """
     # Kept for each environment, so a whole log in it must not make the flags too large.
-    reason = readable(f"{DISABLED_BY}{by}{f': {why}' if why else ''}")[:LONGEST_WHY]
+    told = readable(f"{DISABLED_BY}{by}{f': {reason}' if reason else ''}")[:LONGEST_WHY]
 
     def off(stored: StoredFlag, name: str) -> StoredFlag:
         state = stored.state(name)
@@ -269,13 +271,13 @@ def disable(
             return stored
         ramp = state.ramp
         if ramp is not None and ramp.goes:
-            ramp = ramp.model_copy(update={"status": "stopped", "reason": reason})
-        return stored.with_state(name, stopped=True, retreated=reason, ramp=ramp)
+            ramp = ramp.model_copy(update={"status": "stopped", "reason": told})
+        return stored.with_state(name, stopped=True, retreated=told, ramp=ramp)
 
     def edit(flags: StoredFlags) -> StoredFlags:
         return flags.with_flag(key, _switched(flags, key, environment, off))
 
-    return surely(lambda: submit(store, edit, by=by, why=why, at=at, takes_away=True))
+    return surely(lambda: submit(store, edit, by=by, reason=reason, at=at, takes_away=True))
 
 
 def _switched(

@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.flags.storing.audit import FlagChange
 from greenlane.flags.storing.state import (
     APPROVALS,
@@ -42,7 +42,7 @@ class Proposal(StoredModel):
     id: str
     at: datetime
     by: str
-    why: str = ""
+    reason: OnceWhy = ""
     status: Status = "waiting"
     environments: tuple[str, ...] = ()
     based: dict[str, int] = Field(default_factory=dict)
@@ -52,7 +52,7 @@ class Proposal(StoredModel):
     removed: tuple[str, ...] = ()
     decided_by: str | None = None
     decided_at: datetime | None = None
-    decided_why: str = ""
+    decided_reason: str = Field("", validation_alias=AliasChoices("decided_reason", "decided_why"))
 
     def edit(self, flags: StoredFlags) -> StoredFlags:
         """The set with this change carried out."""
@@ -82,7 +82,7 @@ class Proposal(StoredModel):
 
 
 def proposal_of(
-    before: StoredFlags, after: StoredFlags, *, id: str, by: str, why: str, at: datetime
+    before: StoredFlags, after: StoredFlags, *, id: str, by: str, reason: str, at: datetime
 ) -> Proposal:
     """The change from one set to another, as it waits."""
     changed = changed_keys(before, after)
@@ -90,7 +90,7 @@ def proposal_of(
         id=id,
         at=at,
         by=by,
-        why=why,
+        reason=reason,
         environments=held_up(before, after, by=by, at=at),
         based={key: before.revision(key) for key in changed},
         flags={key: after.flags[key] for key in changed if key in after.flags},

@@ -53,7 +53,7 @@ def start_ramp(
     by: str = "",
     *,
     at: datetime,
-    why: str = "",
+    reason: str = "",
 ) -> Kept:
     """Record that a flag is to be ramped, from the level that it has.
 
@@ -69,7 +69,7 @@ def start_ramp(
         interval: between two steps.
         by: who.
         at: when.
-        why: for the audit.
+        reason: for the audit.
 
     Raises:
         InvalidInput: a number is out of range, or the target is reached already.
@@ -116,7 +116,7 @@ def start_ramp(
             flag, stored.with_state(environment, ramp=started, ceiling=now, retreated=None)
         )
 
-    return submit(store, edit, by=by, why=why, at=at)
+    return submit(store, edit, by=by, reason=reason, at=at)
 
 
 def stop_ramp(
@@ -126,7 +126,7 @@ def stop_ramp(
     by: str,
     *,
     at: datetime,
-    why: str = "",
+    reason: str = "",
     back: bool = False,
 ) -> Kept:
     """Stop a ramp where it is; with `back`, at 0 percent. Stopping again changes nothing.
@@ -144,8 +144,8 @@ def stop_ramp(
             raise Refused(f"{flag}: it has no ramp in {environment}; nothing was changed")
         ramp, ceiling = state.ramp, Decimal(0) if back else state.ceiling
         if ramp.goes:
-            reason = why[:LONGEST_WHY] or f"stopped by {by}"
-            ramp = ramp.model_copy(update={"status": "stopped", "reason": reason})
+            told = reason[:LONGEST_WHY] or f"stopped by {by}"
+            ramp = ramp.model_copy(update={"status": "stopped", "reason": told})
         return flags.with_flag(flag, stored.with_state(environment, ramp=ramp, ceiling=ceiling))
 
-    return surely(lambda: submit(store, edit, by=by, why=why, at=at, takes_away=True))
+    return surely(lambda: submit(store, edit, by=by, reason=reason, at=at, takes_away=True))

@@ -101,7 +101,7 @@ class FlagStore(Protocol):
         edit: Edit,
         *,
         by: str,
-        why: str,
+        reason: str,
         at: datetime,
         touches: Mapping[str, int] | None = None,
         approves: Proposal | None = None,
@@ -109,7 +109,7 @@ class FlagStore(Protocol):
         """Make a change, or raise `FlagConflict`; see `DynamoFlagStore`."""
         ...
 
-    def recompile(self, *, by: str, why: str, at: datetime) -> Changed:
+    def recompile(self, *, by: str, reason: str, at: datetime) -> Changed:
         """Write the snapshots that are not what the flags compile to; see `DynamoFlagStore`."""
         ...
 
@@ -188,7 +188,7 @@ class DynamoFlagStore(FlagRecords):
         edit: Edit,
         *,
         by: str,
-        why: str,
+        reason: str,
         at: datetime,
         touches: Mapping[str, int] | None = None,
         approves: Proposal | None = None,
@@ -199,7 +199,7 @@ class DynamoFlagStore(FlagRecords):
             edit: from what is stored to what shall be; called once more for each try, so it has
                 no effects of its own. What it raises is raised here.
             by: who.
-            why: for the audit.
+            reason: for the audit.
             at: when.
             touches: what was looked at, with its revision (see `state`); those must not have
                 moved, unless `edit` has nothing left to do. By default it is what `edit` changes,
@@ -217,7 +217,7 @@ class DynamoFlagStore(FlagRecords):
             id="",
             at=at,
             by=by,
-            why=why,
+            reason=reason,
             author=approves.by if approves else None,
             proposal=approves.id if approves else None,
         )
@@ -249,20 +249,20 @@ class DynamoFlagStore(FlagRecords):
                 return found
         raise Refused(_TOO_MANY)
 
-    def recompile(self, *, by: str, why: str, at: datetime) -> Changed:
+    def recompile(self, *, by: str, reason: str, at: datetime) -> Changed:
         """Write the snapshots anew that are not what the flags compile to; none, as a rule.
 
         After an upgrade that compiles otherwise the next change does that by itself.
 
         Args:
             by: who.
-            why: for the audit.
+            reason: for the audit.
             at: when.
 
         Raises:
             FlagsTooLarge: it does not fit; nothing was written.
         """
-        entry = AuditEntry(version=0, id="", at=at, by=by, why=why)
+        entry = AuditEntry(version=0, id="", at=at, by=by, reason=reason)
         for number in range(TRIES):
             if number:
                 self._sleep(random.uniform(0, min(0.02 * 2**number, 0.5)))

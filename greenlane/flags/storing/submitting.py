@@ -53,6 +53,11 @@ class Kept(StoredModel):
         return {key: where for key, where in found.items() if where}
 
     @property
+    def taken_out(self) -> tuple[str, ...]:
+        """Flags that are gone now."""
+        return tuple(key for key, one in self.flags.items() if one is None)
+
+    @property
     def changed(self) -> bool:
         """Whether anything is otherwise now than before."""
         return bool(self.keys)
@@ -96,7 +101,7 @@ def submit(
     edit: Edit,
     *,
     by: str,
-    why: str,
+    reason: str,
     at: datetime,
     touches: Mapping[str, int] | None = None,
     source: Source | None = None,
@@ -111,11 +116,11 @@ def submit(
         InvalidInput: a reason that is too long.
         InvalidDocument, FlagConflict, FlagsTooLarge: nothing was written.
     """
-    by, why = readable(by), readable(why)
-    if len(why) > LONGEST_WHY:
+    by, reason = readable(by), readable(reason)
+    if len(reason) > LONGEST_WHY:
         if not takes_away:
-            raise InvalidInput("why", excerpt(why), f"write at most {LONGEST_WHY} characters")
-        why = why[:LONGEST_WHY]
+            raise InvalidInput("reason", excerpt(reason), f"write at most {LONGEST_WHY} characters")
+        reason = reason[:LONGEST_WHY]
 
     def guarded(flags: StoredFlags) -> StoredFlags:
         after = edit(flags)
@@ -129,14 +134,14 @@ def submit(
         return after
 
     try:
-        return kept(store.change(guarded, by=by, why=why, at=at, touches=touches))
+        return kept(store.change(guarded, by=by, reason=reason, at=at, touches=touches))
     except _HeldUp as held:
         proposal = proposal_of(
             held.before,
             held.after,
             id=f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             by=by,
-            why=why,
+            reason=reason,
             at=at,
         )
         store.propose(proposal)

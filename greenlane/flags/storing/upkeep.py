@@ -8,7 +8,7 @@ from greenlane.flags.storing.store import FlagStore
 from greenlane.flags.storing.submitting import Kept, known, submit
 
 
-def forget(store: FlagStore, environment: str, *, by: str, why: str = "", at: datetime) -> Kept:
+def forget(store: FlagStore, environment: str, *, by: str, reason: str = "", at: datetime) -> Kept:
     """Take out the snapshot of an environment that nothing names any more.
 
     Who still asks there gets the snapshot of `*`, so that one must say the same: nothing changes
@@ -18,7 +18,7 @@ def forget(store: FlagStore, environment: str, *, by: str, why: str = "", at: da
         store: where flags are kept.
         environment: its name.
         by: who.
-        why: for the audit.
+        reason: for the audit.
         at: when.
 
     Raises:
@@ -51,7 +51,7 @@ def forget(store: FlagStore, environment: str, *, by: str, why: str = "", at: da
         left = tuple(name for name in flags.environments if name != environment)
         return flags.model_copy(update={"flags": kept, "environments": left})
 
-    return submit(store, edit, by=by, why=why, at=at)
+    return submit(store, edit, by=by, reason=reason, at=at)
 
 
 def _naming(flags: StoredFlags, environment: str) -> str:

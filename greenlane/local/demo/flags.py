@@ -117,7 +117,9 @@ def _put_away(stage: Stage) -> None:
     """Switch the flags off: one that went back a step still has its bad path, and people on it."""
     for flag in ENDINGS:
         now = stage.cloud.clock.now()
-        keeping.disable(stage.greenlane.flags, flag, by="the demo", why="the scene is over", at=now)
+        keeping.disable(
+            stage.greenlane.flags, flag, by="the demo", reason="the scene is over", at=now
+        )
     time.sleep(1.0)  # as long as readers keep the flags, and more
 
 

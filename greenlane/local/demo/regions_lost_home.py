@@ -46,7 +46,7 @@ def play(console: Console) -> LostHomeResult:
         stood_in = _until(setting, "standby", lambda: _phase(setting, STANDBY) == "held")
         took_over = (setting.world[STANDBY].clock.now() - lost_at).total_seconds()
         if stood_in:
-            setting.rollouts(STANDBY).rollback(SERVICE, by="the demo", why=f"{HOME} is lost")
+            setting.rollouts(STANDBY).rollback(SERVICE, by="the demo", reason=f"{HOME} is lost")
         _until(setting, "standby", lambda: _is_back(setting))
         setting.world.heal()
         setting.say("the lines", "are mended")

@@ -66,7 +66,7 @@ def after_watch(run: MigrationRun, seen: Seen) -> MigrationRun:
     trouble, run = run.trouble, _counted(run)
     undoing, asked = run.stage == "undo", seen.asked
     if asked is not None and asked.name == "abort" and not (undoing and asked.undo):
-        why = f"{asked.by} ended it: {asked.why or 'no reason given'}"
+        why = f"{asked.by} ended it: {asked.reason or 'no reason given'}"
         return _end_early(run, why, undo=asked.undo)
     if seen.over and not undoing:
         return _end_early(run, seen.over, undo=False)
@@ -179,7 +179,9 @@ def _end_early(run: MigrationRun, why: str, *, undo: bool) -> MigrationRun:
 
 def _waits_for(run: MigrationRun, seen: Seen) -> str:
     if seen.asked is not None and seen.asked.name == "pause":
-        return f"{seen.asked.by} paused it" + (f": {seen.asked.why}" if seen.asked.why else "")
+        return f"{seen.asked.by} paused it" + (
+            f": {seen.asked.reason}" if seen.asked.reason else ""
+        )
     if run.stage == "undo":
         return ""
     if seen.unwell:

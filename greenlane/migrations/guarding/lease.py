@@ -19,7 +19,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from greenlane.deployments.storing.items import Item, instant
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.deployments.storing.table import DynamoTable, condition_failed
 from greenlane.errors import FenceLost, LeaseLingers, MigrationInFlight, SignalRefused
 from greenlane.migrations.validating.model import Phase
@@ -43,7 +43,7 @@ class Asked(StoredModel):
     name: Literal["pause", "abort"]
     by: str
     at: datetime
-    why: str = ""
+    reason: OnceWhy = ""
     undo: bool = False
 
 

@@ -13,6 +13,7 @@ from greenlane.migrations.http.migration_shapes import (
     AnswerRestore,
     AskedOfMigration,
     AskedOfRestore,
+    GivenReason,
     MigrationList,
     MigrationView,
     OfDatabase,
@@ -20,7 +21,6 @@ from greenlane.migrations.http.migration_shapes import (
     RestoreView,
     StartMigration,
     StartRestore,
-    Why,
 )
 from greenlane.migrations.managing.asking import StartedMigration
 from greenlane.migrations.restoring.model import RESTORE_PATTERN, Answer, RestoreRequest
@@ -62,7 +62,7 @@ _RESTORES = Room(
 
 
 def _asks(path: str, name: str, about: str, **more: Any) -> Route:
-    given: dict[str, Any] = {"body": Why, "body_optional": True, **more}
+    given: dict[str, Any] = {"body": GivenReason, "body_optional": True, **more}
     where = f"/{{run}}/{path}"
     return _RUNS.route("POST", where, name, about, _ASKED, _NO_RUN, REFUSED, **given)
 
@@ -183,7 +183,7 @@ RESTORES = (
         _NO_RESTORE,
         REFUSED,
         details="The new database stays until you delete it.",
-        body=Why,
+        body=GivenReason,
         body_optional=True,
     ),
 )

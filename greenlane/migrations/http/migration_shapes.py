@@ -38,13 +38,13 @@ class StartMigration(MigrationAsked):
     reason: Reason = ""
 
 
-class Why(Document):
+class GivenReason(Document):
     """Why somebody decides."""
 
     reason: Reason = ""
 
 
-class AbortMigration(Why):
+class AbortMigration(GivenReason):
     """How a run ends before its next slice."""
 
     undo: StrictBool = Field(
@@ -96,7 +96,7 @@ class StartRestore(Document):
         return self
 
 
-class AnswerRestore(Why):
+class AnswerRestore(GivenReason):
     """What a person says to the question that a restore waits with; the first answer stands."""
 
     says: Literal["approve", "salvage", "refuse", "stopped", "left_running"] = Field(

@@ -25,6 +25,7 @@ from greenlane.migrations.http.migration_shapes import (
     AnswerRestore,
     AskedOfMigration,
     AskedOfRestore,
+    GivenReason,
     MigrationList,
     MigrationView,
     OfDatabase,
@@ -32,7 +33,6 @@ from greenlane.migrations.http.migration_shapes import (
     RestoreView,
     StartMigration,
     StartRestore,
-    Why,
 )
 from greenlane.migrations.managing.asking import Asking, StartedMigration
 from greenlane.migrations.restoring.manager import RestoreManager
@@ -140,8 +140,8 @@ class MigrationsApi:
     def pause(self, request: Request) -> Response:
         """Let a run wait before its next slice."""
         request.parameters(NoQuery)
-        body, run = request.json(Why, optional=True), _named(request, "run", RUN_PATTERN)
-        self._asking(request).pause(run, why=body.reason)
+        body, run = request.json(GivenReason, optional=True), _named(request, "run", RUN_PATTERN)
+        self._asking(request).pause(run, reason=body.reason)
         return Response(content=AskedOfMigration(run=run, asked="pause"))
 
     def resume(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class MigrationsApi:
         request.parameters(NoQuery)
         body = request.json(AbortMigration, optional=True)
         run = _named(request, "run", RUN_PATTERN)
-        self._asking(request).abort(run, why=body.reason, undo=body.undo)
+        self._asking(request).abort(run, reason=body.reason, undo=body.undo)
         return Response(content=AskedOfMigration(run=run, asked="abort", undo=body.undo))
 
     # Restores.
@@ -214,14 +214,14 @@ class MigrationsApi:
         body = request.json(AnswerRestore)
         name = _named(request, "restore", RESTORE_PATTERN)
         desk = self._desk(request)
-        return Response(content=desk.answer(name, body.says, offer=body.offer, why=body.reason))
+        return Response(content=desk.answer(name, body.says, offer=body.offer, reason=body.reason))
 
     def abort_restore(self, request: Request) -> Response:
         """End a restore before its cutover."""
         request.parameters(NoQuery)
-        body = request.json(Why, optional=True)
+        body = request.json(GivenReason, optional=True)
         name = _named(request, "restore", RESTORE_PATTERN)
-        self._desk(request).abort(name, why=body.reason)
+        self._desk(request).abort(name, reason=body.reason)
         return Response(content=AskedOfRestore(restore=name, asked="abort"))
 
     def _databases(self, asked: OfDatabase) -> Sequence[str]:

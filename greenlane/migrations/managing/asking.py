@@ -113,9 +113,9 @@ class Asking(Looking):
         )
         return self._begin(asked, files=[one.id for one in outline.of(phase)])
 
-    def pause(self, run: str, *, why: str = "") -> RunRecord:
+    def pause(self, run: str, *, reason: str = "") -> RunRecord:
         """Let a run wait before its next slice; raises `SignalRefused` if it does not run."""
-        return self._ask(run, "pause", why, undo=False)
+        return self._ask(run, "pause", reason, undo=False)
 
     def resume(self, run: str) -> RunRecord:
         """Let a paused run go on; raises `SignalRefused` if it does not run, or is to end."""
@@ -123,13 +123,13 @@ class Asking(Looking):
         self._places.leases.resume(record.database, run)
         return record
 
-    def abort(self, run: str, *, why: str = "", undo: bool = False) -> RunRecord:
+    def abort(self, run: str, *, reason: str = "", undo: bool = False) -> RunRecord:
         """End a run before its next slice, and leave what it did, or undo what is exact to undo.
 
         Raises:
             SignalRefused: it does not run, or is to end already.
         """
-        return self._ask(run, "abort", why, undo=undo)
+        return self._ask(run, "abort", reason, undo=undo)
 
     def _begin(
         self, asked: MigrationRequest, *, files: Sequence[str], notes: Iterable[str] = ()
@@ -170,10 +170,12 @@ class Asking(Looking):
             "it, or end it"
         )
 
-    def _ask(self, run: str, name: Literal["pause", "abort"], why: str, *, undo: bool) -> RunRecord:
+    def _ask(
+        self, run: str, name: Literal["pause", "abort"], reason: str, *, undo: bool
+    ) -> RunRecord:
         record = self.run(run)
         at = self.connection.clock.now()
-        asked = Asked(name=name, by=self.by, at=at, why=why, undo=undo)
+        asked = Asked(name=name, by=self.by, at=at, reason=reason, undo=undo)
         self._places.leases.ask(record.database, run, asked)
         return record
 

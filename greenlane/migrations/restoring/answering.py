@@ -85,7 +85,7 @@ def answer_restore(
     restore: str,
     says: Says,
     by: str,
-    why: str = "",
+    reason: str = "",
     offer: str,
 ) -> Answer:
     """Answer the question that a restore waits with; the answer that stands then.
@@ -99,7 +99,7 @@ def answer_restore(
         restore: the restore's id.
         says: the answer, which tells the question too; `refuse` is for the one that is open.
         by: who.
-        why: for the history; an approval needs it.
+        reason: for the history; an approval needs it.
         offer: the id that the question has, for what it says would be lost.
 
     Raises:
@@ -111,13 +111,13 @@ def answer_restore(
     known = [one for sayings in SAYINGS.values() for one in sayings]
     if says not in known:
         raise InvalidInput("says", says, f"one of {', '.join(dict.fromkeys(known))}")
-    if says == "approve" and not why.strip():
-        raise InvalidInput("why", why, "say why what is lost may be lost")
+    if says == "approve" and not reason.strip():
+        raise InvalidInput("reason", reason, "say why what is lost may be lost")
     standing_now = restores.restore(restore).standing
     if standing_now != "running":
         raise ApprovalRefused(f"{restore} has ended ({standing_now}); nobody would hear the answer")
     question = _question(restores, restore, says, offer)
-    given = Answer(question=question, says=says, by=by, at=clock.now(), why=why, offer=offer)
+    given = Answer(question=question, says=says, by=by, at=clock.now(), reason=reason, offer=offer)
     asked = restores.answer(restore, given)
     if asked.offer != offer:
         raise ApprovalRefused(
@@ -141,14 +141,14 @@ def end_restore(
     database: str,
     restore: str,
     by: str,
-    why: str = "",
+    reason: str = "",
 ) -> None:
     """End a restore before its cutover; the new database stays, and how it is deleted is told.
 
     Raises:
         SignalRefused: it does not run, or is to end already.
     """
-    ask = AskedOfRun(name="abort", by=by, at=clock.now(), why=why)
+    ask = AskedOfRun(name="abort", by=by, at=clock.now(), reason=reason)
     leases.ask(database, restore, ask)
     for question in get_args(Question):
         asked = restores.asked(restore, question)

@@ -120,7 +120,7 @@ def _salvage(run: RestoreRun, start: str) -> str:
 def _said_before(run: RestoreRun) -> dict[str, str]:
     if run.approval is None:
         return {}
-    return {"approved by": f"{run.approval.by}: {run.approval.why}".rstrip(": ")}
+    return {"approved by": f"{run.approval.by}: {run.approval.reason}".rstrip(": ")}
 
 
 def heed_restore(run: RestoreRun, runtime: RestoreRuntime) -> RestoreRun:

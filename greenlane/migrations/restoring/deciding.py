@@ -37,7 +37,7 @@ def after_answer(run: RestoreRun, answer: Answer) -> RestoreRun:
         case "salvage":
             return run.model_copy(update={"stage": "finish", "outcome": "salvage"})
         case "refuse":
-            why = f"{answer.by} refused it: {answer.why or 'no reason given'}"
+            why = f"{answer.by} refused it: {answer.reason or 'no reason given'}"
             return _end(run, "refused", Aborted, why)
     return _end(run, "expired", ApprovalMissing, f"nobody answered in time: {answer.question}")
 

@@ -50,7 +50,7 @@ def refuse_if_aborted(run: RestoreRun, runtime: RestoreRuntime) -> None:
     """
     asked = hold(run, runtime)
     if asked is not None:
-        raise Aborted(f"{asked.by} ended it: {asked.why or 'no reason given'}")
+        raise Aborted(f"{asked.by} ended it: {asked.reason or 'no reason given'}")
 
 
 def lease_of(run: RestoreRun) -> Lease:

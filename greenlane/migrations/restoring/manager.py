@@ -131,7 +131,7 @@ class RestoreManager:
         """What happened in a restore, oldest first."""
         return self._restores.history(restore)
 
-    def answer(self, restore: str, says: Says, *, offer: str, why: str = "") -> Answer:
+    def answer(self, restore: str, says: Says, *, offer: str, reason: str = "") -> Answer:
         """Answer the question that a restore waits with.
 
         Raises:
@@ -144,11 +144,11 @@ class RestoreManager:
             restore=restore,
             says=says,
             by=self.by,
-            why=why,
+            reason=reason,
             offer=offer,
         )
 
-    def abort(self, restore: str, *, why: str = "") -> None:
+    def abort(self, restore: str, *, reason: str = "") -> None:
         """End a restore before its cutover.
 
         Raises:
@@ -163,7 +163,7 @@ class RestoreManager:
             database=self.restore(restore).database,
             restore=restore,
             by=self.by,
-            why=why,
+            reason=reason,
         )
 
     def salvage(self, restore: str) -> "tuple[SalvageStep, ...]":

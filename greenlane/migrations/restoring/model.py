@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.deployments.storing.stored import as_stored
 from greenlane.migrations.databases.model import Database
 from greenlane.migrations.guarding.model import Trouble
@@ -243,7 +243,7 @@ class Answer(StoredModel):
     says: Says
     by: str
     at: AwareDatetime
-    why: str = ""
+    reason: OnceWhy = ""
     offer: str = ""
 
 

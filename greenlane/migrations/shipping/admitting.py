@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from greenlane.deployments.model import Plan
+from greenlane.deployments.shipped_with import run_id
 from greenlane.errors import InvalidInput, Refused, UnknownDatabase
 from greenlane.migrations.shipping.kept import Kept, kept_by
 from greenlane.migrations.shipping.outdated import refuse_outdated
-from greenlane.migrations.shipping.requesting import run_id
 from greenlane.problems import suggest
 from greenlane.runtime import Runtime
 

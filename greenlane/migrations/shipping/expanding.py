@@ -2,6 +2,7 @@
 
 from greenlane.deployments.model import Deployment, Record
 from greenlane.deployments.phases import Phase
+from greenlane.deployments.shipped_with import EXPANDED, EXPANDS
 from greenlane.deployments.stepping.fence import fenced, still_wanted
 from greenlane.deployments.storing.journal import note
 from greenlane.errors import MigrationFailed, NotFinished
@@ -38,7 +39,7 @@ def expand_database(deployment: Deployment, runtime: MigrationRuntime) -> Deploy
         )
     match found.standing:
         case "succeeded":
-            note(runtime, plan.deployment_id, "database expanded", run=found.run)
+            note(runtime, plan.deployment_id, EXPANDED, run=found.run)
             return deployment.model_copy(update={"next": "shift"})
         case "running" if not has_died(runtime, found):
             waits = f": {found.waits_for}" if found.waits_for else ""
@@ -56,7 +57,7 @@ def _begin(runtime: MigrationRuntime, record: Record, request: MigrationRequest)
         MigrationFailed: its execution ended before anything was written down.
     """
     if start_run(runtime, request):
-        note(runtime, record.deployment_id, "database expands", run=request.run)
+        note(runtime, record.deployment_id, EXPANDS, run=request.run)
         raise NotFinished(f"{request.run} was started")
     found = find_run(runtime, request.run)
     if found is None:

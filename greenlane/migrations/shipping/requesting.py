@@ -1,25 +1,8 @@
 """What a deployment asks of the workflow of migrations. Pure; no I/O."""
 
-import hashlib
-
 from greenlane.deployments.model import Plan
-from greenlane.deployments.shipped_with import ReleaseMigrations, ReleasePhase
+from greenlane.deployments.shipped_with import ReleaseMigrations, ReleasePhase, run_id
 from greenlane.migrations.guarding.model import MigrationRequest, RunRecord
-
-LONGEST_RUN = 72
-"""Characters of a run's id; a deployment's own may have 80."""
-
-
-def run_id(deployment_id: str, phase: ReleasePhase) -> str:
-    """The id of a deployment's run of a phase: always the same, so that it is begun once.
-
-    A long id is cut, and ends in its digest.
-    """
-    whole = f"{deployment_id}-{phase}"
-    if len(whole) <= LONGEST_RUN:
-        return whole
-    ending = f"-{hashlib.sha256(deployment_id.encode()).hexdigest()[:8]}-{phase}"
-    return deployment_id[: LONGEST_RUN - len(ending)] + ending
 
 
 def request_for(plan: Plan, asked: ReleaseMigrations, phase: ReleasePhase) -> MigrationRequest:

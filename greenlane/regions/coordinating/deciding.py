@@ -92,7 +92,7 @@ def _heed(record: Rollout, seen: Seen, now: datetime) -> Rollout:
     if asked is None or asked.number <= record.heeded:
         return record
     record = _with(record, heeded=asked.number)
-    because = f"{asked.by}: {asked.why}" if asked.why else asked.by
+    because = f"{asked.by}: {asked.reason}" if asked.reason else asked.by
     match asked.name:
         case "rollback" if record.phase not in ("rolling_back", "rolled_back"):
             return _begin_back(record, f"asked by {because}", "", now)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from greenlane.deployments.model import DeploymentRequest
 from greenlane.deployments.phases import Phase as DeploymentPhase
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.deployments.storing.stored import as_stored
 from greenlane.regions.coordinating.fencing import Fence
 from greenlane.regions.declaring.model import Stage, Type
@@ -119,7 +119,7 @@ class Asked(StoredModel):
     name: Literal["hold", "resume", "rollback", "close"]
     number: int
     by: str
-    why: str = ""
+    reason: OnceWhy = ""
     at: datetime
 
 

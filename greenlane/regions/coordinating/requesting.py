@@ -200,33 +200,35 @@ class RegionalRollouts:
         plan = self.rollouts.plan(rollout_id).plan
         return BegunRollout(rollout_id=rollout_id, service=service, plan=plan, already=True)
 
-    def hold(self, service: str, *, by: str, why: str, rollout_id: str | None = None) -> Rollout:
+    def hold(self, service: str, *, by: str, reason: str, rollout_id: str | None = None) -> Rollout:
         """Start no further Region; those under way go on."""
-        return self._ask(service, "hold", by, why, {"advancing"}, rollout_id)
+        return self._ask(service, "hold", by, reason, {"advancing"}, rollout_id)
 
     def resume(
-        self, service: str, *, by: str, why: str = "", rollout_id: str | None = None
+        self, service: str, *, by: str, reason: str = "", rollout_id: str | None = None
     ) -> Rollout:
         """Let a held rollout go on."""
-        return self._ask(service, "resume", by, why, {"held"}, rollout_id)
+        return self._ask(service, "resume", by, reason, {"held"}, rollout_id)
 
     def rollback(
-        self, service: str, *, by: str, why: str, rollout_id: str | None = None
+        self, service: str, *, by: str, reason: str, rollout_id: str | None = None
     ) -> Rollout:
         """Take every touched Region back, while the rollout runs or after it."""
         phases = {"advancing", "held", "watching", "succeeded", "partial"}
-        return self._ask(service, "rollback", by, why, phases, rollout_id)
+        return self._ask(service, "rollback", by, reason, phases, rollout_id)
 
-    def close(self, service: str, *, by: str, why: str, rollout_id: str | None = None) -> Rollout:
+    def close(
+        self, service: str, *, by: str, reason: str, rollout_id: str | None = None
+    ) -> Rollout:
         """End the attempts to take back what did not go back."""
-        return self._ask(service, "close", by, why, {"rolling_back"}, rollout_id)
+        return self._ask(service, "close", by, reason, {"rolling_back"}, rollout_id)
 
     def _ask(
         self,
         service: str,
         what: str,
         by: str,
-        why: str,
+        reason: str,
         phases: set[str],
         rollout_id: str | None,
     ) -> Rollout:
@@ -237,7 +239,7 @@ class RegionalRollouts:
             SignalRefused: it would do nothing now.
             InvalidInput: the reason is too long.
         """
-        check_reason("reason", why, needed=False)
+        check_reason("reason", reason, needed=False)
         record = self.get(service).record
         if rollout_id not in (None, record.rollout_id):
             raise Refused(f"{service}: its rollout is {record.rollout_id} by now; look at that")
@@ -248,7 +250,13 @@ class RegionalRollouts:
                 f"this is the standby, which starts no region; resume it in {record.home}"
             )
         wish = Asked.model_validate(
-            {"name": what, "number": 0, "by": by, "why": why, "at": self.connection.clock.now()}
+            {
+                "name": what,
+                "number": 0,
+                "by": by,
+                "reason": reason,
+                "at": self.connection.clock.now(),
+            }
         )
         kept = self.rollouts.ask(service, record.rollout_id, wish)
         stepfunctions = self.connection.client("stepfunctions")
@@ -296,16 +304,16 @@ def _said_of(applied: StoredRegions) -> dict[str, str]:
     return {"version": str(applied.version), "applied by": applied.applied_by}
 
 
-def check_reason(field: str, why: str, *, needed: bool = True) -> None:
+def check_reason(field: str, reason: str, *, needed: bool = True) -> None:
     """Refuse a reason that says nothing, or that would not fit into the record with the rest.
 
     Raises:
         InvalidInput: naming the field.
     """
-    if needed and not why.strip():
-        raise InvalidInput(field, why, "say why, for the record")
-    if len(why) > LONGEST_REASON:
-        raise InvalidInput(field, f"{why[:40]}...", f"at most {LONGEST_REASON} characters")
+    if needed and not reason.strip():
+        raise InvalidInput(field, reason, "say why, for the record")
+    if len(reason) > LONGEST_REASON:
+        raise InvalidInput(field, f"{reason[:40]}...", f"at most {LONGEST_REASON} characters")
 
 
 def as_json(source: str, name: str) -> str:

@@ -173,8 +173,8 @@ class RolloutsApi:
         request.parameters(NoQuery)
         body = request.json(model, optional=True)
         service = self._latest(request).record.service
-        why = body.reason or f"{what} over HTTP"
-        record = ask(service, by=request.by, why=why, rollout_id=body.rollout_id)
+        reason = body.reason or f"{what} over HTTP"
+        record = ask(service, by=request.by, reason=reason, rollout_id=body.rollout_id)
         return Response(content=WishTaken(rollout_id=record.rollout_id, asked=what))
 
     def _latest(self, request: Request) -> Kept:

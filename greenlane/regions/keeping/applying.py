@@ -41,7 +41,7 @@ def apply_regions(
     service: str | None,
     by: str,
     at: datetime,
-    why: str = "",
+    reason: str = "",
 ) -> AppliedRegions:
     """Make a file the one that a service's rollouts go by, unless they are given another one.
 
@@ -54,7 +54,7 @@ def apply_regions(
         service: which service it is for; the only one here if left out.
         by: who applies it.
         at: when, UTC.
-        why: for the record.
+        reason: for the record.
 
     Raises:
         InvalidDocument: the file is wrong; nothing was changed.
@@ -64,7 +64,7 @@ def apply_regions(
     """
     document = read_regions(text, name)
     bound, here = _bind(connection, service)
-    kept = RegionalRollouts(connection).applied.put(bound, text, name, by=by, at=at, why=why)
+    kept = RegionalRollouts(connection).applied.put(bound, text, name, by=by, at=at, reason=reason)
     warnings = (*assumptions_of(document), *_of_home(connection, bound, here))
     return AppliedRegions(
         service=bound,

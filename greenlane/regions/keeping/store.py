@@ -11,7 +11,7 @@ The file is kept as it was written, with its comments, so that an earlier one ca
 from datetime import datetime
 from typing import NamedTuple
 
-from greenlane.deployments.storing.shapes import StoredModel
+from greenlane.deployments.storing.shapes import OnceWhy, StoredModel
 from greenlane.deployments.storing.table import DynamoTable
 from greenlane.deployments.storing.versions import put_version
 from greenlane.errors import InvalidInput, Refused
@@ -31,7 +31,7 @@ class StoredRegions(StoredModel):
         file: what it was called.
         applied_by: who applied it.
         applied_at: when, UTC.
-        why: what they said of it.
+        reason: what they said of it.
     """
 
     schema_version: int = 1
@@ -41,7 +41,7 @@ class StoredRegions(StoredModel):
     file: str
     applied_by: str
     applied_at: datetime
-    why: str = ""
+    reason: OnceWhy = ""
 
     @property
     def named(self) -> str:
@@ -100,7 +100,7 @@ class RegionsStore(DynamoTable):
         return [StoredRegions.model_validate_json(item["body"]["S"]) for item in kept]
 
     def put(
-        self, service: str, source: str, file: str, *, by: str, at: datetime, why: str = ""
+        self, service: str, source: str, file: str, *, by: str, at: datetime, reason: str = ""
     ) -> KeptRegions:
         """Keep a correct file as the next version; one that says the same keeps its version.
 
@@ -117,7 +117,7 @@ class RegionsStore(DynamoTable):
             file=file,
             applied_by=by,
             applied_at=at,
-            why=why,
+            reason=reason,
         )
         if not put_version(self, ALL, ALL, service, stored, stored.version):
             way_out = "somebody else applied them in the same moment; look, and apply again"

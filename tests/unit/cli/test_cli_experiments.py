@@ -81,13 +81,13 @@ def test_the_specifications_file_applies_as_it_stands(run: Any, laboratory: Labo
     again = said(run("apply", "-f", spec))
 
     assert first.splitlines()[:2] == [
-        "checkout_optimization: changed, draft",
-        "ui_color_scheme: changed, draft",
+        "checkout_optimization: applied, draft, version 1",
+        "ui_color_scheme: applied, draft, version 1",
     ]
     assert "--start" in first.splitlines()[2]
-    assert again.splitlines()[0] == "checkout_optimization: unchanged, draft"
+    assert again.splitlines()[0] == "checkout_optimization: unchanged, draft, version 1"
     assert laboratory.store.audit("ui_color_scheme")[0].by == "arn:jo"
-    assert "ui_color_scheme: changed, running" in said(run("apply", "-f", spec, "--start"))
+    assert "ui_color_scheme: applied, running" in said(run("apply", "-f", spec, "--start"))
 
 
 def test_check_needs_no_cloud(run: Any, client: Any, file: Any) -> None:
@@ -272,7 +272,7 @@ def test_a_holdout_alone_is_a_difference_too(run: Any, file: Any, started: None)
 
     assert out.splitlines()[0] == "~ shared parts:"
     assert 'holdouts.autumn: nothing -> {"percentage": 3}' in out
-    assert "layers and holdouts: changed" in applied
+    assert "layers and holdouts: applied" in applied
     assert "layers and holdouts" not in said(run("apply", "-f", str(file)))
 
 

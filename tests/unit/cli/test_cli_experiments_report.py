@@ -105,7 +105,7 @@ def test_with_output_json_all_of_it_is_one_document(run: Any, begun: Laboratory)
 
 
 def test_a_test_that_has_ended_says_where_its_report_is(run: Any, begun: Laboratory) -> None:
-    keeping.stop(begun.store, "checkout", by="jo", why="enough", at=begun.clock.now())
+    keeping.stop(begun.store, "checkout", by="jo", reason="enough", at=begun.clock.now())
     soon = run("experiments", "report", "checkout")
     assert "not written yet; soon in s3://" in soon.stderr
 
@@ -113,7 +113,7 @@ def test_a_test_that_has_ended_says_where_its_report_is(run: Any, begun: Laborat
         test = tests.tests["checkout"]
         return tests.with_test(test.model_copy(update={"settled": {"report": 1}}))
 
-    begun.store.change(done, by="greenlane", why="", at=begun.clock.now())
+    begun.store.change(done, by="greenlane", reason="", at=begun.clock.now())
     result = run("experiments", "report", "checkout")
     assert "checkout was stopped by jo" in result.stdout
     assert f"written to s3://{BUCKET}/experiments/checkout/1/report.html" in result.stderr
@@ -123,7 +123,7 @@ def test_the_report_of_an_earlier_run_is_the_one_that_was_written(
     run: Any, begun: Laboratory, bucket: Bucket
 ) -> None:
     now = begun.clock.now()
-    keeping.stop(begun.store, "checkout", by="jo", why="enough", at=now)
+    keeping.stop(begun.store, "checkout", by="jo", reason="enough", at=now)
     first = report_of(begun.store, begun.table, TABLE, "checkout")
     write_experiment_report(bucket, BUCKET, ACCOUNT, first)
     keeping.start(begun.store, "checkout", by="jo", at=now, again=True)

@@ -48,10 +48,12 @@ def said(result, code=0):
 def test_the_specifications_file_applies_as_it_stands(run, client):
     result = run("apply", "-f", str(SPEC / "feature-flags.yaml"), "--reason", "from the spec")
     assert said(result) == (
-        "advanced_analytics, performance_optimization, ui_redesign, version 1\n"
+        "advanced_analytics, performance_optimization, ui_redesign: applied, version 1\n"
     )
-    assert client.flags.audit()[0].why == "from the spec"
-    assert "unchanged, version 1" in said(run("apply", "-f", str(SPEC / "feature-flags.yaml")))
+    assert client.flags.audit()[0].reason == "from the spec"
+    assert "flags: unchanged, version 1" in said(
+        run("apply", "-f", str(SPEC / "feature-flags.yaml"))
+    )
     lines = said(run("flags", "list")).splitlines()
     assert lines[0].split() == ["flag", "*", "production", "staging", "changed", "by"]
     assert lines[1].split()[:4] == ["advanced_analytics", "off", "25%", "+groups"]
@@ -85,7 +87,7 @@ def test_a_file_may_need_flags_that_are_stored_and_a_name_that_is_nowhere_has_it
 ):
     path = tmp_path / "more.yaml"
     path.write_text("feature_flags:\n  more: {prerequisites: [{flag: checkout}]}\n")
-    assert "more, version 2" in said(run("flags", "apply", "-f", str(path)))
+    assert "more: applied, version 2" in said(run("flags", "apply", "-f", str(path)))
     path.write_text("feature_flags:\n  more:\n    prerequisites: [{flag: chekout}]\n")
     result = run("flags", "apply", "-f", str(path))
     assert "line 3: feature_flags.more.prerequisites.0.flag" in result.stderr
@@ -112,7 +114,7 @@ def test_keys_are_set_as_a_file_would_have_them(run, applied, client):
 
 
 def test_a_flag_goes_off_on_and_away(run, applied, client):
-    assert "checkout, version 2" in said(
+    assert "checkout: off for everybody in all environments, version 2" in said(
         run("flags", "disable", "checkout", "--reason", "it burns")
     )
     assert said(run("flags", "list")).splitlines()[2].split()[1:4] == ["stopped"] * 3
@@ -163,7 +165,7 @@ def test_flags_come_from_flagd_and_go_there_with_their_bucketing(run, tmp_path):
     }
     path = tmp_path / "flagd.json"
     path.write_text(json.dumps({"flags": {"banner": banner}}))
-    assert "banner, version 1" in said(run("flags", "import", "-f", str(path)))
+    assert "banner: applied, version 1" in said(run("flags", "import", "-f", str(path)))
     out = json.loads(said(run("flags", "export", "--format", "flagd", "-e", "production")))
     assert out["flags"]["banner"]["targeting"] == {
         "if": [True, {"fractional": [["on", 25], ["off", 75]]}]
@@ -195,7 +197,7 @@ def test_the_audit_says_who_what_and_why_and_can_be_verified(run, applied, clien
 def test_a_protected_environment_asks_for_a_second_person(run, applied, client, tmp_path):
     path = tmp_path / "flags.yaml"
     path.write_text("approvals: {environments: [production]}" + FILE)
-    assert said(run("apply", "-f", str(path))).startswith("approvals, version ")
+    assert said(run("apply", "-f", str(path))).startswith("approvals: applied, version ")
     path.write_text(path.read_text().replace("25", "50"))
     out = said(run("apply", "-f", str(path), "--reason", "more"))
     id = client.flags.proposals()[0].id
@@ -208,7 +210,7 @@ def test_a_protected_environment_asks_for_a_second_person(run, applied, client, 
     refused = run("flags", "approve", id, "--by", "somebody else")
     assert (refused.exit_code, "somebody else has to approve it" in refused.stderr) == (3, True)
     client.connection.principal = "arn:bob"
-    assert "checkout, version 3" in said(run("flags", "approve", id))
+    assert "checkout: changed, version 3" in said(run("flags", "approve", id))
     assert "nothing waits" in said(run("flags", "proposals"))
     assert "approved" in said(run("flags", "proposals", "--all"))
 
@@ -224,7 +226,7 @@ def test_a_rejected_proposal_changes_nothing(run, applied, client, tmp_path):
 
 
 def test_a_ramp_is_recorded_and_stopped(run, applied, client):
-    assert "checkout, version 2" in said(
+    assert "checkout: a ramp of 12.5% each 5m to 50% begins within a minute, version 2" in said(
         run("flags", "ramp", "checkout", "-e", "production", "--to", "50", "--increment", "12.5")
     )
     state = client.flags.read().flags["checkout"].state("production")

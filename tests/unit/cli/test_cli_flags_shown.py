@@ -103,7 +103,7 @@ def test_a_flag_is_shown_with_where_it_stands_in_words(shown):
 
 def test_a_ramp_is_shown_with_its_steps_and_when_the_next_is_due(client, shown):
     told = shown("ramp", "payments", "-e", "*", "--to", "50", "--increment", "10")
-    assert told == ["payments, version 2: 10% more each 5m, to 50%; it begins within a minute"]
+    assert told == ["payments: a ramp of 10% each 5m to 50% begins within a minute, version 2"]
     moved(client, lambda state, ramp: raised(state, ramp, NOW + timedelta(minutes=1)))
     ramp = client.flags.read().flags["payments"].state("*").ramp
     assert shown("get", "payments")[2:] == [
@@ -138,16 +138,16 @@ def moved(client, change):
         after = one.model_copy(update={"states": {"*": change(state, state.ramp)}})
         return flags.with_flag("payments", after)
 
-    client.flags.change(edit, by="greenlane", why="", at=NOW)
+    client.flags.change(edit, by="greenlane", reason="", at=NOW)
 
 
 def test_switching_off_says_where_and_what_is_applied_later_says_that_it_stays_off(
     run, shown, tmp_path
 ):
     assert shown("disable", "checkout") == [
-        "checkout, version 2: off for everybody in all environments"
+        "checkout: off for everybody in all environments, version 2"
     ]
-    assert shown("disable", "checkout") == ["unchanged, version 2"]
+    assert shown("disable", "checkout") == ["checkout: unchanged, version 2"]
     path = tmp_path / "again.yaml"
     path.write_text(FILE.replace("25", "30"))
     for command in (("apply", "-f", str(path)), ("flags", "set", "checkout", "percentage=31")):

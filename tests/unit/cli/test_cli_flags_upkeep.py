@@ -16,7 +16,7 @@ def client():
 
 
 def test_an_environment_is_forgotten_once(run, client):
-    assert run("flags", "forget", "pr-1").stdout == "pr-1 is forgotten, version 3\n"
+    assert run("flags", "forget", "pr-1").stdout == "pr-1: forgotten, version 3\n"
     assert client.flags.audit()[0].by == "arn:jo"
     again = run("flags", "forget", "pr-1")
     assert (again.exit_code, "the flags name *, production" in again.stderr) == (2, True)
@@ -29,10 +29,10 @@ def test_an_environment_that_a_flag_names_is_refused(run):
 
 
 def test_recompiling_says_what_it_wrote(run, client):
-    assert run("flags", "recompile").stdout == "all snapshots are right, version 2\n"
+    assert run("flags", "recompile").stdout == "snapshots: unchanged, version 2\n"
     client.flags.client._items.pop(("snapshot#production", "version"))
-    assert run("flags", "recompile").stdout == "production, version 3\n"
-    assert client.flags.audit()[0].why == "recompiled"
+    assert run("flags", "recompile").stdout == "production: written anew, version 3\n"
+    assert client.flags.audit()[0].reason == "recompiled"
 
 
 @pytest.mark.parametrize("given", ["percentage=", "percentage= ", "percentage=1\nenabled: true"])

@@ -58,7 +58,7 @@ def test_a_file_of_regions_is_kept_for_the_service_with_who_and_why(run, apply):
     assert f"{SERVICE}: applied, regions version 1" in said
 
     (one,) = json.loads(run("-o", "json", "regions", "versions", SERVICE).stdout)
-    assert (one["version"], one["applied_by"], one["why"]) == (1, "arn:jo", "a third region")
+    assert (one["version"], one["applied_by"], one["reason"]) == (1, "arn:jo", "a third region")
     assert "a third region" in run("regions", "versions", SERVICE).stdout
 
 

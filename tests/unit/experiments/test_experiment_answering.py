@@ -118,7 +118,7 @@ def test_a_draft_and_an_ended_test_are_answered_and_count_nothing(desk: Desk) ->
     draft = desk.said()
     keeping.start(desk.laboratory.store, "checkout", by="ada", at=NOW)
     keeping.stop(
-        desk.laboratory.store, "checkout", by="ada", why="enough", at=NOW, serve="treatment"
+        desk.laboratory.store, "checkout", by="ada", reason="enough", at=NOW, serve="treatment"
     )
 
     assert draft == ("control", "DEFAULT", "draft")

@@ -108,7 +108,7 @@ def test_people_are_told_once_though_writing_the_report_ends_the_process(
         raise Killed
 
     town = ExperimentTown(WITH_FLAG)
-    keeping.stop(town.store, NAME, by="ada", why="enough", at=town.kernel.now())
+    keeping.stop(town.store, NAME, by="ada", reason="enough", at=town.kernel.now())
     monkeypatch.setattr(settling, "compose", killed)
     for _ in range(3):
         with pytest.raises(Killed):
@@ -131,7 +131,7 @@ def test_a_ramp_that_a_person_took_back_is_not_begun_again_whatever_his_clock_sa
         return flags.with_flag("new_checkout", flag)
 
     late = now - timedelta(minutes=5)
-    town.flags.change(taken_back, by="ada", why="not now", at=late)
+    town.flags.change(taken_back, by="ada", reason="not now", at=late)
     assert town.flags.read().flags["new_checkout"].state("production").ramp is None
     assert "is ramped to" in ramp_winner(town.runtime, town.test())
     assert town.flags.read().flags["new_checkout"].state("production").ramp is None
@@ -222,7 +222,7 @@ def test_when_the_snapshot_is_full_no_test_is_added_and_all_that_run_can_end(
     assert refused.value.field == "ab_tests"
     # What the error says is a way out,
     first = added[0]
-    keeping.stop(store, first, by="ada", why="old", at=NOW)
+    keeping.stop(store, first, by="ada", reason="old", at=NOW)
     other = experiment(minimum_sample_size=77)
     begun = keeping.create(store, first, other, by="ada", at=NOW, start=True, again=True)
     assert (begun.run, begun.status) == (2, "running")
@@ -249,7 +249,7 @@ def test_what_targets_by_ever_more_leaves_room_for_ends_too(
 
     with pytest.raises(InvalidInput, match="at most 3000 leave room"):
         target_more()
-    assert keeping.stop(store, "later", by="ada", why="no", at=NOW).status == "concluded"
+    assert keeping.stop(store, "later", by="ada", reason="no", at=NOW).status == "concluded"
 
 
 # Looks that do not fit into the table.

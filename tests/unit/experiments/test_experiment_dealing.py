@@ -82,7 +82,7 @@ def test_a_life_of_a_test_as_those_see_it_who_deal() -> None:
     assert deal(staff) in (("a", "assigned"), ("b", "assigned"))
     assert deal(other) == ("a", "not_eligible")
     assert deal({"email": "ada@example.com"}) == ("a", "no_unit")
-    keeping.stop(lab.store, "t", by="ada", why="b it is", serve="b", at=NOW)
+    keeping.stop(lab.store, "t", by="ada", reason="b it is", serve="b", at=NOW)
     assert deal(staff) == ("b", "served")
     assert deal(other) == ("a", "not_eligible")
     assert deal(staff, "nothing") is None

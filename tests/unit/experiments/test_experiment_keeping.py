@@ -146,7 +146,7 @@ def test_weights_are_given_for_all_variants_and_add_up() -> None:
     ):
         with pytest.raises(InvalidInput, match=said):
             lab.reweigh(**weights)
-    keeping.stop(lab.store, "checkout", by="ada", why="enough", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="enough", at=NOW)
     with pytest.raises(Refused, match="it is concluded"):
         lab.reweigh(control=40, treatment=60)
 
@@ -194,7 +194,7 @@ def test_a_shipped_test_serves_its_winner_and_any_other_end_the_control() -> Non
             run=1,
             verdict=verdict,  # type: ignore[arg-type]
             serve=serve,
-            reason="because",
+            end_reason="because",
             by="greenlane",
             at=lab.clock.at,
         )
@@ -219,7 +219,7 @@ def test_the_same_end_again_changes_nothing_and_another_one_is_refused() -> None
     with pytest.raises(Refused, match=r"it ended at .* \(ship\) and serves treatment"):
         ended(lab, "futile")
     with pytest.raises(Refused, match="serves treatment"):
-        keeping.stop(lab.store, "checkout", by="ada", why="no", at=lab.clock.at)
+        keeping.stop(lab.store, "checkout", by="ada", reason="no", at=lab.clock.at)
 
 
 @pytest.mark.parametrize(
@@ -239,15 +239,15 @@ def test_an_end_serves_what_goes_with_it(verdict: str, serve: str | None, said: 
 def test_a_person_stops_a_test_with_a_reason_and_says_what_is_served() -> None:
     lab = begun()
     with pytest.raises(InvalidInput, match="say why"):
-        keeping.stop(lab.store, "checkout", by="ada", why=" ", at=NOW)
+        keeping.stop(lab.store, "checkout", by="ada", reason=" ", at=NOW)
     with pytest.raises(InvalidInput, match="at most 1000 characters"):
-        keeping.stop(lab.store, "checkout", by="ada", why="x" * 1001, at=NOW)
+        keeping.stop(lab.store, "checkout", by="ada", reason="x" * 1001, at=NOW)
 
     stopped = keeping.stop(
-        lab.store, "checkout", by="ada", why="it must go out", serve="treatment", at=NOW
+        lab.store, "checkout", by="ada", reason="it must go out", serve="treatment", at=NOW
     )
 
-    assert (stopped.verdict, stopped.served, stopped.why) == (
+    assert (stopped.verdict, stopped.served, stopped.change_reason) == (
         "stopped",
         "treatment",
         "it must go out",
@@ -263,7 +263,7 @@ def test_a_draft_is_stopped_without_having_run_and_gives_its_place_free() -> Non
     with pytest.raises(Refused, match="never started"):
         ended(lab)
 
-    stopped = keeping.stop(lab.store, "checkout", by="ada", why="not now", at=NOW)
+    stopped = keeping.stop(lab.store, "checkout", by="ada", reason="not now", at=NOW)
 
     assert (stopped.started_at, stopped.served) == (None, "control")
     assert applied(lab, other).tests == {"other": "draft"}
@@ -288,7 +288,7 @@ def test_a_concluded_test_stays_and_is_begun_again_under_another_salt_only() -> 
     assert (second.status, second.verdict, second.serve) == ("running", None, None)
     assert sum(lab.snapshot().epochs[0].users.values()) == 0
     assert lab.expose("user-1").result in ("exposed", "not_in_test")
-    keeping.stop(lab.store, "checkout", by="ada", why="x", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="x", at=NOW)
     third = keeping.start(lab.store, "checkout", by="ada", at=NOW, again=True)
     assert (third.run, third.salt) == (3, "checkout@3")
     with pytest.raises(Refused, match="run 3 is there now, and run 1 is over"):
@@ -297,7 +297,7 @@ def test_a_concluded_test_stays_and_is_begun_again_under_another_salt_only() -> 
 
 def test_no_test_may_use_the_salt_of_another_one_or_of_an_earlier_run() -> None:
     lab = begun()
-    keeping.stop(lab.store, "checkout", by="ada", why="x", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="x", at=NOW)
 
     with pytest.raises(InvalidDocument, match="checkout uses or used this salt"):
         keeping.create(lab.store, "new", definition(salt="checkout"), by="ada", at=NOW)
@@ -310,10 +310,10 @@ def test_no_test_may_use_the_salt_of_another_one_or_of_an_earlier_run() -> None:
 
 def test_a_generated_salt_that_an_earlier_run_had_is_refused_too() -> None:
     lab = begun()
-    keeping.stop(lab.store, "checkout", by="ada", why="x", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="x", at=NOW)
     second = definition(salt="checkout@3")
     keeping.create(lab.store, "checkout", second, by="ada", at=NOW, again=True)
-    keeping.stop(lab.store, "checkout", by="ada", why="x", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="x", at=NOW)
 
     with pytest.raises(InvalidDocument, match="checkout uses or used this salt"):
         keeping.create(lab.store, "checkout", definition(), by="ada", at=NOW, again=True)
@@ -333,7 +333,7 @@ def test_layers_and_holdouts_are_those_of_the_start() -> None:
 def test_a_file_is_checked_together_with_what_is_stored() -> None:
     lab = Laboratory()
     applied(lab, start=True)
-    keeping.stop(lab.store, "checkout", by="ada", why="x", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="x", at=NOW)
     holdout = "holdouts: {h: {percentage: 1, tests: [checkout, %s]}}\nab_tests: {}"
 
     with pytest.raises(

@@ -163,7 +163,7 @@ def test_after_the_end_it_is_told_how_it_ended() -> None:
         verdict="ship",
         serve="treatment",
         look=look,
-        reason="treatment is better",
+        end_reason="treatment is better",
         by="greenlane",
         at=clock.at,
     )

@@ -76,10 +76,10 @@ def refused(found: tuple[int, Any, Any], status: int) -> Any:
 
 
 def test_a_test_is_put_as_a_draft_started_changed_and_stopped(ask: Asked) -> None:
-    draft = ask.put(why="for autumn")
+    draft = ask.put(reason="for autumn")
     started = ask("POST", f"{ONE}/start", {}, name="checkout")
     changed = ask("PATCH", ONE, {"weights": {"control": 30, "treatment": 70}}, name="checkout")
-    stop = {"why": "enough", "serve": "treatment"}
+    stop = {"reason": "enough", "serve": "treatment"}
     stopped = ask("POST", f"{ONE}/stop", stop, name="checkout")
 
     assert [one[0] for one in (draft, started, changed, stopped)] == [200] * 4
@@ -89,7 +89,8 @@ def test_a_test_is_put_as_a_draft_started_changed_and_stopped(ask: Asked) -> Non
         '"3"',
         '"4"',
     ]
-    assert (draft[1]["status"], draft[1]["by"], draft[1]["why"]) == ("draft", ADA, "for autumn")
+    assert (draft[1]["status"], draft[1]["by"]) == ("draft", ADA)
+    assert draft[1]["change_reason"] == "for autumn"
     assert started[1]["status"] == "running"
     assert changed[1]["experiment"]["variants"] == {"control": 30, "treatment": 70}
     assert [one["number"] for one in changed[1]["epochs"]] == [0, 1]
@@ -221,7 +222,7 @@ def test_the_list_has_each_test_in_short(ask: Asked) -> None:
         ("GET", "", None),
         ("PATCH", "", {"traffic": 50}),
         ("POST", "/start", {}),
-        ("POST", "/stop", {"why": "x"}),
+        ("POST", "/stop", {"reason": "x"}),
         ("GET", "/results", None),
         ("GET", "/looks", None),
         ("GET", "/audit", None),
@@ -240,9 +241,9 @@ def test_a_test_that_is_not_there_is_a_404(
 @pytest.mark.parametrize(
     ("method", "more", "content", "field"),
     [
-        ("POST", "/stop", {}, "why"),
-        ("POST", "/stop", {"why": " "}, "why"),
-        ("POST", "/stop", {"why": "x", "serve": "blue"}, "serve"),
+        ("POST", "/stop", {}, "reason"),
+        ("POST", "/stop", {"reason": " "}, "reason"),
+        ("POST", "/stop", {"reason": "x", "serve": "blue"}, "serve"),
         ("PATCH", "", {}, "weights"),
         ("PATCH", "", {"weights": {"control": 50, "blue": 50}}, "weights"),
         ("PATCH", "", {"weights": {"control": 50, "treatment": 51}}, "variants"),
@@ -329,12 +330,12 @@ def test_looks_come_in_pages_without_a_gap(limit: int, characters: int) -> None:
 
 
 def test_the_audit_says_who_and_that_there_is_more(ask: Asked) -> None:
-    ask.put(why="for autumn")
-    ask("POST", f"{ONE}/start", {"why": "go"}, by=f"{ADA}2", name="checkout")
+    ask.put(reason="for autumn")
+    ask("POST", f"{ONE}/start", {"reason": "go"}, by=f"{ADA}2", name="checkout")
 
     whole = ask("GET", f"{ONE}/audit", name="checkout")[1]
     newest = ask("GET", f"{ONE}/audit", query={"limit": "1"}, name="checkout")[1]
 
-    said = [(one["version"], one["by"], one["why"]) for one in whole["entries"]]
+    said = [(one["version"], one["by"], one["reason"]) for one in whole["entries"]]
     assert said == [(2, f"{ADA}2", "go"), (1, ADA, "for autumn")]
     assert (whole["more"], newest["more"], len(newest["entries"])) == (False, True, 1)

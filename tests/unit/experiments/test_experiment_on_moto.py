@@ -81,7 +81,7 @@ def test_a_test_from_its_file_to_its_numbers_over_boto3(dynamodb: Any) -> None:
     apart = read_snapshot(dynamodb, TABLE, test, clock.at, "mobile")
     assert apart.moments["spend"] == found.moments["spend"]
 
-    keeping.stop(store, "checkout", by="ada", why="seen", serve="treatment", at=clock.at)
+    keeping.stop(store, "checkout", by="ada", reason="seen", serve="treatment", at=clock.at)
     # As the lookup function will read it.
     version, body = BotoSource(dynamodb, TABLE).snapshot("tests") or (0, b"")
     deals = Deals(json.loads(gzip.decompress(body)))

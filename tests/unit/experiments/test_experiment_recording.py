@@ -185,7 +185,7 @@ def test_while_a_draft_and_after_the_end_nothing_is_counted() -> None:
     keeping.start(lab.store, "checkout", by="ada", at=NOW)
     (unit,) = in_control(lab)
     assert lab.expose(unit).result == "exposed"
-    keeping.stop(lab.store, "checkout", by="ada", why="enough", serve="treatment", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="enough", serve="treatment", at=NOW)
     before = lab.counters()
 
     assert lab.expose("user-7") == ("not_in_test", "treatment", "served")

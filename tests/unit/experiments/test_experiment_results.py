@@ -95,7 +95,7 @@ def test_of_a_test_that_somebody_stopped_it_is_the_moment_of_the_end(
 ) -> None:
     laboratory.clock.go(days=1)
     end = laboratory.clock.now()
-    keeping.stop(laboratory.store, "checkout", by="ada", why="enough", at=end)
+    keeping.stop(laboratory.store, "checkout", by="ada", reason="enough", at=end)
     laboratory.clock.go(days=30)
 
     found = say(laboratory)

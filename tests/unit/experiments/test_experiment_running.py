@@ -195,7 +195,7 @@ def test_news_that_comes_late_and_the_report_made_again_still_name_who_stopped_i
 def test_a_draft_that_is_stopped_has_no_consequences() -> None:
     town = ExperimentTown(TEST)
     keeping.create(town.store, "later", experiment(), by="ada", at=NOW)
-    keeping.stop(town.store, "later", by="ada", why="no", at=NOW)
+    keeping.stop(town.store, "later", by="ada", reason="no", at=NOW)
     assert owed(town.test("later")) == ()
     town.run(0.1)
     assert town.kinds() == []
@@ -357,8 +357,8 @@ def test_a_flag_table_that_is_away_delays_the_news_and_then_not_for_long() -> No
     assert town.kinds() == ["experiment_ship"]
     ended = town.test().ended_at
     assert ended is not None
-    assert [one for one in town.store.audit(NAME, limit=9) if "news" in one.why]
-    told = next(one for one in town.store.audit(NAME, limit=9) if "news" in one.why)
+    assert [one for one in town.store.audit(NAME, limit=9) if "news" in one.reason]
+    told = next(one for one in town.store.audit(NAME, limit=9) if "news" in one.reason)
     assert timedelta(minutes=9) < told.at - ended < timedelta(minutes=12)
 
 

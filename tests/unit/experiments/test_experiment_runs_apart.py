@@ -15,7 +15,7 @@ WAIT = {"name": "wait", "kind": "quantile", "quantile": 0.5, "direction": "lower
 
 
 def again(lab: Laboratory) -> None:
-    keeping.stop(lab.store, "checkout", by="ada", why="a mistake", at=lab.clock.go(minutes=1))
+    keeping.stop(lab.store, "checkout", by="ada", reason="a mistake", at=lab.clock.go(minutes=1))
     keeping.start(lab.store, "checkout", by="ada", at=lab.clock.go(minutes=1), again=True)
 
 

@@ -92,10 +92,10 @@ def test_the_definition_has_one_digest_from_the_file_to_the_table() -> None:
 
 def test_each_change_has_an_entry_with_what_was_there_before_and_after() -> None:
     lab = begun()
-    keeping.stop(lab.store, "checkout", by="bob", why="enough seen", at=lab.clock.at)
+    keeping.stop(lab.store, "checkout", by="bob", reason="enough seen", at=lab.clock.at)
 
     newest, started, created = lab.store.audit("checkout")
-    assert (newest.version, newest.by, newest.why) == (3, "bob", "enough seen")
+    assert (newest.version, newest.by, newest.reason) == (3, "bob", "enough seen")
     assert (newest.before["status"], newest.after["status"]) == ("running", "concluded")
     assert started.before["status"] == "draft"
     assert created.before is None
@@ -303,7 +303,7 @@ def test_which_workflow_looks_after_a_run_is_noted_without_a_version() -> None:
     assert (noted.execution, noted.version) == ("arn:two", 2)
     lab.reweigh(control=40, treatment=60)
     assert lab.store.test("checkout").execution == "arn:two"
-    keeping.stop(lab.store, "checkout", by="ada", why="enough", at=NOW)
+    keeping.stop(lab.store, "checkout", by="ada", reason="enough", at=NOW)
     assert not lab.store.keep_execution("checkout", 1, "arn:five")
     keeping.start(lab.store, "checkout", by="ada", at=NOW, again=True)
     assert lab.store.test("checkout").execution is None

@@ -47,16 +47,20 @@ def share(store, environment="production"):
 
 
 def test_a_change_of_a_protected_environment_waits_and_changes_nothing(store):
-    kept = put(store, raised(), why="more of it")
+    kept = put(store, raised(), reason="more of it")
     assert (kept.changed, kept.version, share(store)) == (False, 1, 5000)
     (waiting,) = store.proposals()
     assert waiting == kept.proposal
-    assert (waiting.by, waiting.why, waiting.environments) == ("ada", "more of it", ("production",))
+    assert (waiting.by, waiting.reason, waiting.environments) == (
+        "ada",
+        "more of it",
+        ("production",),
+    )
 
 
 def test_another_person_approves_and_the_audit_names_both(store):
     proposal = put(store, raised()).proposal
-    kept = keeping.approve(store, proposal.id, by="bob", at=NOW, why="looked at it")
+    kept = keeping.approve(store, proposal.id, by="bob", at=NOW, reason="looked at it")
     assert (kept.version, share(store)) == (2, 50_000)
     entry = store.audit()[0]
     assert (entry.by, entry.author, entry.proposal) == ("bob", "ada", proposal.id)

@@ -34,7 +34,7 @@ def test_any_entry_that_is_changed_taken_out_or_moved_is_found(data):
     length = len(entries)
     how = data.draw(st.sampled_from(["change", "rehash", "remove", "swap", "add", "repeat"]))
     if how == "change":
-        name = data.draw(st.sampled_from(["by", "why", "at", "previous", "digest", "id", "new"]))
+        name = data.draw(st.sampled_from(["by", "reason", "at", "previous", "digest", "id", "new"]))
         entries[at] = entries[at] | {name: "forged"}
     elif how == "rehash":
         forged = AuditEntry.model_validate(entries[at] | {"by": "mallory"}).hashed()

@@ -36,10 +36,10 @@ def is_on(store, key, environment="production", **context):
 
 def test_a_file_is_put_over_what_is_stored_and_says_what_it_changed(store):
     apply(store, "feature_flags: {a: {}, b: {}}")
-    kept = apply(store, "feature_flags: {b: {percentage: 5}, c: {}}", why="more")
+    kept = apply(store, "feature_flags: {b: {percentage: 5}, c: {}}", reason="more")
     assert (kept.version, kept.keys, sorted(kept.flags)) == (2, ("b", "c"), ["b", "c"])
     assert sorted(store.read().flags) == ["a", "b", "c"]
-    assert store.audit()[0].why == "more"
+    assert store.audit()[0].reason == "more"
 
 
 def test_pruning_takes_out_what_the_file_does_not_have(store):
@@ -72,7 +72,7 @@ def test_an_unknown_flag_is_told_with_the_one_that_was_meant(store, change):
 
 def test_disabling_takes_it_from_everybody_groups_too_until_it_is_enabled(store):
     apply(store, "feature_flags: {a: {user_groups: [beta], percentage: 100}}")
-    keeping.disable(store, "a", **BY, why="it burns")
+    keeping.disable(store, "a", **BY, reason="it burns")
     assert not is_on(store, "a", groups=["beta"])
     assert not is_on(store, "a", "*")
     assert store.read().flags["a"].state("*").retreated == "disabled by ada: it burns"
@@ -126,7 +126,7 @@ def test_the_kill_switch_is_not_told_of_a_conflict():
 def test_a_flag_goes_off_although_the_set_breaks_a_rule_that_is_newer_than_it(store):
     broken = "feature_flags: {a: {prerequisites: [{flag: gone}]}, b: {}}"
     document = checked(FlagsDocument, load(broken).data)
-    store.change(keeping.merging(document), by="old version", why="", at=NOW)
+    store.change(keeping.merging(document), by="old version", reason="", at=NOW)
     with pytest.raises(InvalidDocument):
         keeping.set_keys(store, "b", {"percentage": 5}, **BY)
     assert keeping.disable(store, "b", **BY).changed
@@ -229,7 +229,7 @@ def test_stopping_a_ramp_keeps_its_level_or_goes_back_and_can_be_repeated(store)
 def test_disabling_stops_a_ramp_that_runs(store):
     apply(store, "feature_flags: {a: {percentage: 10, environments: [production]}}")
     ramp(store)
-    keeping.disable(store, "a", "production", **BY, why="it burns")
+    keeping.disable(store, "a", "production", **BY, reason="it burns")
     stopped = store.read().flags["a"].state("production").ramp
     assert (stopped.status, stopped.reason) == ("stopped", "disabled by ada: it burns")
 

@@ -186,13 +186,13 @@ def changing() -> FeatureFlagManager:
 def test_a_change_is_stored_audited_and_seen_at_once(changing: FeatureFlagManager) -> None:
     assert changing.is_feature_enabled("f", USER) is False
 
-    kept = changing.update_flag("f", {"percentage": 100}, why="ready")
+    kept = changing.update_flag("f", {"percentage": 100}, reason="ready")
 
     assert (kept.version, kept.keys) == (2, ("f",))
     assert changing.is_feature_enabled("f", USER) is True
     assert changing.store is not None
     (entry,) = changing.store.audit("f", limit=1)
-    assert (entry.by, entry.why, entry.at) == ("ada", "ready", NOW)
+    assert (entry.by, entry.reason, entry.at) == ("ada", "ready", NOW)
 
 
 def test_a_change_may_be_for_one_environment(changing: FeatureFlagManager) -> None:
@@ -204,7 +204,7 @@ def test_a_change_may_be_for_one_environment(changing: FeatureFlagManager) -> No
 
 
 def test_a_rollout_is_recorded_and_nobody_waits(changing: FeatureFlagManager) -> None:
-    kept = changing.gradual_rollout("f", 50, increment=2.5, why="slowly")
+    kept = changing.gradual_rollout("f", 50, increment=2.5, reason="slowly")
 
     stored = kept.flags["f"]
     assert stored is not None

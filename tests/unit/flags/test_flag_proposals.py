@@ -24,14 +24,14 @@ def store():
     for number in range(ALL):
         at = NOW + timedelta(minutes=number)
         percentage = {"percentage": number % 90 + 1}
-        kept = keeping.set_keys(made, "a", percentage, by="ada", why=str(number), at=at)
+        kept = keeping.set_keys(made, "a", percentage, by="ada", reason=str(number), at=at)
         if number % 3 == 0:
             keeping.reject(made, kept.proposal.id, by="bob", at=at)
     return made
 
 
 def numbers(found):
-    return [int(one.why) for one in found]
+    return [int(one.reason) for one in found]
 
 
 def test_all_of_them_come_newest_first(store):
@@ -72,7 +72,7 @@ def test_over_http_a_page_names_the_next_one(store):
         status, body = asked(store, status="waiting", limit="25", **before)
         assert status == 200
         told = json.loads(body)
-        seen += [int(one["why"]) for one in told["proposals"]]
+        seen += [int(one["reason"]) for one in told["proposals"]]
         if told["next"] is None:
             break
         before = {"before": told["next"]}

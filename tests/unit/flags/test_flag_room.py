@@ -43,7 +43,7 @@ def filled(client=None):
 
 def test_a_flag_goes_off_and_goes_out_where_no_further_flag_fits():
     store = filled()
-    keeping.disable(store, "a", why="x" * 500, **BY)
+    keeping.disable(store, "a", reason="x" * 500, **BY)
     assert not store.read().flags["a"].is_on("production")
     keeping.delete(store, ["n1"], **BY)
     assert "n1" not in store.read().flags
@@ -66,11 +66,11 @@ def test_a_flag_goes_off_however_much_is_said_about_it():
     names = ", ".join(f"e{number}" for number in range(20))
     put(store, f"feature_flags: {{a: {{environments: [{names}]}}}}")
     log = random.Random(3).randbytes(200_000).hex()
-    keeping.disable(store, "a", by="ada", why=log, at=NOW)
+    keeping.disable(store, "a", by="ada", reason=log, at=NOW)
     assert not store.read().flags["a"].is_on("e1")
-    assert store.audit()[0].why == log[:1000]
+    assert store.audit()[0].reason == log[:1000]
     with pytest.raises(InvalidInput, match="at most 1000 characters"):
-        keeping.enable(store, "a", by="ada", why=log, at=NOW)
+        keeping.enable(store, "a", by="ada", reason=log, at=NOW)
 
 
 def test_a_flag_goes_off_everywhere_however_the_environments_came_to_be():
@@ -124,7 +124,7 @@ def test_an_environment_that_nothing_names_is_forgotten_and_gets_what_all_others
     store = memory_store(client)
     put(store, "feature_flags: {a: {environments: [production, pr-1]}, b: {}}")
     put(store, "feature_flags: {a: {environments: [production]}}")
-    kept = upkeep.forget(store, "pr-1", why="merged", **BY)
+    kept = upkeep.forget(store, "pr-1", reason="merged", **BY)
     assert (kept.version, store.read().environments) == (3, ("*", "production"))
     assert [one for one in client.items() if one["pk"]["S"] == "snapshot#pr-1"] == []
     assert all("pr-1" not in one.states for one in store.read().flags.values())
@@ -215,13 +215,13 @@ def test_snapshots_that_are_not_what_the_flags_compile_to_are_written_anew():
     item["body"] = {"B": gzip.compress(json.dumps(body).encode())}
     (problem,) = store.verify().problems
     assert "greenlane flags recompile" in problem
-    done = store.recompile(by="ada", why="repaired", at=NOW)
+    done = store.recompile(by="ada", reason="repaired", at=NOW)
     assert (done.version, done.environments) == (2, ("production",))
     assert store.verify().problems == ()
-    assert store.audit()[0].why == "repaired"
-    again = store.recompile(by="ada", why="", at=NOW)
+    assert store.audit()[0].reason == "repaired"
+    again = store.recompile(by="ada", reason="", at=NOW)
     assert (again.version, again.environments, len(store.audit())) == (2, (), 2)
 
 
 def test_nothing_is_recompiled_where_there_are_no_flags():
-    assert memory_store().recompile(by="ada", why="", at=NOW).version == 0
+    assert memory_store().recompile(by="ada", reason="", at=NOW).version == 0

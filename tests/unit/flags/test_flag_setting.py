@@ -32,7 +32,7 @@ def ramped(status, environment="production", ceiling=None):
         ramp = stored.state(environment).ramp.model_copy(update={"status": status})
         return flags.with_flag("a", stored.with_state(environment, ramp=ramp, ceiling=ceiling))
 
-    store.change(edit, by="greenlane", why="", at=NOW)
+    store.change(edit, by="greenlane", reason="", at=NOW)
     return store
 
 

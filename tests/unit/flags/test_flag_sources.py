@@ -166,7 +166,7 @@ def test_a_manager_connects_to_the_table_and_changes_flags_in_it(
     put(store, "feature_flags: {g: {percentage: 0, environments: [staging]}}")
     assert manager.is_feature_enabled("g", USER) is False
 
-    manager.update_flag("g", {"percentage": 100}, why="now")
+    manager.update_flag("g", {"percentage": 100}, reason="now")
 
     assert manager.is_feature_enabled("g", USER) is True
 

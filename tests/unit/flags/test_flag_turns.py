@@ -140,7 +140,7 @@ def test_five_hundred_ramps_that_take_more_than_a_minute_are_all_seen_to_within_
         return {"status": "RUNNING"}
 
     town.__dict__["describe_execution"] = describe
-    town.flags.change(lambda flags: ramping(flags, keys), by="ada", why="", at=NOW)
+    town.flags.change(lambda flags: ramping(flags, keys), by="ada", reason="", at=NOW)
     seen_to = []
     for _ in range(3):
         run = town.tick()

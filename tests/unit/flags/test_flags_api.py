@@ -41,7 +41,7 @@ class Asked:
         self.client = Failing(Table("greenlane-flags"))
         self.store = memory_store(self.client)
         self.api = FlagsApi(self.store, Clock())
-        self.store.change(flags_from(FLAGS), by="a test", why="", at=NOW)
+        self.store.change(flags_from(FLAGS), by="a test", reason="", at=NOW)
 
     def __call__(
         self,
@@ -134,7 +134,7 @@ def test_what_is_checked_is_what_is_written_over(ask: Asked) -> None:
 
     ask.client.between = other
     status, told, _ = ask(
-        "DELETE", ONE, headers={"If-Match": '"1"'}, query={"why": "over"}, key="new_checkout"
+        "DELETE", ONE, headers={"If-Match": '"1"'}, query={"reason": "over"}, key="new_checkout"
     )
 
     assert status == 412
@@ -161,7 +161,7 @@ def test_the_kill_switch_is_told_of_no_conflict(ask: Asked) -> None:
 
     ask.client.between = other
 
-    assert ask("POST", f"{ONE}/disable", {"why": "fire"}, key="new_checkout")[0] == 200
+    assert ask("POST", f"{ONE}/disable", {"reason": "fire"}, key="new_checkout")[0] == 200
     assert not ask.store.read().flags["new_checkout"].is_on("production")
 
 
@@ -327,7 +327,7 @@ def test_what_is_nested_as_deeply_as_is_allowed_can_be_read_again(ask: Asked) ->
 def test_a_flag_with_half_a_character_hides_no_other(ask: Asked) -> None:
     """One may be stored since long ago: who lists flags or reads the audit must not pay for it."""
     odd = StoredFlag(flag=Flag(metadata={"owner": json.loads(f'"{HALF}"')}))
-    ask.store.change(lambda flags: flags.with_flag("odd", odd), by="a test", why="", at=NOW)
+    ask.store.change(lambda flags: flags.with_flag("odd", odd), by="a test", reason="", at=NOW)
 
     listed = ask("GET", "/v1/flags")
     audit = ask("GET", "/v1/flag-audit")

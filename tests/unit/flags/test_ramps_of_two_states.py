@@ -14,7 +14,7 @@ NAMED = "feature_flags: {another: {environments: [production]}}"
 
 def ramped_everywhere(target: int = 20) -> tuple[Town, str]:
     town = Town(EVERYWHERE)
-    town.flags.change(flags_from(NAMED), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(NAMED), by="ada", reason="", at=town.kernel.now())
     kept = keeping.start_ramp(
         town.flags, "checkout", "*", Decimal(target), Decimal(5), by="ada", at=town.kernel.now()
     )
@@ -31,7 +31,7 @@ def test_an_environment_that_joins_while_the_ramp_of_all_others_runs_does_not_wa
     town, _ = ramped_everywhere(100)
     town.run(8 / 60)
     level = town.flags.read().flags["checkout"].state("*").ceiling or Decimal(0)
-    town.flags.change(flags_from(WITH_PRODUCTION), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(WITH_PRODUCTION), by="ada", reason="", at=town.kernel.now())
     assert town.flags.read().flags["checkout"].states["production"].ceiling == level
 
     town.run(13 / 60)
@@ -46,7 +46,7 @@ def test_an_environment_that_joins_while_the_ramp_of_all_others_runs_does_not_wa
 def test_its_ramp_has_an_execution_of_its_own_with_a_name_that_fits():
     town, ramp = ramped_everywhere(100)
     town.run(8 / 60)
-    town.flags.change(flags_from(WITH_PRODUCTION), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(WITH_PRODUCTION), by="ada", reason="", at=town.kernel.now())
     town.run(3 / 60)
     stored = town.flags.read().flags["checkout"]
     mine = stored.states["production"].ramp.id
@@ -60,7 +60,7 @@ def test_its_ramp_has_an_execution_of_its_own_with_a_name_that_fits():
 def test_stopping_it_in_the_environment_leaves_the_ramp_of_all_others():
     town, ramp = ramped_everywhere()
     town.run(8 / 60)
-    town.flags.change(flags_from(WITH_PRODUCTION), by="ada", why="", at=town.kernel.now())
+    town.flags.change(flags_from(WITH_PRODUCTION), by="ada", reason="", at=town.kernel.now())
     keeping.stop_ramp(town.flags, "checkout", "production", "ada", at=town.kernel.now())
     town.run(2, done=lambda: both_over(town))
     stored = town.flags.read().flags["checkout"]

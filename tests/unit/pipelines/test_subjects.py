@@ -54,13 +54,13 @@ def test_a_flag_is_changed_at_once_and_audited_under_the_pipelines_name(
     store = memory_store(town.flags)
     put(store, "feature_flags: {new_ui: {percentage: 10}}")
 
-    operation, arguments = action(flag={"key": "new_ui", "set": {"percentage": 25}, "why": "go"})
+    operation, arguments = action(flag={"key": "new_ui", "set": {"percentage": 25}, "reason": "go"})
 
     assert operation == "PutJobSuccessResult"
     assert arguments["outputVariables"]["changed"] == "true"
     assert store.read().flags["new_ui"].flag.percentage == 25
     (newest, *_) = store.audit()
-    assert (newest.by, newest.why) == (f"pipeline {EXECUTION}", "go")
+    assert (newest.by, newest.reason) == (f"pipeline {EXECUTION}", "go")
 
 
 def test_a_repeated_request_for_a_flag_does_not_set_it_again(
@@ -146,7 +146,7 @@ def test_a_test_is_begun_and_stopped(action: Action, town: PipelineTown) -> None
     tests_kept.create(store, "button", definition(), by="ada", at=NOW)
 
     begun = action(experiment={"name": "button", "to": "start"}, action="begin")
-    stopped = action(experiment={"name": "button", "to": "stop", "why": "enough"}, action="end")
+    stopped = action(experiment={"name": "button", "to": "stop", "reason": "enough"}, action="end")
 
     assert begun[1]["outputVariables"]["status"] == "running"
     assert stopped[1]["outputVariables"]["status"] == "concluded"

@@ -333,6 +333,6 @@ def give_back(world: World, home: Coordinator) -> None:
     seen = home.realm.look(home.record, world.now)
     home.book.record = taken_again(home.record, seen.values(), "again", world.now)
     home.book.asked = Asked(
-        name="resume", number=home.record.heeded + 1, by="ada", at=world.now, why="home is back"
+        name="resume", number=home.record.heeded + 1, by="ada", at=world.now, reason="home is back"
     )
     home.due = world.now

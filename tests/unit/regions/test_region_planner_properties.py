@@ -1,4 +1,3 @@
-import time
 from datetime import timedelta
 from itertools import combinations, pairwise
 
@@ -226,11 +225,3 @@ def test_every_wave_and_total_adds_up(seed):
         for region in wave.regions:
             closes = region.closes_at
             assert closes is None or closes > wave.starts_at
-
-
-def test_thirty_regions_are_planned_within_two_seconds():
-    document, now = random_document(289, 30, 30)
-    began = time.process_time()
-    plan_regions(document, now=now)
-
-    assert time.process_time() - began < 2

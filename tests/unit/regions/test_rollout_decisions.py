@@ -30,9 +30,9 @@ def kinds(home):
     return [news.kind for turn in home.turns for news in news_of(turn.before, turn.after)]
 
 
-def ask(home, name, why=""):
+def ask(home, name, reason=""):
     number = home.record.heeded + 1
-    home.book.asked = Asked(name=name, number=number, by="ada", why=why, at=home.world.now)
+    home.book.asked = Asked(name=name, number=number, by="ada", reason=reason, at=home.world.now)
     home.wake()
 
 

@@ -236,7 +236,7 @@ def test_people_hold_it_let_it_go_on_and_take_it_back(world: World) -> None:
     world.town.run()
 
     assert (held.status, held.json) == (200, {"rollout_id": begun, "asked": "hold"})
-    assert (shown["wish"]["name"], shown["wish"]["by"], shown["wish"]["why"]) == (
+    assert (shown["wish"]["name"], shown["wish"]["by"], shown["wish"]["reason"]) == (
         "hold",
         ADA,
         "lunch",

@@ -161,8 +161,8 @@ class Town:
             )
         return made
 
-    def pauses(self, database: str, run: str = "m-1", why: str = "too slow") -> None:
-        wish = Asked(name="pause", by="jo", at=self.now, why=why)
+    def pauses(self, database: str, run: str = "m-1", reason: str = "too slow") -> None:
+        wish = Asked(name="pause", by="jo", at=self.now, reason=reason)
         self.stores.leases.ask(database, run, wish)
 
     def restores(self, database: str, *, stage: Any = "restore", **changes: Any) -> RestoreRecord:
@@ -210,7 +210,7 @@ class Town:
         return made
 
     def flags(self, text: str) -> None:
-        self.stores.flags.change(flags_from(text), by="ada", why="", at=self.now)
+        self.stores.flags.change(flags_from(text), by="ada", reason="", at=self.now)
 
     def ramp(self, flag: str, environment: str = "production", target: int = 50) -> Any:
         """The ramp that begins; None where that waits for a second person."""
@@ -232,7 +232,7 @@ class Town:
         def edit(flags: Any) -> Any:
             return flags.with_flag(flag, flags.flags[flag].with_state(environment, **changes))
 
-        self.stores.flags.change(edit, by="greenlane", why="", at=self.now)
+        self.stores.flags.change(edit, by="greenlane", reason="", at=self.now)
 
     def tries(self, name: str, *, start: bool = True, **keys: Any) -> None:
         store = self.stores.experiments

@@ -256,7 +256,7 @@ def test_a_held_ramp_and_a_flag_that_went_back_need_a_person(town: Town) -> None
 
 def test_what_a_person_switched_off_needs_nobody(town: Town) -> None:
     town.flags(FLAG)
-    keeping.disable(town.stores.flags, "shiny", by="jo", why="double orders", at=NOW)
+    keeping.disable(town.stores.flags, "shiny", by="jo", reason="double orders", at=NOW)
     assert town.look().quiet
 
 
@@ -276,7 +276,7 @@ def test_a_test_is_told_of_while_it_runs(town: Town) -> None:
     (one,) = town.look().tests
     assert (one.name, one.variants) == ("colours", ("control", "treatment"))
     assert (one.since, one.ends_by) == (NOW, NOW + timedelta(days=14))
-    tests_keeping.stop(town.stores.experiments, "colours", by="ada", why="enough", at=NOW)
+    tests_keeping.stop(town.stores.experiments, "colours", by="ada", reason="enough", at=NOW)
     assert town.look().quiet
 
 

@@ -49,7 +49,10 @@ def asked(name: str = "abort", **more: Any) -> Asked:
 
 
 asks = st.none() | st.builds(
-    asked, st.sampled_from(["pause", "abort"]), undo=st.booleans(), why=st.sampled_from(["", "x"])
+    asked,
+    st.sampled_from(["pause", "abort"]),
+    undo=st.booleans(),
+    reason=st.sampled_from(["", "x"]),
 )
 seen = st.builds(
     Seen,
@@ -116,7 +119,7 @@ def test_a_later_owners_first_slice_has_a_higher_fence_than_any_of_an_earlier_on
 
 
 def test_an_end_before_anything_was_begun_undoes_nothing():
-    after = after_watch(run(stage="run"), Seen(asked=asked(undo=True, why="a mistake")))
+    after = after_watch(run(stage="run"), Seen(asked=asked(undo=True, reason="a mistake")))
 
     assert (after.next, after.outcome) == ("release", "stopped")
     assert after.failure == Trouble(Error="Aborted", Cause="ada ended it: a mistake")
@@ -135,7 +138,7 @@ def test_what_was_begun_is_undone_when_that_is_asked_for_and_else_left():
 
 def test_an_undoing_that_a_person_ends_says_what_it_was_about():
     failing = run(stage="undo", begun=True, failure=Trouble(Error="E", Cause="two alike"))
-    after = after_watch(failing, Seen(asked=asked(why="enough")))
+    after = after_watch(failing, Seen(asked=asked(reason="enough")))
 
     assert (after.next, after.outcome) == ("release", "failed")
     assert after.failure.Cause == "two alike; and it could not be undone: ada ended it: enough"

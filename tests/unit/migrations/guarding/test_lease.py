@@ -145,7 +145,7 @@ def test_an_owner_that_renews_at_the_last_moment_is_not_taken_over(world):
 
 
 def asked(name="pause", **more) -> Asked:
-    return Asked(name=name, by="ada", at=NOW, why="a sale", **more)
+    return Asked(name=name, by="ada", at=NOW, reason="a sale", **more)
 
 
 def test_what_people_ask_is_read_with_the_next_renewal(world):

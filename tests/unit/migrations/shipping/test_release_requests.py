@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from greenlane.deployments.model import DeploymentRequest, Plan
-from greenlane.deployments.shipped_with import ReleaseMigrations
+from greenlane.deployments.shipped_with import ReleaseMigrations, run_id
 from greenlane.migrations.guarding.model import RUN_PATTERN
-from greenlane.migrations.shipping.requesting import is_of, request_for, run_id
+from greenlane.migrations.shipping.requesting import is_of, request_for
 from tests.builders import plan, request
 from tests.migrated import DATABASE, SHA
 
