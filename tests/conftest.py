@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.hooks import EVENT_ALIASES, EventAliaser
-from botocore.loaders import JSONFileLoader, create_loader
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 from botocore.session import Session
 from hypothesis import settings
 
@@ -41,13 +41,39 @@ def _read_once() -> None:
 _read_once()
 
 
+class _LoadedOnce(dict[Any, Any]):
+    """What a loader has read: of S3 its own, of all else what any session's loader has."""
+
+    def __init__(self, shared: dict[Any, Any]) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def _holder(self, key: tuple[Any, ...]) -> Any:
+        own = any(part == "s3" or str(part).startswith("s3/") for part in key)
+        return super() if own else self._shared
+
+    def __contains__(self, key: Any) -> bool:
+        return self._holder(key).__contains__(key)  # type: ignore[no-any-return]
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._holder(key).__getitem__(key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._holder(key).__setitem__(key, value)
+
+
 def _share_among_sessions() -> None:
     """Let sessions share what they work out of the models, and of the names of botocore's events.
 
     Clients of one session do. Each test with an account begins sessions of its own, and spent a
     third to a half of its time on putting the same models together again.
     """
-    loader_of = functools.cache(create_loader)
+    shared: dict[str | None, dict[Any, Any]] = {}
+
+    def loader_of(path: str | None) -> Loader:
+        loader = create_loader(path)
+        loader._cache = _LoadedOnce(shared.setdefault(path, {}))  # type: ignore[attr-defined]
+        return loader
 
     def register_data_loader(session: Any) -> None:
         path = functools.partial(session.get_config_variable, "data_path")
