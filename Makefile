@@ -56,7 +56,7 @@ test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
 	# cloud's own tests run apart too: it mends moto for the whole process, and other tests work with
 	# moto as it is. One after the other: beside what only works, what must happen in time is late.
 	$(PYTHON) -m pytest -n 4 --dist load --maxschedchunk 1 $(ARGS) tests/scenarios $(NONE_CHOSEN)
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/scenarios --ignore tests/unit/local $(ARGS) $(NONE_CHOSEN)
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/scenarios --ignore tests/unit/local $(ARGS) $(NONE_CHOSEN)
 	$(PYTHON) -m pytest -n 4 --dist loadfile $(ARGS) tests/unit/local $(NONE_CHOSEN)
 
 parity: $(REQUIREMENTS) ## Compare 10,000 random expressions with the alarms made of them.

@@ -3,7 +3,9 @@
 import functools
 import gc
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Generator
 from typing import Any
 
@@ -12,6 +14,8 @@ from botocore.hooks import EVENT_ALIASES, EventAliaser
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 from botocore.session import Session
 from hypothesis import settings
+
+from greenlane.local.context import CODE
 
 # Two busy cores pause any test for longer than hypothesis's 200 milliseconds.
 settings.register_profile("greenlane", deadline=None)
@@ -92,6 +96,19 @@ def _share_among_sessions() -> None:
 
 
 _share_among_sessions()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the local clouds of a run share the code of functions, and what Python compiles of it."""
+    if CODE not in os.environ:
+        folder = tempfile.mkdtemp(prefix="greenlane-code-")
+        os.environ[CODE] = folder
+
+        def remove() -> None:
+            del os.environ[CODE]
+            shutil.rmtree(folder, ignore_errors=True)
+
+        config.add_cleanup(remove)
 
 
 @pytest.hookimpl(wrapper=True)

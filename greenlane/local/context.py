@@ -8,6 +8,8 @@ from typing import Any
 from greenlane.clock import ScaledClock
 
 ACCOUNT_ID = "123456789012"
+CODE = "GREENLANE_LOCAL_CODE"
+"""The variable that names a folder for the unpacked code of functions, for several clouds."""
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,10 @@ class Imports:
     def learn(self) -> bool:
         """In a template: import and read what processes have told since; false if that is none."""
         try:
-            lines = set(self._path.read_text(encoding="utf-8").splitlines())
+            *whole, _ = self._path.read_text(encoding="utf-8").split("\n")
         except FileNotFoundError:
             return False
+        lines = set(whole)
         new = sorted(lines - self._known)
         self._known |= lines
         for kind, _, name in (line.partition(" ") for line in new):
@@ -118,8 +119,12 @@ class Imports:
         new = sorted(lines - self._known)
         self._known.update(new)
         if new:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("".join(f"{line}\n" for line in new))
+            # In one piece: others append at the same time.
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(file, "".join(f"{line}\n" for line in new).encode())
+            finally:
+                os.close(file)
 
     def _modules(self) -> list[str]:
         """The names of the modules that came out of the directory."""

@@ -25,7 +25,7 @@ from typing import Any
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.sqs.models import sqs_backends
 
-from greenlane.local.context import ACCOUNT_ID, LocalContext
+from greenlane.local.context import ACCOUNT_ID, CODE, LocalContext
 from greenlane.local.journal import Journal, access_key_of
 from greenlane.local.patches import Patches
 from greenlane.local.processes import ProcessTemplate
@@ -59,6 +59,8 @@ class Functions:
         self._context = context
         self._journal = journal
         self._api = RuntimeApi()
+        # Unpacked code is named by its content, so clouds can share it, and what Python compiles.
+        self._code = Path(os.environ.get(CODE) or context.directory / "code")
         self._template = ProcessTemplate(context.directory / "logs", self._ended)
         self._patches = Patches()
         self._idle: dict[_Revision, list[Instance]] = defaultdict(list)
@@ -236,13 +238,18 @@ class Functions:
     def _unpacked(self, function: LambdaFunction) -> Path:
         """The directory of a code archive: one for each content, so versions keep their own."""
         digest = base64.b64decode(function.code_sha_256).hex()
-        directory = self._context.directory / "code" / digest[:32]
+        directory = self._code / digest[:32]
         with self._lock:
             if not directory.exists():
-                partial = directory.with_suffix(".partial")
+                partial = directory.with_suffix(f".{uuid.uuid4().hex}")
                 with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
                     archive.extractall(partial)
-                shutil.move(partial, directory)
+                try:
+                    partial.rename(directory)
+                except OSError:  # another cloud was faster
+                    shutil.rmtree(partial)
+                    if not directory.exists():
+                        raise
         return directory
 
     def _invoked(self, function: LambdaFunction, body: Any, asked: Any, answered: Any) -> bytes:

@@ -6,7 +6,6 @@ all of them.
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -19,6 +18,7 @@ from greenlane.deployments.phases import Phase
 from greenlane.deployments.reaching import fleet, traffic
 from greenlane.local.deploy import Artifact, read_assembly
 from greenlane.local.stage import ASSEMBLY
+from tests.copied_assembly import copy_assembly
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import BRISK, LONG, baking, promoted_at_once
 
@@ -49,7 +49,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> list[Artifact]:
     chosen = deepcopy(context["greenlane"])
     chosen["sample"] |= SAMPLE
     folder = tmp_path_factory.mktemp("assembly")
-    build_app(Settings.from_context(chosen), context=context, outdir=str(folder)).synth()
+    settings = Settings.from_context(chosen)
+    build_app(settings, context=context, outdir=str(folder), validate=False).synth()
     return read_assembly(folder)
 
 
@@ -69,17 +70,18 @@ def _only(before: list[Artifact], after: list[Artifact], types: set[str]) -> lis
 
 def _with_other_code(before: list[Artifact], folder: Path) -> list[Artifact]:
     """The assembly of before with one line more in every function's code."""
-    copied = folder / "assembly"
-    shutil.copytree(ASSEMBLY, copied)
-    swapped: dict[str, str] = {}
-    for artifact in before:
-        for key, file in artifact.files.items():
-            source = copied / str(file["source"]["path"])
-            if (source / "functions").is_dir():
-                module = source / "functions" / "__init__.py"
-                module.write_text(module.read_text() + "\nRELEASE = 2\n")
-                swapped[key] = f"{key[:-4]}beef"
-    assert swapped
+    paths = {
+        key: str(file["source"]["path"])
+        for artifact in before
+        for key, file in artifact.files.items()
+        if (ASSEMBLY / str(file["source"]["path"]) / "functions").is_dir()
+    }
+    assert paths
+    copied = copy_assembly(ASSEMBLY, folder / "assembly", own=frozenset(paths.values()))
+    for path in set(paths.values()):
+        module = copied / path / "functions" / "__init__.py"
+        module.write_text(module.read_text() + "\nRELEASE = 2\n")
+    swapped = {key: f"{key[:-4]}beef" for key in paths}
     found = []
     for artifact in before:
         text = json.dumps([artifact.template, artifact.files])

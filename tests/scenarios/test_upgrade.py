@@ -2,12 +2,12 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from greenlane.local.stage import ASSEMBLY, SERVICE
+from tests.copied_assembly import copy_assembly
 from tests.scenarios import acts
 from tests.scenarios.conftest import Scenario
 from tests.scenarios.driving import LONG
@@ -21,21 +21,20 @@ NEW_HASH = "0123456789abcdef" * 2
 
 def newer_assembly(directory: Path) -> Path:
     """The synthesized product as after a change of its functions' code: one comment more."""
-    assembly = directory / "cdk.out"
-    shutil.copytree(ASSEMBLY, assembly)
-    template = assembly / f"{PRODUCT}.template.json"
-    text = template.read_text()
+    text = (ASSEMBLY / f"{PRODUCT}.template.json").read_text()
     (old,) = {
         resource["Properties"]["Code"]["S3Key"].removesuffix(".zip")
         for resource in json.loads(text)["Resources"].values()
         if resource["Type"] == "AWS::Lambda::Function"
     }
     new = old[::-1]
+    assembly = copy_assembly(ASSEMBLY, directory / "cdk.out", own=frozenset({f"asset.{old}"}))
     (assembly / f"asset.{old}").rename(assembly / f"asset.{new}")
     with (assembly / f"asset.{new}" / "greenlane" / "entrypoint.py").open("a") as code:
         code.write("# A newer version.\n")
     assets = assembly / f"{PRODUCT}.assets.json"
     assets.write_text(assets.read_text().replace(old, new))
+    template = assembly / f"{PRODUCT}.template.json"
     template.write_text(HASH_OF_A_VERSION.sub(rf"\g<1>{NEW_HASH}", text.replace(old, new)))
     return assembly
 
