@@ -55,6 +55,7 @@ test: $(REQUIREMENTS) $(ASSEMBLY) ## Run the tests; ARGS='-k name' chooses.
 	# shares its process with the test, and what other tests leave in memory makes it slow. The local
 	# cloud's own tests run apart too: it mends moto for the whole process, and other tests work with
 	# moto as it is. One after the other: beside what only works, what must happen in time is late.
+	# The rest works more than it waits, and each process imports all of it: three.
 	$(PYTHON) -m pytest -n 4 --dist load --maxschedchunk 1 $(ARGS) tests/scenarios $(NONE_CHOSEN)
 	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore tests/scenarios --ignore tests/unit/local $(ARGS) $(NONE_CHOSEN)
 	$(PYTHON) -m pytest -n 4 --dist loadfile $(ARGS) tests/unit/local $(NONE_CHOSEN)
