@@ -38,7 +38,7 @@ from tests.on_record import DEPLOYED, DEPLOYMENT, RESTORES, ROLLED, RUNS
 WHOLE = 40
 EXAMPLES = {
     GenerationMode.POSITIVE: examples(10, WHOLE),
-    GenerationMode.NEGATIVE: examples(6, WHOLE),
+    GenerationMode.NEGATIVE: examples(10, WHOLE),
 }
 ALIKE = 2
 """Requests for which there is but one way to ask."""

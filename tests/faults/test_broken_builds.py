@@ -20,7 +20,7 @@ from tests.faults.letting_go import WAYS, next_deployments, rollbacks
 from tests.faults.scenes import Scene
 from tests.faults.schedules import play
 
-SEEDS = range(1000, 1000 + examples(25, 60))
+SEEDS = range(1000, 1000 + examples(40, 60))
 MOST = 400
 
 

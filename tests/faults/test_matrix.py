@@ -26,8 +26,8 @@ from tests.faults.matrix_rows import NO_ROW, without_a_row
 from tests.faults.scenes import Scene
 from tests.faults.schedules import play
 
-PLAIN, DISTURBED, TWICE = examples(30, 60), examples(35, 90), examples(20, 40)
-SCHEDULES = examples(45, 120)
+PLAIN, DISTURBED, TWICE = examples(40, 60), examples(45, 90), examples(25, 40)
+SCHEDULES = examples(60, 120)
 
 
 @cache

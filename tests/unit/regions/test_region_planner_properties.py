@@ -29,7 +29,7 @@ def planned(seed, most=30):
         return document, None
 
 
-@settings(max_examples=examples(18, 10000), deadline=None)
+@settings(max_examples=examples(25, 10000), deadline=None)
 @given(SEEDS)
 def test_no_plan_of_up_to_thirty_regions_breaks_a_rule(seed):
     document, plan = planned(seed)

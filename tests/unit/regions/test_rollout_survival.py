@@ -23,7 +23,7 @@ from tests.unit.regions.simulated_regions import (
     take_over,
 )
 
-RUNS = examples(250, 1000)
+RUNS = examples(350, 1000)
 
 EIGHT = tuple(f"eu-west-{number}" for number in range(1, 9))
 FIVE = {"eu-west-1": 10, "eu-west-2": 15, "eu-west-3": 20, "eu-west-4": 25, "us-east-1": 30}
