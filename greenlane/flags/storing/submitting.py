@@ -33,13 +33,15 @@ class Kept(StoredModel):
     """What a change came to.
 
     `keys` is what changed, and `flags` has the flags among that as they are now, None for one that
-    is gone. With a `proposal` nothing has changed yet: it waits for a second person.
+    is gone; `taken_out` is what is gone of it, segments too. With a `proposal` nothing has changed
+    yet: it waits for a second person.
     """
 
     version: int
     keys: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     flags: dict[str, StoredFlag | None] = {}
+    taken_out: tuple[str, ...] = ()
     proposal: Proposal | None = None
 
     @property
@@ -51,11 +53,6 @@ class Kept(StoredModel):
             if one is not None
         }
         return {key: where for key, where in found.items() if where}
-
-    @property
-    def taken_out(self) -> tuple[str, ...]:
-        """Flags that are gone now."""
-        return tuple(key for key, one in self.flags.items() if one is None)
 
     @property
     def changed(self) -> bool:
@@ -159,7 +156,15 @@ def kept(changed: Changed) -> Kept:
             for key in changed.keys
             if key != APPROVALS and not key.startswith(SEGMENT)
         },
+        taken_out=tuple(key for key in changed.keys if not _is_in(changed.flags, key)),
     )
+
+
+def _is_in(flags: StoredFlags, key: str) -> bool:
+    """Whether what a key of a change names is there; how approvals are given always is."""
+    if key.startswith(SEGMENT):
+        return key.removeprefix(SEGMENT) in flags.segments
+    return key == APPROVALS or key in flags.flags
 
 
 def check(flags: StoredFlags, source: Source | None = None) -> None:

@@ -50,6 +50,15 @@ def test_a_file_that_prunes_says_what_it_took_out(told: Any, file: Path) -> None
     )
 
 
+def test_a_segment_that_is_pruned_is_taken_out_and_not_applied(told: Any, file: Path) -> None:
+    staff = "{attribute: plan, op: '==', value: staff}"
+    file.write_text(f"segments:\n  old: {staff}\n  staff: {staff}\n{FILE}")
+    told("apply", "-f", str(file))
+    file.write_text(f"segments:\n  staff: {staff}\n{FILE}")
+
+    assert told("apply", "-f", str(file), "--prune") == "segment:old: taken out, version 3\n"
+
+
 def test_switching_says_where_and_of_which_flag_even_if_nothing_was_to_do(told: Any) -> None:
     off = "checkout: off for everybody in production, version 2\n"
     assert told("flags", "disable", "checkout", "-e", "production") == off
