@@ -59,6 +59,21 @@ def gone(pid: int) -> bool:
     return state == "Z"
 
 
+def check_that_it_dies_with_its_parent(code: str) -> None:
+    """Run a program that prints a process id and stays, and kill it: that process ends too."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path.cwd(), text=True
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    wait_until(lambda: gone(child))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ending_a_child_ends_all_that_it_started() -> None:
     process = child_process.start(["python", "-c", FORKING], {})
@@ -77,14 +92,4 @@ def test_a_child_dies_with_its_parent_however_that_ends() -> None:
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path.cwd(), text=True
-    )
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    assert not gone(child)
-
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    wait_until(lambda: gone(child))
+    check_that_it_dies_with_its_parent(code)

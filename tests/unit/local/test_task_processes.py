@@ -12,7 +12,12 @@ import pytest
 from greenlane.local import child_process
 from greenlane.local.task_processes import Forked, TaskProcesses
 from tests.unit.local.data_plane import wait_until
-from tests.unit.local.test_child_process import FORKING, children_of, gone
+from tests.unit.local.test_child_process import (
+    FORKING,
+    check_that_it_dies_with_its_parent,
+    children_of,
+    gone,
+)
 
 SLEEP = ["python", "-c", "import time; time.sleep(60)"]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -117,14 +122,4 @@ def test_tasks_die_with_the_process_that_wanted_them_however_that_ends(tmp_path:
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path.cwd(), text=True
-    )
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    assert not gone(child)
-
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.wait()
-    parent.stdout.close()
-    wait_until(lambda: gone(child))
+    check_that_it_dies_with_its_parent(code)
